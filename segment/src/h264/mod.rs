@@ -1,0 +1,1 @@
+//! H.264 at the level of NAL units and parameter sets.

@@ -1,0 +1,313 @@
+//! The ladder: which renditions a stream is transcoded into.
+//!
+//! A [`Ladder`] is what an operator or a webhook asks for; [`Ladder::resolve`] makes of it, for
+//! one source, the [`RenditionSpec`]s that a job carries: never above the source, the source's
+//! aspect kept, every dimension even.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{InvalidName, RenditionName};
+use crate::shape::{Profile, Ratio};
+
+/// The most rungs a ladder may have.
+pub const MAX_RUNGS: usize = 12;
+/// The bounds of a rung's height in pixels.
+pub const HEIGHT_RANGE: std::ops::RangeInclusive<u32> = 64..=4320;
+/// The bounds of a rung's bitrate in bits a second.
+pub const BITRATE_RANGE: std::ops::RangeInclusive<u32> = 20_000..=100_000_000;
+
+/// One asked rendition.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rung {
+    /// The rendition's name, as it stands in addresses.
+    pub name: RenditionName,
+    /// Height in pixels.
+    pub height: u32,
+    /// Mean video bitrate in bits a second.
+    pub bitrate: u32,
+    /// Profile.
+    pub profile: Profile,
+}
+
+/// Asked renditions, highest first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Ladder(Vec<Rung>);
+
+/// Why a ladder was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidLadder {
+    /// More rungs than [`MAX_RUNGS`].
+    #[error("{0} rungs; at most {MAX_RUNGS} are allowed")]
+    TooMany(usize),
+    /// A rung that is not `NAME@BITRATE` or `NAME:HEIGHT@BITRATE[:PROFILE]`.
+    #[error("{0:?} is not a rung; write 720p@2800k or NAME:HEIGHT@BITRATE[:PROFILE]")]
+    Syntax(String),
+    /// A name that cannot stand in an address.
+    #[error("rung {0:?}: {1}")]
+    Name(String, InvalidName),
+    /// Two rungs of one name, or a name that Rackcast uses itself.
+    #[error("the name {0:?} is taken")]
+    Taken(String),
+    /// A height outside [`HEIGHT_RANGE`].
+    #[error("rung {0:?}: the height must be between 64 and 4320 pixels")]
+    Height(String),
+    /// A bitrate outside [`BITRATE_RANGE`].
+    #[error("rung {0:?}: the bitrate must be between 20k and 100000k bits a second")]
+    Bitrate(String),
+}
+
+/// One rendition of one source, as a job asks for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RenditionSpec {
+    /// The rendition's name.
+    pub name: RenditionName,
+    /// Width in pixels, even.
+    pub width: u32,
+    /// Height in pixels, even.
+    pub height: u32,
+    /// Mean video bitrate in bits a second.
+    pub bitrate: u32,
+    /// H.264 profile.
+    pub profile: Profile,
+    /// H.264 `level_idc`, sufficient for size and rate.
+    pub level_idc: u8,
+}
+
+impl Default for Ladder {
+    /// 1080p, 720p, 480p, 360p, 240p.
+    fn default() -> Self {
+        let rung = |name: &str, height, bitrate| {
+            name.parse().ok().map(|name| Rung { name, height, bitrate, profile: Profile::High })
+        };
+        Self(
+            [
+                rung("1080p", 1080, 5_000_000),
+                rung("720p", 720, 2_800_000),
+                rung("480p", 480, 1_400_000),
+                rung("360p", 360, 800_000),
+                rung("240p", 240, 400_000),
+            ]
+            .into_iter()
+            .flatten()
+            .collect(),
+        )
+    }
+}
+
+impl Ladder {
+    /// Checks the rungs and sorts them, highest first.
+    pub fn new(mut rungs: Vec<Rung>) -> Result<Self, InvalidLadder> {
+        if rungs.len() > MAX_RUNGS {
+            return Err(InvalidLadder::TooMany(rungs.len()));
+        }
+        rungs.sort_by(|a, b| (b.height, b.bitrate).cmp(&(a.height, a.bitrate)));
+        let mut seen = vec![RenditionName::source(), RenditionName::audio()];
+        for rung in &rungs {
+            let name = rung.name.as_str();
+            // "muxed" and "master" are path segments of the origin.
+            if seen.contains(&rung.name) || matches!(name, "muxed" | "master") {
+                return Err(InvalidLadder::Taken(name.to_owned()));
+            }
+            if !HEIGHT_RANGE.contains(&rung.height) {
+                return Err(InvalidLadder::Height(name.to_owned()));
+            }
+            if !BITRATE_RANGE.contains(&rung.bitrate) {
+                return Err(InvalidLadder::Bitrate(name.to_owned()));
+            }
+            seen.push(rung.name.clone());
+        }
+        Ok(Self(rungs))
+    }
+
+    /// The rungs, highest first.
+    pub fn rungs(&self) -> &[Rung] {
+        &self.0
+    }
+
+    /// The renditions of a source of this size and rate.
+    ///
+    /// A rung taller than the source is left out; if all are, the lowest is kept at the
+    /// source's own size, so that a stream always has a rendition of known bitrate. `width`
+    /// and `height` are coded pixels; the sample aspect passes through unscaled. `rate` is
+    /// frames a second.
+    pub fn resolve(&self, width: u32, height: u32, rate: f64) -> Vec<RenditionSpec> {
+        let even = |v: u32| (v.max(2) / 2) * 2;
+        let spec = |rung: &Rung, h: u32| {
+            let h = even(h);
+            let w = f64::from(width) * f64::from(h) / f64::from(height.max(1));
+            let w = even((w / 2.0).round().max(1.0) as u32 * 2).min(even(width));
+            RenditionSpec {
+                name: rung.name.clone(),
+                width: w,
+                height: h,
+                bitrate: rung.bitrate,
+                profile: rung.profile,
+                level_idc: level_for(w, h, rate, rung.bitrate, rung.profile),
+            }
+        };
+        let fitting: Vec<_> =
+            self.0.iter().filter(|r| r.height <= height).map(|r| spec(r, r.height)).collect();
+        if fitting.is_empty() {
+            return self.0.last().map(|r| spec(r, height)).into_iter().collect();
+        }
+        fitting
+    }
+}
+
+/// Smallest H.264 level (Table A-1) whose frame size, macroblock rate and bitrate suffice.
+fn level_for(width: u32, height: u32, rate: f64, bitrate: u32, profile: Profile) -> u8 {
+    // (level_idc, MaxMBPS, MaxFS, MaxBR in 1000 bit/s for Baseline and Main)
+    const LEVELS: [(u8, u32, u32, u32); 14] = [
+        (11, 3_000, 396, 192),
+        (12, 6_000, 396, 384),
+        (13, 11_880, 396, 768),
+        (20, 11_880, 396, 2_000),
+        (21, 19_800, 792, 4_000),
+        (22, 20_250, 1_620, 4_000),
+        (30, 40_500, 1_620, 10_000),
+        (31, 108_000, 3_600, 14_000),
+        (32, 216_000, 5_120, 20_000),
+        (40, 245_760, 8_192, 20_000),
+        (42, 522_240, 8_704, 50_000),
+        (50, 589_824, 22_080, 135_000),
+        (51, 983_040, 36_864, 240_000),
+        (52, 2_073_600, 36_864, 240_000),
+    ];
+    let frame = width.div_ceil(16) * height.div_ceil(16);
+    let per_second = f64::from(frame) * rate.max(1.0);
+    // The VBV may hold more than a second at the mean rate; High allows 1.25 times the table.
+    let kbit = f64::from(bitrate) / 1000.0 * 1.5;
+    let scale = if profile == Profile::High { 1.25 } else { 1.0 };
+    LEVELS
+        .iter()
+        .find(|(_, mbps, fs, br)| {
+            per_second <= f64::from(*mbps) && frame <= *fs && kbit <= f64::from(*br) * scale
+        })
+        .map_or(52, |(idc, ..)| *idc)
+}
+
+impl fmt::Display for Ladder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, r) in self.0.iter().enumerate() {
+            let profile = match r.profile {
+                Profile::ConstrainedBaseline => "baseline",
+                Profile::Main => "main",
+                Profile::High => "high",
+            };
+            let comma = if i == 0 { "" } else { "," };
+            write!(f, "{comma}{}:{}@{}:{profile}", r.name, r.height, r.bitrate)?;
+        }
+        Ok(())
+    }
+}
+
+impl FromStr for Ladder {
+    type Err = InvalidLadder;
+
+    /// Comma-separated rungs: `720p@2800k`, or `NAME:HEIGHT@BITRATE[:PROFILE]` with a bitrate
+    /// in bits a second (suffix `k` or `M`) and a profile of `baseline`, `main` or `high`.
+    /// The empty text is the empty ladder: source only.
+    fn from_str(s: &str) -> Result<Self, InvalidLadder> {
+        let rungs = s.split(',').map(str::trim).filter(|r| !r.is_empty()).map(rung);
+        Self::new(rungs.collect::<Result<_, _>>()?)
+    }
+}
+
+fn rung(text: &str) -> Result<Rung, InvalidLadder> {
+    let syntax = || InvalidLadder::Syntax(text.to_owned());
+    let (size, rate) = text.split_once('@').ok_or_else(syntax)?;
+    let (name, height) = match size.split_once(':') {
+        Some((name, height)) => (name, height),
+        None => (size, size.strip_suffix('p').ok_or_else(syntax)?),
+    };
+    let (rate, profile) = match rate.split_once(':') {
+        None | Some((_, "high")) => (rate.split(':').next().unwrap_or(rate), Profile::High),
+        Some((rate, "main")) => (rate, Profile::Main),
+        Some((rate, "baseline")) => (rate, Profile::ConstrainedBaseline),
+        Some(_) => return Err(syntax()),
+    };
+    let (digits, unit) = match rate.strip_suffix('k') {
+        Some(d) => (d, 1_000),
+        None => rate.strip_suffix('M').map_or((rate, 1), |d| (d, 1_000_000)),
+    };
+    let bitrate = digits.parse::<u32>().ok().and_then(|n| n.checked_mul(unit));
+    Ok(Rung {
+        name: name.parse().map_err(|e| InvalidLadder::Name(text.to_owned(), e))?,
+        height: height.parse().map_err(|_| syntax())?,
+        bitrate: bitrate.ok_or_else(syntax)?,
+        profile,
+    })
+}
+
+impl TryFrom<String> for Ladder {
+    type Error = InvalidLadder;
+    fn try_from(s: String) -> Result<Self, InvalidLadder> {
+        s.parse()
+    }
+}
+
+impl From<Ladder> for String {
+    fn from(ladder: Ladder) -> Self {
+        ladder.to_string()
+    }
+}
+
+/// Pixels a second that a set of renditions costs; the unit of work of routing and admission.
+pub fn pixel_rate(renditions: &[RenditionSpec], rate: Ratio) -> f64 {
+    let pixels: u64 = renditions.iter().map(|r| u64::from(r.width) * u64::from(r.height)).sum();
+    pixels as f64 * rate.as_f64()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn default_ladder_of_a_1080p_source() {
+        let specs = Ladder::default().resolve(1920, 1080, 30.0);
+        let sizes: Vec<_> = specs.iter().map(|s| (s.width, s.height, s.level_idc)).collect();
+        assert_eq!(
+            sizes,
+            [(1920, 1080, 40), (1280, 720, 31), (854, 480, 31), (640, 360, 30), (426, 240, 21)]
+        );
+    }
+
+    #[test]
+    fn never_above_the_source() {
+        let specs = Ladder::default().resolve(640, 360, 25.0);
+        assert_eq!(specs.iter().map(|s| s.height).collect::<Vec<_>>(), [360, 240]);
+        let tiny = Ladder::default().resolve(160, 120, 25.0);
+        assert_eq!(tiny.len(), 1);
+        assert_eq!((tiny[0].width, tiny[0].height), (160, 120));
+    }
+
+    #[test]
+    fn portrait_and_odd_sizes_stay_even_and_keep_the_aspect() {
+        let specs = Ladder::default().resolve(607, 1081, 30.0);
+        for s in &specs {
+            assert_eq!((s.width % 2, s.height % 2), (0, 0));
+            assert!(s.width <= 607);
+        }
+    }
+
+    #[test]
+    fn text_form_round_trips() {
+        let ladder: Ladder = "720p@2800k,low:240@400000:baseline".parse().unwrap();
+        assert_eq!(ladder.to_string().parse::<Ladder>().unwrap(), ladder);
+        assert_eq!("".parse::<Ladder>().unwrap().rungs().len(), 0);
+    }
+
+    #[test]
+    fn bad_ladders_say_what_is_wrong() {
+        for bad in ["720p", "x@1M", "720p@x", "720p@1M,720p@2M", "source:360@1M", "8p@1M", "1p2:720@9"]
+        {
+            assert!(bad.parse::<Ladder>().is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! MPEG-TS: the format in which segments travel and are served.

@@ -1,0 +1,164 @@
+//! A job: everything a transcode node must know to take one segment.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{Sequence, StreamToken};
+use crate::ladder::{MAX_RUNGS, RenditionSpec};
+use crate::media::VideoFormat;
+use crate::shape::{Ratio, Shape};
+use crate::time::{Ticks, Timestamp};
+
+use super::{HEADER_ATTEMPT, HEADER_DEADLINE, HEADER_JOB, HEADER_PROTOCOL, HEADER_SEQUENCE};
+use super::{HEADER_STREAM, PROTOCOL};
+
+/// The most bytes of JSON that [`HEADER_JOB`] may carry.
+pub const MAX_JOB_HEADER: usize = 12 * 1024;
+
+/// The video of a segment as the ingest knows it; admission counts its cost from this before
+/// the body is read.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Source {
+    /// Size, profile, colour.
+    pub format: VideoFormat,
+    /// Number of pictures.
+    pub frames: u32,
+    /// Mean frames a second over the segment.
+    pub frame_rate: Ratio,
+    /// The first picture's presentation time (the smallest).
+    pub first_pts: Timestamp,
+    /// The last picture's presentation time (the largest).
+    pub last_pts: Timestamp,
+    /// From the first picture to the first of the next segment.
+    pub duration: Ticks,
+    /// Length of the body.
+    pub bytes: u64,
+}
+
+/// The structured part of a job; travels as JSON in [`HEADER_JOB`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JobSpec {
+    /// What is sent.
+    pub source: Source,
+    /// What is asked, highest first.
+    pub renditions: Vec<RenditionSpec>,
+    /// What every encoder must keep to.
+    pub shape: Shape,
+}
+
+/// A job as it travels in the request's headers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Job {
+    /// Which stream, opaquely.
+    pub stream: StreamToken,
+    /// Which segment of it.
+    pub sequence: Sequence,
+    /// Time left, as the sender saw it when it sent.
+    pub deadline: Duration,
+    /// 1 for the first attempt.
+    pub attempt: u32,
+    /// The rest.
+    pub spec: JobSpec,
+}
+
+/// Why a request is not a job.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidJob {
+    /// A required header is absent.
+    #[error("the header {0} is missing")]
+    Missing(&'static str),
+    /// A header cannot be read.
+    #[error("the header {0} is not valid: {1}")]
+    Malformed(&'static str, String),
+    /// The peer speaks another version.
+    #[error("protocol {0} is not spoken here; this node speaks {PROTOCOL}")]
+    Protocol(String),
+    /// No renditions, too many, or of impossible size.
+    #[error("the ladder is not valid: {0}")]
+    Ladder(String),
+}
+
+impl Job {
+    /// The headers that carry this job.
+    pub fn to_headers(&self) -> Result<Vec<(&'static str, String)>, serde_json::Error> {
+        Ok(vec![
+            (HEADER_PROTOCOL, PROTOCOL.to_string()),
+            (HEADER_STREAM, self.stream.to_string()),
+            (HEADER_SEQUENCE, self.sequence.to_string()),
+            (HEADER_DEADLINE, self.deadline.as_millis().to_string()),
+            (HEADER_ATTEMPT, self.attempt.to_string()),
+            (HEADER_JOB, serde_json::to_string(&self.spec)?),
+        ])
+    }
+
+    /// Reads and checks a job; `get` looks a header up by its lower-case name.
+    ///
+    /// # Errors
+    /// The first header that is missing or not valid; a retry with the same headers cannot
+    /// help.
+    pub fn from_headers<'a>(
+        get: impl Fn(&'static str) -> Option<&'a str>,
+    ) -> Result<Self, InvalidJob> {
+        let need = |name| get(name).ok_or(InvalidJob::Missing(name));
+        let version = need(HEADER_PROTOCOL)?;
+        if version.parse() != Ok(PROTOCOL) {
+            return Err(InvalidJob::Protocol(version.chars().take(16).collect()));
+        }
+        let number = |name| -> Result<u64, InvalidJob> {
+            need(name)?.parse().map_err(|_| InvalidJob::Malformed(name, "not a number".to_owned()))
+        };
+        let json = need(HEADER_JOB)?;
+        if json.len() > MAX_JOB_HEADER {
+            return Err(InvalidJob::Malformed(HEADER_JOB, "too long".to_owned()));
+        }
+        let spec: JobSpec = serde_json::from_str(json)
+            .map_err(|e| InvalidJob::Malformed(HEADER_JOB, e.to_string()))?;
+        spec.check()?;
+        Ok(Self {
+            stream: need(HEADER_STREAM)?
+                .parse()
+                .map_err(|e| InvalidJob::Malformed(HEADER_STREAM, format!("{e}")))?,
+            sequence: Sequence(number(HEADER_SEQUENCE)?),
+            deadline: Duration::from_millis(number(HEADER_DEADLINE)?),
+            attempt: u32::try_from(number(HEADER_ATTEMPT)?).unwrap_or(u32::MAX).max(1),
+            spec,
+        })
+    }
+}
+
+impl JobSpec {
+    /// Work in output pixels: the unit of routing and of admission.
+    pub fn work(&self) -> u64 {
+        let pixels: u64 =
+            self.renditions.iter().map(|r| u64::from(r.width) * u64::from(r.height)).sum();
+        pixels.saturating_mul(u64::from(self.source.frames))
+    }
+
+    fn check(&self) -> Result<(), InvalidJob> {
+        let bad = |why: &str| Err(InvalidJob::Ladder(why.to_owned()));
+        if self.renditions.is_empty() {
+            return bad("no rendition is asked for");
+        }
+        if self.renditions.len() > MAX_RUNGS {
+            return bad("too many renditions");
+        }
+        let mut names = std::collections::BTreeSet::new();
+        for r in &self.renditions {
+            if !names.insert(&r.name) {
+                return bad("two renditions have one name");
+            }
+            let even = r.width % 2 == 0 && r.height % 2 == 0;
+            if !even || !(2..=8192).contains(&r.width) || !(2..=8192).contains(&r.height) {
+                return bad("a size is odd or out of range");
+            }
+        }
+        let s = &self.source;
+        if s.frames == 0 || s.bytes == 0 || s.last_pts < s.first_pts || s.duration.0 <= 0 {
+            return bad("the source has no frames, no bytes or no duration");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,1 @@
+//! `multipart/mixed`, written and read part by part.

@@ -1,1 +1,2 @@
+//! `rackcast-ingest`.
 fn main() {}

@@ -39,7 +39,10 @@ fn check(name: &str) -> Result<(), InvalidName> {
     if name.starts_with('.') {
         return Err(InvalidName::LeadingDot);
     }
-    match name.chars().find(|c| !(c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'))) {
+    match name
+        .chars()
+        .find(|c| !(c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-')))
+    {
         Some(c) => Err(InvalidName::Character(c)),
         None => Ok(()),
     }
@@ -138,7 +141,10 @@ impl FromStr for StreamId {
     type Err = InvalidName;
     fn from_str(s: &str) -> Result<Self, InvalidName> {
         let (app, name) = s.split_once('/').ok_or(InvalidName::Empty)?;
-        Ok(Self { app: app.parse()?, name: name.parse()? })
+        Ok(Self {
+            app: app.parse()?,
+            name: name.parse()?,
+        })
     }
 }
 
@@ -183,7 +189,10 @@ mod tests {
         for bad in ["", ".", "..", "a/b", "a%2fb", "a\0b", "ä", " a", ".hidden"] {
             assert!(bad.parse::<StreamName>().is_err(), "{bad:?}");
         }
-        assert_eq!("x".repeat(129).parse::<StreamName>(), Err(InvalidName::TooLong(129)));
+        assert_eq!(
+            "x".repeat(129).parse::<StreamName>(),
+            Err(InvalidName::TooLong(129))
+        );
         assert!("Show_1.v-2".parse::<StreamName>().is_ok());
     }
 }

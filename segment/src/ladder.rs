@@ -83,7 +83,12 @@ impl Default for Ladder {
     /// 1080p, 720p, 480p, 360p, 240p.
     fn default() -> Self {
         let rung = |name: &str, height, bitrate| {
-            name.parse().ok().map(|name| Rung { name, height, bitrate, profile: Profile::High })
+            name.parse().ok().map(|name| Rung {
+                name,
+                height,
+                bitrate,
+                profile: Profile::High,
+            })
         };
         Self(
             [
@@ -151,8 +156,12 @@ impl Ladder {
                 level_idc: level_for(w, h, rate, rung.bitrate, rung.profile),
             }
         };
-        let fitting: Vec<_> =
-            self.0.iter().filter(|r| r.height <= height).map(|r| spec(r, r.height)).collect();
+        let fitting: Vec<_> = self
+            .0
+            .iter()
+            .filter(|r| r.height <= height)
+            .map(|r| spec(r, r.height))
+            .collect();
         if fitting.is_empty() {
             return self.0.last().map(|r| spec(r, height)).into_iter().collect();
         }
@@ -214,7 +223,11 @@ impl FromStr for Ladder {
     /// in bits a second (suffix `k` or `M`) and a profile of `baseline`, `main` or `high`.
     /// The empty text is the empty ladder: source only.
     fn from_str(s: &str) -> Result<Self, InvalidLadder> {
-        let rungs = s.split(',').map(str::trim).filter(|r| !r.is_empty()).map(rung);
+        let rungs = s
+            .split(',')
+            .map(str::trim)
+            .filter(|r| !r.is_empty())
+            .map(rung);
         Self::new(rungs.collect::<Result<_, _>>()?)
     }
 }
@@ -238,7 +251,9 @@ fn rung(text: &str) -> Result<Rung, InvalidLadder> {
     };
     let bitrate = digits.parse::<u32>().ok().and_then(|n| n.checked_mul(unit));
     Ok(Rung {
-        name: name.parse().map_err(|e| InvalidLadder::Name(text.to_owned(), e))?,
+        name: name
+            .parse()
+            .map_err(|e| InvalidLadder::Name(text.to_owned(), e))?,
         height: height.parse().map_err(|_| syntax())?,
         bitrate: bitrate.ok_or_else(syntax)?,
         profile,
@@ -260,7 +275,10 @@ impl From<Ladder> for String {
 
 /// Pixels a second that a set of renditions costs; the unit of work of routing and admission.
 pub fn pixel_rate(renditions: &[RenditionSpec], rate: Ratio) -> f64 {
-    let pixels: u64 = renditions.iter().map(|r| u64::from(r.width) * u64::from(r.height)).sum();
+    let pixels: u64 = renditions
+        .iter()
+        .map(|r| u64::from(r.width) * u64::from(r.height))
+        .sum();
     pixels as f64 * rate.as_f64()
 }
 
@@ -271,17 +289,29 @@ mod tests {
     #[test]
     fn default_ladder_of_a_1080p_source() {
         let specs = Ladder::default().resolve(1920, 1080, 30.0);
-        let sizes: Vec<_> = specs.iter().map(|s| (s.width, s.height, s.level_idc)).collect();
+        let sizes: Vec<_> = specs
+            .iter()
+            .map(|s| (s.width, s.height, s.level_idc))
+            .collect();
         assert_eq!(
             sizes,
-            [(1920, 1080, 40), (1280, 720, 31), (854, 480, 31), (640, 360, 30), (426, 240, 21)]
+            [
+                (1920, 1080, 40),
+                (1280, 720, 31),
+                (854, 480, 31),
+                (640, 360, 30),
+                (426, 240, 21)
+            ]
         );
     }
 
     #[test]
     fn never_above_the_source() {
         let specs = Ladder::default().resolve(640, 360, 25.0);
-        assert_eq!(specs.iter().map(|s| s.height).collect::<Vec<_>>(), [360, 240]);
+        assert_eq!(
+            specs.iter().map(|s| s.height).collect::<Vec<_>>(),
+            [360, 240]
+        );
         let tiny = Ladder::default().resolve(160, 120, 25.0);
         assert_eq!(tiny.len(), 1);
         assert_eq!((tiny[0].width, tiny[0].height), (160, 120));
@@ -305,8 +335,15 @@ mod tests {
 
     #[test]
     fn bad_ladders_say_what_is_wrong() {
-        for bad in ["720p", "x@1M", "720p@x", "720p@1M,720p@2M", "source:360@1M", "8p@1M", "1p2:720@9"]
-        {
+        for bad in [
+            "720p",
+            "x@1M",
+            "720p@x",
+            "720p@1M,720p@2M",
+            "source:360@1M",
+            "8p@1M",
+            "1p2:720@9",
+        ] {
             assert!(bad.parse::<Ladder>().is_err(), "{bad}");
         }
     }

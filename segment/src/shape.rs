@@ -32,7 +32,10 @@ impl Ratio {
         while b != 0 {
             (a, b) = (b, a % b);
         }
-        Some(Self { num: num / a, den: den / a })
+        Some(Self {
+            num: num / a,
+            den: den / a,
+        })
     }
 
     /// Numerator.
@@ -86,7 +89,12 @@ pub struct Colour {
 
 impl Default for Colour {
     fn default() -> Self {
-        Self { primaries: 2, transfer: 2, matrix: 2, full_range: false }
+        Self {
+            primaries: 2,
+            transfer: 2,
+            matrix: 2,
+            full_range: false,
+        }
     }
 }
 

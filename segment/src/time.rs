@@ -108,7 +108,11 @@ impl<const BITS: u32> Unwrap<BITS> {
             None => raw,
             Some(last) => {
                 let delta = raw.wrapping_sub(last).rem_euclid(Self::RANGE);
-                let delta = if delta >= Self::RANGE / 2 { delta - Self::RANGE } else { delta };
+                let delta = if delta >= Self::RANGE / 2 {
+                    delta - Self::RANGE
+                } else {
+                    delta
+                };
                 last.saturating_add(delta)
             }
         };
@@ -126,7 +130,11 @@ mod tests {
         let mut u = Unwrap::<32>::default();
         assert_eq!(u.unwrap(0xffff_fff0), 0xffff_fff0);
         assert_eq!(u.unwrap(0x10), 0x1_0000_0010);
-        assert_eq!(u.unwrap(0xffff_fffe), 0xffff_fffe, "a step back over the wrap");
+        assert_eq!(
+            u.unwrap(0xffff_fffe),
+            0xffff_fffe,
+            "a step back over the wrap"
+        );
         assert_eq!(u.unwrap(0x20), 0x1_0000_0020);
     }
 
@@ -135,14 +143,20 @@ mod tests {
         let mut u = Unwrap::<33>::default();
         let step = 1u64 << 31;
         for i in 0..64u64 {
-            assert_eq!(u.unwrap((i * step) % (1 << 33)), i64::try_from(i * step).unwrap());
+            assert_eq!(
+                u.unwrap((i * step) % (1 << 33)),
+                i64::try_from(i * step).unwrap()
+            );
         }
     }
 
     #[test]
     fn ticks_and_durations_agree() {
         assert_eq!(Ticks(180_000).to_duration(), Duration::from_secs(2));
-        assert_eq!(Ticks::from_duration(Duration::from_millis(40)), Ticks(3_600));
+        assert_eq!(
+            Ticks::from_duration(Duration::from_millis(40)),
+            Ticks(3_600)
+        );
         assert_eq!(Ticks(-1).to_duration(), Duration::ZERO);
     }
 }

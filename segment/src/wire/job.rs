@@ -108,7 +108,9 @@ impl Job {
             return Err(InvalidJob::Protocol(version.chars().take(16).collect()));
         }
         let number = |name| -> Result<u64, InvalidJob> {
-            need(name)?.parse().map_err(|_| InvalidJob::Malformed(name, "not a number".to_owned()))
+            need(name)?
+                .parse()
+                .map_err(|_| InvalidJob::Malformed(name, "not a number".to_owned()))
         };
         let json = need(HEADER_JOB)?;
         if json.len() > MAX_JOB_HEADER {
@@ -123,7 +125,9 @@ impl Job {
                 .map_err(|e| InvalidJob::Malformed(HEADER_STREAM, format!("{e}")))?,
             sequence: Sequence(number(HEADER_SEQUENCE)?),
             deadline: Duration::from_millis(number(HEADER_DEADLINE)?),
-            attempt: u32::try_from(number(HEADER_ATTEMPT)?).unwrap_or(u32::MAX).max(1),
+            attempt: u32::try_from(number(HEADER_ATTEMPT)?)
+                .unwrap_or(u32::MAX)
+                .max(1),
             spec,
         })
     }
@@ -132,8 +136,11 @@ impl Job {
 impl JobSpec {
     /// Work in output pixels: the unit of routing and of admission.
     pub fn work(&self) -> u64 {
-        let pixels: u64 =
-            self.renditions.iter().map(|r| u64::from(r.width) * u64::from(r.height)).sum();
+        let pixels: u64 = self
+            .renditions
+            .iter()
+            .map(|r| u64::from(r.width) * u64::from(r.height))
+            .sum();
         pixels.saturating_mul(u64::from(self.source.frames))
     }
 

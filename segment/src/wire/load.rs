@@ -22,6 +22,7 @@ pub struct Load {
 impl Load {
     /// Slots with no job.
     pub fn free(&self) -> u32 {
-        self.slots.saturating_sub(self.busy.saturating_add(self.queued))
+        self.slots
+            .saturating_sub(self.busy.saturating_add(self.queued))
     }
 }

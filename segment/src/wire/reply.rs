@@ -87,7 +87,10 @@ impl RefusalCode {
 
     /// Refused before the body was admitted: costs the node nothing.
     pub fn is_push_back(self) -> bool {
-        matches!(self, Self::NoSlot | Self::DeadlineTooClose | Self::Draining | Self::NoDevice)
+        matches!(
+            self,
+            Self::NoSlot | Self::DeadlineTooClose | Self::Draining | Self::NoDevice
+        )
     }
 
     /// A claim about the segment, not about the node; to be believed when a second node agrees.

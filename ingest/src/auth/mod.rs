@@ -1,0 +1,1 @@
+//! May this publisher publish, and under what name?

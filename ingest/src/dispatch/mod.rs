@@ -1,0 +1,1 @@
+//! Gets one segment transcoded before its deadline, whatever the nodes do.

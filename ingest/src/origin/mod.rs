@@ -1,0 +1,1 @@
+//! Keeps what was made and serves it as HLS.

@@ -1,0 +1,1 @@
+//! Holds the listeners and the watchdog; starts generations.

@@ -1,6 +1,17 @@
 //! A stream from its first publisher to its end: one publisher at a time, one segmenter, one
 //! origin stream, and the segments that are out for transcoding.
+//!
+//! Tasks and their channels:
+//!
+//! ```text
+//! protocol session ──Knock──▶ registry ──Attach──▶ stream task ──Order──▶ dispatch
+//!        └────────────Input (one channel a publication)───▲  └──segments──▶ origin
+//!                                                             settle task ──▲ (one a segment)
+//! ```
+//!
+//! Every channel is bounded. The stream task never waits for a transcoder or a player, so a
+//! publisher waits for nobody.
 
 mod publication;
 
-pub use publication::{Ended, Publication, PublishRequest, Refused, Streams};
+pub use publication::{Ended, Feed, Input, Knock, Publication, PublishRequest, Refused, Streams};

@@ -10,20 +10,33 @@ use std::net::SocketAddr;
 
 use rackcast_segment::id::{InvalidName, StreamId};
 use rackcast_segment::media::MediaEvent;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot, watch};
+
+/// Events that may wait between a protocol session and the stream's task.
+pub const FEED_CAPACITY: usize = 16;
 
 /// What a publisher asks for, as it came over the wire.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct PublishRequest {
     /// The application, unchecked.
     pub app: String,
-    /// The name with whatever query follows it, unchecked; may be or contain a key, so it is
-    /// never logged.
+    /// The name with whatever query follows it, unchecked. May be a key or contain one, so it
+    /// is never logged.
     pub name_and_query: String,
     /// Which protocol it came by: `rtmp`.
     pub protocol: &'static str,
     /// The publisher's address.
     pub peer: SocketAddr,
+}
+
+impl std::fmt::Debug for PublishRequest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PublishRequest")
+            .field("app", &self.app)
+            .field("protocol", &self.protocol)
+            .field("peer", &self.peer)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Why a publisher was refused. The text is meant for the publisher.
@@ -63,32 +76,86 @@ pub enum Ended {
     ShuttingDown,
 }
 
-/// All streams of this generation.
-#[derive(Debug, Clone)]
-pub struct Streams {
-    publish: mpsc::Sender<()>,
+/// A publisher at the door, and where to answer it.
+#[derive(Debug)]
+pub struct Knock {
+    /// What it asks for.
+    pub request: PublishRequest,
+    /// Takes the answer.
+    pub reply: oneshot::Sender<Result<Publication, Refused>>,
 }
 
-/// The right to feed one stream.
-#[derive(Debug)]
-pub struct Publication {
-    id: StreamId,
-    events: mpsc::Sender<MediaEvent>,
+/// The door to all streams of this generation; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Streams {
+    door: mpsc::Sender<Knock>,
 }
 
 impl Streams {
+    /// A door, and the end at which [`Registry`](super::Registry) (or a test) answers.
+    pub fn door(capacity: usize) -> (Self, mpsc::Receiver<Knock>) {
+        let (door, knocks) = mpsc::channel(capacity);
+        (Self { door }, knocks)
+    }
+
     /// Asks for the right to publish: name and key are checked, the stream is created, or
     /// resumed, or taken over.
     ///
     /// # Errors
     /// [`Refused`], to be told to the publisher.
     pub async fn publish(&self, request: PublishRequest) -> Result<Publication, Refused> {
-        let _ = (&self.publish, request);
-        Err(Refused::ShuttingDown)
+        let (reply, answer) = oneshot::channel();
+        let knock = Knock { request, reply };
+        self.door
+            .send(knock)
+            .await
+            .map_err(|_| Refused::ShuttingDown)?;
+        answer.await.unwrap_or(Err(Refused::ShuttingDown))
     }
 }
 
+/// What travels from a publication to its stream.
+#[derive(Debug)]
+pub enum Input {
+    /// The publisher sent this.
+    Media(MediaEvent),
+    /// The publisher said that the stream is over.
+    Finish,
+}
+
+/// The right to feed one stream.
+#[derive(Debug)]
+pub struct Publication {
+    id: StreamId,
+    inputs: mpsc::Sender<Input>,
+    ended: watch::Receiver<Option<Ended>>,
+}
+
+/// The stream's end of a [`Publication`].
+#[derive(Debug)]
+pub struct Feed {
+    inputs: mpsc::Receiver<Input>,
+    ended: watch::Sender<Option<Ended>>,
+}
+
 impl Publication {
+    /// A publication and the end that the stream reads.
+    pub fn pair(id: StreamId) -> (Self, Feed) {
+        let (send_input, inputs) = mpsc::channel(FEED_CAPACITY);
+        let (send_ended, ended) = watch::channel(None);
+        (
+            Self {
+                id,
+                inputs: send_input,
+                ended,
+            },
+            Feed {
+                inputs,
+                ended: send_ended,
+            },
+        )
+    }
+
     /// The stream's public name.
     pub fn id(&self) -> &StreamId {
         &self.id
@@ -99,12 +166,39 @@ impl Publication {
     /// # Errors
     /// [`Ended`] when the publisher should be told to go.
     pub async fn send(&mut self, event: MediaEvent) -> Result<(), Ended> {
-        self.events
-            .send(event)
+        self.inputs
+            .send(Input::Media(event))
             .await
-            .map_err(|_| Ended::ShuttingDown)
+            .map_err(|_| self.why_ended())
+    }
+
+    /// Waits until the stream wants no more of this publisher, also while it sends nothing.
+    pub async fn ended(&mut self) -> Ended {
+        match self.ended.wait_for(Option::is_some).await {
+            Ok(why) => why.clone().unwrap_or(Ended::ShuttingDown),
+            Err(_) => Ended::ShuttingDown,
+        }
     }
 
     /// The publisher said that the stream is over.
-    pub async fn finish(self) {}
+    pub async fn finish(self) {
+        // If the stream is gone already, it is over as well.
+        let _ = self.inputs.send(Input::Finish).await;
+    }
+
+    fn why_ended(&self) -> Ended {
+        self.ended.borrow().clone().unwrap_or(Ended::ShuttingDown)
+    }
+}
+
+impl Feed {
+    /// The next input; `None` when the publisher's connection was lost.
+    pub async fn recv(&mut self) -> Option<Input> {
+        self.inputs.recv().await
+    }
+
+    /// Sends the publisher away.
+    pub fn end(self, why: Ended) {
+        self.ended.send_replace(Some(why));
+    }
 }

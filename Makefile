@@ -1,0 +1,49 @@
+# Everything a developer or CI does, by name. `make` alone lists it.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+CARGO_FLAGS := --workspace --locked
+
+.PHONY: help
+help: ## list what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## build every program into target/debug
+	@tools/install-deps build
+	cargo build $(CARGO_FLAGS) --bins
+
+.PHONY: demo
+demo: ## run a whole Rackcast on this machine and print its HLS address (ARGS="--transcoders 3")
+	@tools/install-deps demo
+	cargo build $(CARGO_FLAGS) --bins
+	target/debug/rackcast dev $(ARGS)
+
+.PHONY: test
+test: ## install what the tests need and run them all (STAGES="unit e2e" for some)
+	@tools/test $(STAGES)
+
+.PHONY: lint
+lint: ## rustfmt, clippy, cargo-deny, shellcheck, yamllint, ansible-lint
+	@tools/install-deps lint
+	@tools/lint
+
+.PHONY: fmt
+fmt: ## format the Rust code
+	cargo fmt --all
+
+.PHONY: bench
+bench: ## measure what a segment costs on this machine
+	@tools/install-deps demo
+	cargo build $(CARGO_FLAGS) --bins
+	cargo bench $(CARGO_FLAGS)
+
+.PHONY: soak
+soak: ## run a stream and kill a process every few seconds (MINUTES=10)
+	@tools/install-deps test
+	cargo build $(CARGO_FLAGS) --bins
+	RACKCAST_SOAK_MINUTES=$(or $(MINUTES),10) cargo test $(CARGO_FLAGS) --test e2e_soak -- --ignored --nocapture
+
+.PHONY: clean
+clean: ## remove what was built, keep what was downloaded
+	cargo clean

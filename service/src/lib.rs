@@ -1,1 +1,28 @@
-//! Placeholder.
+//! What every Rackcast daemon has in common.
+//!
+//! A daemon is a process that systemd starts, that an operator configures, that Consul and
+//! Prometheus look at, and that keeps worker processes. This crate holds the one way in which
+//! all of them do that, so that an ingest, a transcode node and an agent behave alike:
+//!
+//! | Module | What it is for |
+//! |---|---|
+//! | [`cli`], [`config`] | `--config FILE`, `--check`, TOML that refuses unknown keys |
+//! | [`log`](mod@log) | journald under systemd, readable lines on a terminal |
+//! | [`status`] | what a service says of itself, on a unix socket that the agent reads |
+//! | [`admin`], [`metrics`] | `/metrics`, `/healthz`, `/readyz` |
+//! | [`notify`], [`shutdown`] | readiness, a watchdog fed by real progress, a clean end |
+//! | [`process`], [`frame`] | worker processes that die with their parent, and talking to them |
+//!
+//! No module here knows what the service does.
+
+pub mod admin;
+pub mod cli;
+pub mod config;
+pub mod frame;
+mod http;
+pub mod log;
+pub mod metrics;
+pub mod notify;
+pub mod process;
+pub mod shutdown;
+pub mod status;

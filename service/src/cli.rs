@@ -1,0 +1,49 @@
+//! The command line that every daemon has.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use serde::de::DeserializeOwned;
+
+use crate::config;
+
+/// Exit status of a refused configuration (`EX_CONFIG` of sysexits), so that a unit file can tell
+/// it from a crash and not restart in vain.
+pub const EXIT_CONFIG: u8 = 78;
+
+/// `--config FILE` and `--check`; flatten it into the daemon's own arguments.
+#[derive(Debug, Clone, clap::Args)]
+pub struct DaemonArgs {
+    /// Configuration file (TOML).
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+    /// Check the configuration and exit: 0 when it is good, 78 with the reason when not.
+    #[arg(long)]
+    pub check: bool,
+}
+
+impl DaemonArgs {
+    /// The configuration, or the status to exit with at once: it was refused (the reason is on
+    /// standard error), or only `--check` was asked for.
+    ///
+    /// `check` looks for cross-field nonsense.
+    ///
+    /// # Errors
+    /// The status to exit with.
+    pub fn configuration<T: DeserializeOwned>(
+        &self,
+        check: impl FnOnce(&T) -> Result<(), String>,
+    ) -> Result<T, ExitCode> {
+        match config::load_checked(&self.config, check) {
+            Ok(_) if self.check => {
+                eprintln!("{}: good", self.config.display());
+                Err(ExitCode::SUCCESS)
+            }
+            Ok(config) => Ok(config),
+            Err(error) => {
+                eprintln!("{error}");
+                Err(ExitCode::from(EXIT_CONFIG))
+            }
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! The small HTTP server behind the status socket and the admin address: GET, a handful of paths,
+//! bounded in connections and in time.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode, header};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+/// Connections at a time; more wait in the listener's backlog.
+const MAX_CONNECTIONS: usize = 64;
+/// How long a peer may take to send a request, or to send none on an open connection.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a connection may live: answers are small and immediate.
+const CONNECTION_TIMEOUT: Duration = Duration::from_secs(120);
+/// Pause after a failed accept (no file descriptors left), so that it cannot spin.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+pub(crate) type Answer = Response<Full<Bytes>>;
+
+/// A source of connections.
+pub(crate) trait Listener: Send + 'static {
+    type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
+    fn accept(&self) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+}
+
+impl Listener for TcpListener {
+    type Stream = tokio::net::TcpStream;
+    async fn accept(&self) -> io::Result<Self::Stream> {
+        Self::accept(self).await.map(|(stream, _)| stream)
+    }
+}
+
+impl Listener for UnixListener {
+    type Stream = tokio::net::UnixStream;
+    async fn accept(&self) -> io::Result<Self::Stream> {
+        Self::accept(self).await.map(|(stream, _)| stream)
+    }
+}
+
+/// Answers requests until `shutdown`; then drops what is open.
+pub(crate) async fn serve<L, F>(listener: L, answer: F, shutdown: CancellationToken)
+where
+    L: Listener,
+    F: Fn(&str) -> Option<Answer> + Send + Sync + 'static,
+{
+    let answer = Arc::new(answer);
+    let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let accepting = async {
+        // The semaphore is never closed, so there is always a permit to wait for.
+        while let Ok(permit) = Arc::clone(&room).acquire_owned().await {
+            match listener.accept().await {
+                Ok(stream) => {
+                    let (answer, shutdown) = (Arc::clone(&answer), shutdown.clone());
+                    tokio::spawn(async move {
+                        shutdown
+                            .run_until_cancelled(connection(stream, answer))
+                            .await;
+                        drop(permit);
+                    });
+                }
+                Err(error) => {
+                    log::warn!("cannot accept a connection: {error}");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    };
+    shutdown.run_until_cancelled(accepting).await;
+}
+
+async fn connection<S, F>(stream: S, answer: Arc<F>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    F: Fn(&str) -> Option<Answer> + Send + Sync + 'static,
+{
+    let service = service_fn(|request: Request<Incoming>| {
+        let answer = respond(&request, answer.as_ref());
+        async move { Ok::<_, std::convert::Infallible>(answer) }
+    });
+    let serving = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_TIMEOUT)
+        .serve_connection(TokioIo::new(stream), service);
+    // A peer that goes away or talks nonsense is its own affair.
+    let _ = tokio::time::timeout(CONNECTION_TIMEOUT, serving).await;
+}
+
+fn respond(request: &Request<Incoming>, answer: &impl Fn(&str) -> Option<Answer>) -> Answer {
+    if request.method() != Method::GET && request.method() != Method::HEAD {
+        return text(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "only GET is understood here\n",
+        );
+    }
+    answer(request.uri().path())
+        .unwrap_or_else(|| text(StatusCode::NOT_FOUND, "there is nothing at this address\n"))
+}
+
+pub(crate) fn text(status: StatusCode, body: impl Into<Bytes>) -> Answer {
+    content(status, "text/plain; charset=utf-8", body)
+}
+
+pub(crate) fn content(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Answer {
+    let mut answer = Response::new(Full::new(body.into()));
+    *answer.status_mut() = status;
+    answer
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, header::HeaderValue::from_static(kind));
+    answer
+}

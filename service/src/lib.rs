@@ -19,6 +19,7 @@ pub mod admin;
 pub mod cli;
 pub mod config;
 pub mod frame;
+pub mod host;
 mod http;
 pub mod log;
 pub mod metrics;

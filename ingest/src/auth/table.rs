@@ -1,0 +1,136 @@
+//! Keys from the configuration.
+
+use std::path::{Path, PathBuf};
+
+use rackcast_segment::id::{AppName, StreamName};
+use rackcast_segment::ladder::Ladder;
+
+use super::{AuthError, AuthRequest, Denied, Entry, Grant, Key};
+
+/// Environment variable in which systemd names the folder of a service's credentials.
+const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
+
+#[derive(Debug)]
+pub(super) struct Table(Vec<Row>);
+
+#[derive(Debug)]
+struct Row {
+    app: AppName,
+    pattern: String,
+    key: Key,
+    ladder: Option<Ladder>,
+}
+
+impl Table {
+    pub(super) fn new(entries: &[Entry]) -> Result<Self, AuthError> {
+        let credentials = std::env::var_os(CREDENTIALS).map(PathBuf::from);
+        entries
+            .iter()
+            .map(|entry| {
+                let key = match (&entry.key, &entry.key_file) {
+                    (Some(key), _) => key.clone(),
+                    (None, Some(file)) => read_key(file, credentials.as_deref())?,
+                    (None, None) => return Err(AuthError::Config("a stream without key".into())),
+                };
+                Ok(Row {
+                    app: entry.app.clone(),
+                    pattern: entry.stream.clone(),
+                    key,
+                    ladder: entry.ladder.clone(),
+                })
+            })
+            .collect::<Result<_, _>>()
+            .map(Self)
+    }
+
+    pub(super) fn authorise(&self, request: &AuthRequest<'_>) -> Result<Grant, Denied> {
+        let granted = match request.key() {
+            Some(key) => {
+                let name: StreamName = request.path().parse()?;
+                self.find(request.app, &key, |row| glob(&row.pattern, name.as_str()))
+                    .map(|row| (name, row))
+            }
+            None => {
+                let key = Key::new(request.path());
+                self.find(request.app, &key, |row| !row.pattern.contains('*'))
+                    .and_then(|row| Some((row.pattern.parse().ok()?, row)))
+            }
+        };
+        let (name, row) = granted.ok_or_else(|| {
+            Denied::Refused("no such stream key; publish NAME?key=KEY or the key alone".to_owned())
+        })?;
+        Ok(Grant {
+            name,
+            ladder: row.ladder.clone(),
+        })
+    }
+
+    /// Looks at every row, so that the time taken does not tell which one matched.
+    fn find(&self, app: &AppName, key: &Key, fits: impl Fn(&Row) -> bool) -> Option<&Row> {
+        self.0.iter().fold(None, |found, row| {
+            let hit = row.key.matches(key) && row.app == *app && fits(row);
+            found.or(hit.then_some(row))
+        })
+    }
+}
+
+fn read_key(file: &Path, credentials: Option<&Path>) -> Result<Key, AuthError> {
+    let path = credentials.map_or_else(|| file.to_owned(), |folder| folder.join(file));
+    match std::fs::read_to_string(&path) {
+        Ok(text) if text.trim_end().is_empty() => Err(AuthError::EmptyKey(path)),
+        Ok(text) => Ok(Key::new(text.trim_end())),
+        Err(error) => Err(AuthError::KeyFile { path, error }),
+    }
+}
+
+/// Whether `name` fits `pattern`, in which `*` stands for any run of characters.
+fn glob(pattern: &str, name: &str) -> bool {
+    let Some((head, mut pattern)) = pattern.split_once('*') else {
+        return pattern == name;
+    };
+    let Some(mut name) = name.strip_prefix(head) else {
+        return false;
+    };
+    // The leftmost place of every middle part leaves the most room for the rest.
+    while let Some((part, rest)) = pattern.split_once('*') {
+        let Some((_, after)) = name.split_once(part) else {
+            return false;
+        };
+        (name, pattern) = (after, rest);
+    }
+    name.ends_with(pattern)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn globs() {
+        for (pattern, name, fits) in [
+            ("show", "show", true),
+            ("show", "show2", false),
+            ("*", "", true),
+            ("show-*", "show-1", true),
+            ("show-*", "show", false),
+            ("*-hd", "a-hd", true),
+            ("a*a", "a", false),
+            ("a*b*c", "axxbyybzc", true),
+            ("a*b*c", "ac", false),
+            ("a**c", "abc", true),
+        ] {
+            assert_eq!(glob(pattern, name), fits, "{pattern} {name}");
+        }
+    }
+
+    #[test]
+    fn key_files_are_credentials() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("show"), "s3cret\n").unwrap();
+        std::fs::write(folder.path().join("empty"), "\n").unwrap();
+        let read = |name: &str| read_key(Path::new(name), Some(folder.path()));
+        assert!(read("show").unwrap().matches(&Key::new("s3cret")));
+        assert!(matches!(read("empty"), Err(AuthError::EmptyKey(_))));
+        assert!(matches!(read("none"), Err(AuthError::KeyFile { .. })));
+    }
+}

@@ -1,1 +1,19 @@
-//! Placeholder.
+//! What the tests of whole processes have in common.
+//!
+//! [`dev`] runs a Rackcast as its users do, [`publish`] feeds it, [`player`] follows it as a
+//! player would and keeps all that it saw, [`probe`] asks ffprobe, which knows nothing of our
+//! code, what that is worth, and [`browser`] asks Chromium. Whatever is started ends with the
+//! value that stands for it.
+//!
+//! A helper that cannot do its work panics: in a test that is the report.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+pub mod browser;
+pub mod dev;
+pub mod http;
+pub mod player;
+pub mod playlist;
+pub mod probe;
+pub mod process;
+pub mod publish;
+pub mod wait;

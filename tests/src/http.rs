@@ -1,0 +1,85 @@
+//! The little HTTP that a player needs.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, StatusCode};
+use http_body_util::{BodyExt, Full};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// An answer, read to its end.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// The status.
+    pub status: StatusCode,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: Bytes,
+}
+
+impl Answer {
+    /// The body as text.
+    ///
+    /// # Panics
+    /// It is not UTF-8.
+    pub fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).unwrap()
+    }
+
+    /// A header's value, or the empty text.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or("")
+    }
+}
+
+/// A client that keeps its connections.
+#[derive(Debug, Clone)]
+pub struct Http(Client<HttpConnector, Full<Bytes>>);
+
+impl Default for Http {
+    fn default() -> Self {
+        Self(Client::builder(TokioExecutor::new()).build_http())
+    }
+}
+
+impl Http {
+    /// `GET`.
+    ///
+    /// # Errors
+    /// No answer: refused, broken off or not within 10 s.
+    pub async fn get(&self, url: &str) -> Result<Answer, String> {
+        self.send(Method::GET, url, &[], Bytes::new()).await
+    }
+
+    /// Any request.
+    ///
+    /// # Errors
+    /// No answer: refused, broken off or not within 10 s.
+    pub async fn send(
+        &self,
+        method: Method,
+        url: &str,
+        headers: &[(&str, &str)],
+        body: Bytes,
+    ) -> Result<Answer, String> {
+        let mut request = Request::builder().method(method).uri(url);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Full::new(body)).map_err(|e| format!("{url}: {e}"))?;
+        let answer = async {
+            let response = self.0.request(request).await.map_err(|e| format!("{url}: {e:?}"))?;
+            let (head, body) = response.into_parts();
+            let body = body.collect().await.map_err(|e| format!("{url}: {e}"))?.to_bytes();
+            Ok(Answer { status: head.status, headers: head.headers, body })
+        };
+        tokio::time::timeout(LIMIT, answer)
+            .await
+            .unwrap_or_else(|_| Err(format!("{url}: no answer within {LIMIT:?}")))
+    }
+}

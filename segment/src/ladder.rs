@@ -111,7 +111,7 @@ impl Ladder {
         if rungs.len() > MAX_RUNGS {
             return Err(InvalidLadder::TooMany(rungs.len()));
         }
-        rungs.sort_by(|a, b| (b.height, b.bitrate).cmp(&(a.height, a.bitrate)));
+        rungs.sort_by_key(|r| std::cmp::Reverse((r.height, r.bitrate)));
         let mut seen = vec![RenditionName::source(), RenditionName::audio()];
         for rung in &rungs {
             let name = rung.name.as_str();

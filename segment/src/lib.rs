@@ -11,6 +11,7 @@
 //! can influence returns an error and never panics; the parsers deny indexing and unchecked
 //! arithmetic, and are fuzzed.
 
+pub mod aac;
 pub mod h264;
 pub mod id;
 pub mod ladder;

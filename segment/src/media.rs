@@ -80,9 +80,16 @@ pub struct AudioConfig {
 }
 
 impl AudioConfig {
-    /// How long one frame of 1024 samples lasts.
+    /// How long one frame of 1024 samples lasts, rounded down.
     pub fn frame_duration(&self) -> Ticks {
-        Ticks(1024 * crate::time::TICKS_PER_SECOND / i64::from(self.sample_rate.max(1)))
+        self.frames_duration(1)
+    }
+
+    /// How long so many frames last, rounded down once: many frames do not add up the error.
+    pub fn frames_duration(&self, frames: usize) -> Ticks {
+        let samples = 1024i64.saturating_mul(i64::try_from(frames).unwrap_or(i64::MAX));
+        let ticks = samples.saturating_mul(crate::time::TICKS_PER_SECOND);
+        Ticks(ticks / i64::from(self.sample_rate.max(1)))
     }
 }
 

@@ -1,0 +1,123 @@
+//! The sequence parameter set: what a stream says of its pictures.
+
+use h264_reader::nal::sps::{ChromaFormat, FrameMbsFlags, SeqParameterSet};
+use h264_reader::rbsp::{BitReader, ByteReader};
+
+use crate::media::VideoFormat;
+use crate::shape::{Colour, Ratio};
+
+use super::{H264Error, NalType};
+
+/// The widest and the tallest picture that is accepted, in pixels.
+pub const MAX_DIMENSION: u32 = 8192;
+/// More than any real SPS; one that is longer is not read.
+const MAX_SPS: usize = 1024;
+/// Level 6.2, which allows the largest pictures.
+const HIGHEST_LEVEL: u8 = 62;
+
+/// Reads an SPS: one NAL unit without start code.
+///
+/// The picture is cropped; a rate, an aspect or a colour that the VUI leaves out is unknown,
+/// 1:1 or unspecified. A picture too large for the stated level is accepted, since encoders
+/// that state a level too low are common and play well.
+///
+/// # Errors
+/// Bytes that are not an SPS, and formats that are not 8-bit 4:2:0 or that have no pixels or
+/// more than [`MAX_DIMENSION`] of them on a side.
+pub fn parse_sps(nal: &[u8]) -> Result<VideoFormat, H264Error> {
+    let &[header, profile_idc, constraints, level_idc, ref body @ ..] = nal else {
+        return Err(H264Error::Truncated("sequence parameter set"));
+    };
+    if NalType::of(header) != NalType::Sps {
+        return Err(H264Error::NalType {
+            expected: 7,
+            got: header & 0x1f,
+        });
+    }
+    if body.len() > MAX_SPS {
+        return Err(H264Error::Sps(format!("it is longer than {MAX_SPS} bytes")));
+    }
+    // The reader refuses pictures above the level's size, so it is shown the highest level.
+    let mut bytes = vec![profile_idc, constraints, HIGHEST_LEVEL];
+    bytes.extend_from_slice(body);
+    let bits = BitReader::new(ByteReader::without_skip(bytes.as_slice()));
+    let sps = SeqParameterSet::from_bits(bits).map_err(|e| H264Error::Sps(format!("{e:?}")))?;
+
+    let chroma = &sps.chroma_info;
+    if chroma.chroma_format != ChromaFormat::YUV420 {
+        return Err(H264Error::Unsupported(format!(
+            "chroma format {:?}",
+            chroma.chroma_format
+        )));
+    }
+    if (chroma.bit_depth_luma_minus8, chroma.bit_depth_chroma_minus8) != (0, 0) {
+        return Err(H264Error::Unsupported(
+            "more than 8 bits a sample".to_owned(),
+        ));
+    }
+    let (width, height) = sps
+        .pixel_dimensions()
+        .map_err(|e| H264Error::Sps(format!("{e:?}")))?;
+    if !(1..=MAX_DIMENSION).contains(&width) || !(1..=MAX_DIMENSION).contains(&height) {
+        return Err(H264Error::Unsupported(format!(
+            "a picture of {width}x{height}"
+        )));
+    }
+
+    let vui = sps.vui_parameters.as_ref();
+    let aspect = vui
+        .and_then(|v| v.aspect_ratio_info.as_ref())
+        .and_then(|a| a.get());
+    let timing = vui.and_then(|v| v.timing_info.as_ref());
+    Ok(VideoFormat {
+        width,
+        height,
+        profile_idc,
+        constraints,
+        level_idc,
+        frame_rate: timing.and_then(|t| {
+            // A frame lasts two ticks: the clock counts fields.
+            let (num, den) = (t.time_scale, t.num_units_in_tick);
+            match den.checked_mul(2) {
+                Some(den) => Ratio::new(num, den),
+                None => Ratio::new(num / 2, den),
+            }
+        }),
+        sample_aspect: aspect
+            .and_then(|(w, h)| Ratio::new(w.into(), h.into()))
+            .unwrap_or(Ratio::ONE),
+        colour: colour(&sps),
+        interlaced: !matches!(sps.frame_mbs_flags, FrameMbsFlags::Frames),
+    })
+}
+
+fn colour(sps: &SeqParameterSet) -> Colour {
+    let Some(signal) = sps
+        .vui_parameters
+        .as_ref()
+        .and_then(|v| v.video_signal_type.as_ref())
+    else {
+        return Colour::default();
+    };
+    let full_range = signal.video_full_range_flag;
+    match &signal.colour_description {
+        None => Colour {
+            full_range,
+            ..Colour::default()
+        },
+        Some(c) => Colour {
+            primaries: c.colour_primaries,
+            transfer: c.transfer_characteristics,
+            matrix: c.matrix_coefficients,
+            full_range,
+        },
+    }
+}
+
+/// The format as `CODECS` of a playlist names it (RFC 6381): `avc1.64001f`.
+pub fn codec_string(format: &VideoFormat) -> String {
+    format!(
+        "avc1.{:02x}{:02x}{:02x}",
+        format.profile_idc, format.constraints, format.level_idc
+    )
+}

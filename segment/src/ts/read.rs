@@ -1,0 +1,414 @@
+//! The reader: a segment becomes access units and audio frames again.
+#![deny(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic
+)]
+
+use bytes::BytesMut;
+
+use crate::h264::{is_idr, strip_delimiter};
+use crate::media::{AccessUnit, AudioConfig, AudioFrame};
+use crate::time::Timestamp;
+
+use super::adts::Frames;
+use super::packet::{Arrival, Continuity, Packet, Packets};
+use super::psi::{self, PAT_PID, Program, Sections};
+use super::{NULL_PID, TsError, WRAP, pes};
+
+/// What a segment may cost its reader.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of the segment.
+    pub bytes: usize,
+    /// Bytes of one access unit, or of one PES unit of audio.
+    pub access_unit: usize,
+    /// Access units, and audio frames, each.
+    pub units: usize,
+}
+
+impl Default for Limits {
+    /// 64 MiB, 8 MiB, 8192: a segment of eight seconds at 60 Mb/s or at 1000 pictures a second.
+    fn default() -> Self {
+        Self {
+            bytes: 64 << 20,
+            access_unit: 8 << 20,
+            units: 8192,
+        }
+    }
+}
+
+/// What a segment is made of.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Demuxed {
+    /// Access units in decoding order, without delimiters. Times are what the stream says: a
+    /// bad stream may break the order that [`AccessUnit`] promises.
+    pub video: Vec<AccessUnit>,
+    /// Audio frames in the order of the stream, without headers.
+    pub audio: Vec<AudioFrame>,
+    /// What the headers of the audio frames say.
+    pub audio_config: Option<AudioConfig>,
+    /// What could not be read.
+    pub damage: Damage,
+}
+
+/// What the reader had to skip.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Damage {
+    /// Runs of bytes that are no packets.
+    pub lost_sync: u32,
+    /// Packets that are marked as damaged, scrambled, or malformed.
+    pub packets: u32,
+    /// Places where the continuity counter says that packets are missing.
+    pub gaps: u32,
+    /// Table sections whose checksum does not hold.
+    pub tables: u32,
+    /// Units and frames that were begun and could not be read whole.
+    pub units: u32,
+}
+
+impl Damage {
+    /// Whether anything was skipped.
+    pub fn any(&self) -> bool {
+        *self != Self::default()
+    }
+}
+
+fn count(counter: &mut u32) {
+    *counter = counter.saturating_add(1);
+}
+
+/// Takes a segment apart. Timestamps are unwrapped from 33 bits to the value nearest `near`,
+/// DTS to the one nearest its PTS; should that lead below 0, the whole segment is taken one
+/// wrap later, since a timeline never goes below 0.
+///
+/// Payloads are copied once, out of their packets, into one buffer that they share.
+///
+/// # Errors
+/// No packets, no program, or more than `limits` allow. Damage is no error: see [`Damage`].
+pub fn read(ts: &[u8], near: Timestamp, limits: &Limits) -> Result<Demuxed, TsError> {
+    if ts.len() > limits.bytes {
+        return Err(TsError::TooLarge {
+            limit: limits.bytes,
+            got: ts.len(),
+        });
+    }
+    let mut demuxer = Demuxer::new(near, limits);
+    let mut packets = Packets::new(ts);
+    let mut any = false;
+    while let Some(bytes) = packets.next() {
+        any = true;
+        match Packet::parse(bytes) {
+            Some(packet) => demuxer.packet(&packet, packets.left())?,
+            None => count(&mut demuxer.out.damage.packets),
+        }
+    }
+    demuxer.out.damage.lost_sync = packets.lost_sync();
+    match (any, demuxer.program) {
+        (false, _) => Err(TsError::NoSync),
+        (true, None) => Err(TsError::NoProgram),
+        (true, Some(_)) => demuxer.finish(),
+    }
+}
+
+struct Demuxer<'a> {
+    near: Timestamp,
+    limits: &'a Limits,
+    pat: Table<'a>,
+    pmt: Table<'a>,
+    pmt_pid: Option<u16>,
+    program: Option<Program>,
+    video: Stream<'a>,
+    audio: Stream<'a>,
+    frames: Frames,
+    out: Demuxed,
+}
+
+#[derive(Default)]
+struct Table<'a> {
+    continuity: Continuity<'a>,
+    sections: Sections,
+}
+
+#[derive(Default)]
+struct Stream<'a> {
+    continuity: Continuity<'a>,
+    unit: Option<Unit>,
+    buffer: BytesMut,
+}
+
+/// The PES unit that is being put together.
+struct Unit {
+    pts: Option<u64>,
+    dts: Option<u64>,
+    /// Bytes that are still to come, if the header said how many there are.
+    missing: Option<usize>,
+    len: usize,
+}
+
+impl<'a> Demuxer<'a> {
+    fn new(near: Timestamp, limits: &'a Limits) -> Self {
+        Self {
+            near,
+            limits,
+            pat: Table::default(),
+            pmt: Table::default(),
+            pmt_pid: None,
+            program: None,
+            video: Stream::default(),
+            audio: Stream::default(),
+            frames: Frames::default(),
+            out: Demuxed::default(),
+        }
+    }
+
+    /// `left` bounds how many bytes can still follow.
+    fn packet(&mut self, packet: &Packet<'a>, left: usize) -> Result<(), TsError> {
+        let program = self.program.unwrap_or_default();
+        let pid = Some(packet.pid);
+        if packet.pid == NULL_PID {
+            Ok(())
+        } else if packet.pid == PAT_PID {
+            let mut pmt_pid = self.pmt_pid;
+            let found = |section: &[u8]| pmt_pid = psi::pat(section).or(pmt_pid);
+            self.pat.packet(packet, &mut self.out.damage, found);
+            if pmt_pid != self.pmt_pid {
+                (self.pmt_pid, self.pmt) = (pmt_pid, Table::default());
+            }
+            Ok(())
+        } else if pid == self.pmt_pid {
+            let mut now = self.program;
+            let found = |section: &[u8]| now = psi::pmt(section).or(now);
+            self.pmt.packet(packet, &mut self.out.damage, found);
+            self.change_program(now)
+        } else if pid == program.video {
+            self.video_packet(packet, left)
+        } else if pid == program.audio {
+            self.audio_packet(packet)
+        } else {
+            Ok(())
+        }
+    }
+
+    fn change_program(&mut self, now: Option<Program>) -> Result<(), TsError> {
+        if now == self.program {
+            return Ok(());
+        }
+        let (old, new) = (self.program.unwrap_or_default(), now.unwrap_or_default());
+        if old.video != new.video {
+            self.end_video()?;
+            self.video.continuity = Continuity::default();
+        }
+        if old.audio != new.audio {
+            self.end_audio()?;
+            self.audio.continuity = Continuity::default();
+        }
+        self.program = now;
+        Ok(())
+    }
+
+    fn video_packet(&mut self, packet: &Packet<'a>, left: usize) -> Result<(), TsError> {
+        match self.video.continuity.check(packet) {
+            Arrival::Duplicate => return Ok(()),
+            Arrival::Gap => {
+                count(&mut self.out.damage.gaps);
+                self.video.abandon(&mut self.out.damage);
+                self.video.buffer.clear();
+            }
+            Arrival::Next => {}
+        }
+        if packet.unit_start {
+            self.end_video()?;
+            // Once for the segment: what follows fits.
+            self.video
+                .buffer
+                .reserve(left.saturating_add(packet.payload.len()));
+            self.video
+                .begin(packet.payload, &mut self.out.damage, self.limits)
+        } else {
+            self.video.extend(packet.payload, self.limits)
+        }
+    }
+
+    fn audio_packet(&mut self, packet: &Packet<'a>) -> Result<(), TsError> {
+        match self.audio.continuity.check(packet) {
+            Arrival::Duplicate => return Ok(()),
+            Arrival::Gap => {
+                count(&mut self.out.damage.gaps);
+                self.audio.abandon(&mut self.out.damage);
+                self.audio.buffer.clear();
+                self.frames.interrupt();
+            }
+            Arrival::Next => {}
+        }
+        if packet.unit_start {
+            self.end_audio()?;
+            self.audio
+                .begin(packet.payload, &mut self.out.damage, self.limits)
+        } else {
+            self.audio.extend(packet.payload, self.limits)
+        }
+    }
+
+    fn end_video(&mut self) -> Result<(), TsError> {
+        let Some(unit) = self.video.unit.take() else {
+            return Ok(());
+        };
+        let data = self.video.buffer.split().freeze();
+        let data = data.slice_ref(strip_delimiter(&data));
+        let whole = unit.missing.is_none_or(|m| m == 0) && !data.is_empty();
+        let Some(pts) = unit.pts.filter(|_| whole) else {
+            count(&mut self.out.damage.units);
+            return Ok(());
+        };
+        if self.out.video.len() >= self.limits.units {
+            return Err(TsError::TooMany(self.limits.units));
+        }
+        let pts = nearest(pts, self.near);
+        let dts = unit.dts.map_or(pts, |dts| nearest(dts, pts));
+        self.out.video.push(AccessUnit {
+            pts,
+            dts,
+            idr: is_idr(&data),
+            data,
+        });
+        Ok(())
+    }
+
+    fn end_audio(&mut self) -> Result<(), TsError> {
+        let Some(unit) = self.audio.unit.take() else {
+            return Ok(());
+        };
+        if unit.missing.is_some_and(|m| m > 0) {
+            count(&mut self.out.damage.units);
+            self.audio.buffer.clear();
+            self.frames.interrupt();
+            return Ok(());
+        }
+        let pts = unit.pts.map(|pts| nearest(pts, self.near));
+        let carried = self.audio.buffer.len().saturating_sub(unit.len);
+        let lost = self
+            .frames
+            .take(&mut self.audio.buffer, carried, pts, |frame| {
+                self.out.audio.push(frame);
+            });
+        self.out.damage.units = self.out.damage.units.saturating_add(lost);
+        if self.out.audio.len() > self.limits.units {
+            return Err(TsError::TooMany(self.limits.units));
+        }
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<Demuxed, TsError> {
+        self.end_video()?;
+        self.end_audio()?;
+        if !self.audio.buffer.is_empty() {
+            count(&mut self.out.damage.units);
+        }
+        let mut out = self.out;
+        out.audio_config = self.frames.into_config();
+        let times = out.video.iter().map(|au| au.dts.min(au.pts));
+        if times
+            .chain(out.audio.iter().map(|f| f.pts))
+            .any(|t| t.0 < 0)
+        {
+            for au in &mut out.video {
+                au.pts.0 = au.pts.0.saturating_add(WRAP);
+                au.dts.0 = au.dts.0.saturating_add(WRAP);
+            }
+            for frame in &mut out.audio {
+                frame.pts.0 = frame.pts.0.saturating_add(WRAP);
+            }
+        }
+        Ok(out)
+    }
+}
+
+impl<'a> Table<'a> {
+    fn packet(&mut self, packet: &Packet<'a>, damage: &mut Damage, found: impl FnMut(&[u8])) {
+        match self.continuity.check(packet) {
+            Arrival::Duplicate => return,
+            Arrival::Gap => {
+                count(&mut damage.gaps);
+                self.sections.reset();
+            }
+            Arrival::Next => {}
+        }
+        let bad = self.sections.push(packet.unit_start, packet.payload, found);
+        damage.tables = damage.tables.saturating_add(bad);
+    }
+}
+
+impl Stream<'_> {
+    /// Begins a unit with the first packet's payload.
+    fn begin(
+        &mut self,
+        payload: &[u8],
+        damage: &mut Damage,
+        limits: &Limits,
+    ) -> Result<(), TsError> {
+        let Some(header) = pes::parse(payload) else {
+            count(&mut damage.units);
+            return Ok(());
+        };
+        self.unit = Some(Unit {
+            pts: header.pts,
+            dts: header.dts,
+            missing: header.len,
+            len: 0,
+        });
+        self.extend(header.payload, limits)
+    }
+
+    fn extend(&mut self, payload: &[u8], limits: &Limits) -> Result<(), TsError> {
+        let Some(unit) = &mut self.unit else {
+            return Ok(());
+        };
+        let take = unit.missing.map_or(payload.len(), |m| m.min(payload.len()));
+        unit.missing = unit.missing.map(|m| m.saturating_sub(take));
+        unit.len = unit.len.saturating_add(take);
+        if unit.len > limits.access_unit {
+            return Err(TsError::AccessUnitTooLarge(limits.access_unit));
+        }
+        self.buffer
+            .extend_from_slice(payload.get(..take).unwrap_or(payload));
+        Ok(())
+    }
+
+    /// Gives the unit up that is being put together.
+    fn abandon(&mut self, damage: &mut Damage) {
+        if self.unit.take().is_some() {
+            count(&mut damage.units);
+        }
+    }
+}
+
+/// The value on the wrap-free line that is nearest `near`.
+fn nearest(raw: u64, near: Timestamp) -> Timestamp {
+    const HALF: i64 = WRAP / 2;
+    let raw = i64::try_from(raw).unwrap_or(0);
+    // In -HALF..HALF.
+    let ahead = raw
+        .wrapping_sub(near.0)
+        .wrapping_add(HALF)
+        .rem_euclid(WRAP)
+        .saturating_sub(HALF);
+    Timestamp(near.0.saturating_add(ahead))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nearest_goes_over_the_wrap_in_both_directions() {
+        assert_eq!(nearest(5, Timestamp(0)), Timestamp(5));
+        assert_eq!(nearest(5, Timestamp(WRAP - 5)), Timestamp(WRAP + 5));
+        assert_eq!(
+            nearest((1 << 33) - 5, Timestamp(7 * WRAP + 5)),
+            Timestamp(7 * WRAP - 5)
+        );
+    }
+}

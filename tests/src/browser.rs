@@ -29,6 +29,8 @@ use crate::wait::wait_for;
 pub enum Engine {
     /// hls.js, each level in turn.
     HlsJs,
+    /// hls.js as it pleases.
+    Stay,
     /// The browser's own HLS.
     Native,
 }
@@ -84,7 +86,11 @@ pub async fn play(master: &str, engine: Engine, seconds: u32, limit: Duration) -
         report: Mutex::new(None),
     });
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let engine = if engine == Engine::HlsJs { "hls.js" } else { "native" };
+    let engine = match engine {
+        Engine::HlsJs => "levels",
+        Engine::Stay => "stay",
+        Engine::Native => "native",
+    };
     let mut address =
         url::Url::parse(&format!("http://{}/", listener.local_addr().unwrap())).unwrap();
     address
@@ -97,8 +103,16 @@ pub async fn play(master: &str, engine: Engine, seconds: u32, limit: Duration) -
     let profile = tempfile::tempdir().unwrap();
     let mut chromium = Process::start(
         Command::new(chromium())
-            .args(["--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run"])
-            .args(["--disable-background-networking", "--disable-component-update"])
+            .args([
+                "--headless=new",
+                "--no-sandbox",
+                "--disable-gpu",
+                "--no-first-run",
+            ])
+            .args([
+                "--disable-background-networking",
+                "--disable-component-update",
+            ])
             .args(["--disable-sync", "--disable-quic", "--mute-audio"])
             .arg("--autoplay-policy=no-user-gesture-required")
             .arg(format!("--user-data-dir={}", profile.path().display()))
@@ -143,6 +157,8 @@ async fn answer(
         }
         _ => (404, "text/plain", Bytes::new()),
     };
-    let response = Response::builder().status(status).header("content-type", kind);
+    let response = Response::builder()
+        .status(status)
+        .header("content-type", kind);
     Ok(response.body(Full::new(body)).unwrap())
 }

@@ -66,10 +66,15 @@ impl Dev {
     /// It does not become ready.
     pub async fn start(args: &[&str]) -> Self {
         let mut command = Command::new(program("rackcast"));
-        command.args(["dev", "--rtmp", &free_address(), "--http", &free_address()]).args(args);
+        command
+            .args(["dev", "--rtmp", &free_address(), "--http", &free_address()])
+            .args(args);
         let mut process = Process::start(&mut command);
         let line = wait_for("rackcast dev to be ready", START, || {
-            assert!(process.ended().is_none(), "rackcast dev ended while it started");
+            assert!(
+                process.ended().is_none(),
+                "rackcast dev ended while it started"
+            );
             std::future::ready(process.output().find("{\"consul\":"))
         })
         .await;
@@ -84,7 +89,10 @@ impl Dev {
 
     /// The master playlist of `<app>/<stream>`.
     pub fn master_url(&self, stream: &str) -> String {
-        format!("{}/{stream}/master.m3u8", self.ready.hls.trim_end_matches('/'))
+        format!(
+            "{}/{stream}/master.m3u8",
+            self.ready.hls.trim_end_matches('/')
+        )
     }
 
     /// The process itself.
@@ -106,5 +114,9 @@ impl Dev {
 
 /// An address on loopback that was free a moment ago.
 pub fn free_address() -> String {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
+    TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .to_string()
 }

@@ -33,7 +33,10 @@ impl Answer {
 
     /// A header's value, or the empty text.
     pub fn header(&self, name: &str) -> &str {
-        self.headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or("")
+        self.headers
+            .get(name)
+            .and_then(|v| v.to_str().ok())
+            .unwrap_or("")
     }
 }
 
@@ -71,12 +74,26 @@ impl Http {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let request = request.body(Full::new(body)).map_err(|e| format!("{url}: {e}"))?;
+        let request = request
+            .body(Full::new(body))
+            .map_err(|e| format!("{url}: {e}"))?;
         let answer = async {
-            let response = self.0.request(request).await.map_err(|e| format!("{url}: {e:?}"))?;
+            let response = self
+                .0
+                .request(request)
+                .await
+                .map_err(|e| format!("{url}: {e:?}"))?;
             let (head, body) = response.into_parts();
-            let body = body.collect().await.map_err(|e| format!("{url}: {e}"))?.to_bytes();
-            Ok(Answer { status: head.status, headers: head.headers, body })
+            let body = body
+                .collect()
+                .await
+                .map_err(|e| format!("{url}: {e}"))?
+                .to_bytes();
+            Ok(Answer {
+                status: head.status,
+                headers: head.headers,
+                body,
+            })
         };
         tokio::time::timeout(LIMIT, answer)
             .await

@@ -44,28 +44,42 @@ pub struct Track {
 impl Track {
     /// Sequence numbers of the gaps.
     pub fn gaps(&self) -> Vec<u64> {
-        self.segments.values().filter(|s| s.listed.gap).map(|s| s.listed.sequence).collect()
+        self.segments
+            .values()
+            .filter(|s| s.listed.gap)
+            .map(|s| s.listed.sequence)
+            .collect()
     }
 
     /// Sequence numbers between the first and the last that never stood in a playlist.
     pub fn holes(&self) -> Vec<u64> {
-        let (Some((first, _)), Some((last, _))) =
-            (self.segments.first_key_value(), self.segments.last_key_value())
-        else {
+        let (Some((first, _)), Some((last, _))) = (
+            self.segments.first_key_value(),
+            self.segments.last_key_value(),
+        ) else {
             return Vec::new();
         };
-        (*first..*last).filter(|n| !self.segments.contains_key(n)).collect()
+        (*first..*last)
+            .filter(|n| !self.segments.contains_key(n))
+            .collect()
     }
 
     /// All bytes in order.
     pub fn bytes(&self) -> Vec<u8> {
-        self.segments.values().flat_map(|s| s.body.iter().copied()).collect()
+        self.segments
+            .values()
+            .flat_map(|s| s.body.iter().copied())
+            .collect()
     }
 
     /// The longest that a player waited for the next segment.
     pub fn longest_wait(&self) -> Duration {
         let times: Vec<_> = self.segments.values().map(|s| s.at).collect();
-        times.windows(2).map(|w| w[1].duration_since(w[0])).max().unwrap_or_default()
+        times
+            .windows(2)
+            .map(|w| w[1].duration_since(w[0]))
+            .max()
+            .unwrap_or_default()
     }
 
     /// Segments listed so far.
@@ -98,15 +112,19 @@ impl Recording {
     /// # Panics
     /// It was never listed.
     pub fn track(&self, name: &str) -> &Track {
-        self.tracks.get(name).unwrap_or_else(|| {
-            panic!("there is no rendition {name:?} in {:?}", self.tracks.keys())
-        })
+        self.tracks
+            .get(name)
+            .unwrap_or_else(|| panic!("there is no rendition {name:?} in {:?}", self.tracks.keys()))
     }
 
     /// Names of the transcoded renditions.
     pub fn transcoded(&self) -> Vec<&str> {
         let own = ["source", "audio"];
-        self.tracks.keys().map(String::as_str).filter(|n| !own.contains(n)).collect()
+        self.tracks
+            .keys()
+            .map(String::as_str)
+            .filter(|n| !own.contains(n))
+            .collect()
     }
 
     /// Segments that every rendition has listed.
@@ -128,10 +146,14 @@ impl Recording {
     /// # Panics
     /// Two of them do not.
     pub fn assert_in_step(&self) {
-        let Some((first_name, first)) = self.tracks.first_key_value() else { return };
+        let Some((first_name, first)) = self.tracks.first_key_value() else {
+            return;
+        };
         for (name, track) in &self.tracks {
             for (number, seen) in &track.segments {
-                let Some(other) = first.segments.get(number) else { continue };
+                let Some(other) = first.segments.get(number) else {
+                    continue;
+                };
                 let (a, b) = (&seen.listed, &other.listed);
                 assert!(
                     (a.duration - b.duration).abs() < 0.1 && a.discontinuity == b.discontinuity,
@@ -158,20 +180,34 @@ impl Player {
     pub async fn follow(master: &str) -> Self {
         let url: Url = master.parse().unwrap();
         let http = Http::default();
-        let text = wait_for(&format!("{url} to answer"), Duration::from_secs(30), || async {
-            let answer = http.get(url.as_str()).await.ok()?;
-            (answer.status == 200).then(|| answer.text().to_owned())
-        })
+        let text = wait_for(
+            &format!("{url} to answer"),
+            Duration::from_secs(30),
+            || async {
+                let answer = http.get(url.as_str()).await.ok()?;
+                (answer.status == 200).then(|| answer.text().to_owned())
+            },
+        )
         .await;
         let master = Master::read(&url, &text);
-        let recording =
-            Arc::new(Mutex::new(Recording { master: master.clone(), ..Recording::default() }));
-        let mut playlists: Vec<Url> =
-            master.variants.iter().chain(&master.media).map(|e| e.url.clone()).collect();
+        let recording = Arc::new(Mutex::new(Recording {
+            master: master.clone(),
+            ..Recording::default()
+        }));
+        let mut playlists: Vec<Url> = master
+            .variants
+            .iter()
+            .chain(&master.media)
+            .map(|e| e.url.clone())
+            .collect();
         playlists.sort();
         playlists.dedup();
         let task = tokio::spawn(run(http.clone(), playlists, Arc::clone(&recording)));
-        Self { recording, http, task }
+        Self {
+            recording,
+            http,
+            task,
+        }
     }
 
     /// What it has seen so far.
@@ -193,7 +229,8 @@ impl Player {
     /// It takes three times as long as it should.
     pub async fn segments(&self, count: usize) {
         let limit = Duration::from_secs(20 + 6 * count as u64);
-        self.until(&format!("{count} segments"), limit, |r| r.common() >= count).await;
+        self.until(&format!("{count} segments"), limit, |r| r.common() >= count)
+            .await;
     }
 
     /// Stops, asks every address that still answers a second time, and gives all that was seen.
@@ -238,15 +275,23 @@ async fn poll(http: &Http, url: &Url, recording: &Mutex<Recording>) -> Result<()
         return Err(format!("{url}: {}", answer.status));
     }
     let media = Media::read(url, answer.text());
-    let Some(first) = media.segments.first() else { return Ok(()) };
+    let Some(first) = media.segments.first() else {
+        return Ok(());
+    };
     let (_, name, _) = first.address();
     let new = note(&mut recording.lock().unwrap(), &name, &media);
     for listed in new {
         let at = Instant::now();
-        let body = if listed.gap { Bytes::new() } else { fetch(http, &listed, recording).await? };
+        let body = if listed.gap {
+            Bytes::new()
+        } else {
+            fetch(http, &listed, recording).await?
+        };
         let mut recording = recording.lock().unwrap();
         let track = recording.tracks.entry(name.clone()).or_default();
-        track.segments.insert(listed.sequence, Seen { listed, at, body });
+        track
+            .segments
+            .insert(listed.sequence, Seen { listed, at, body });
     }
     Ok(())
 }
@@ -259,13 +304,18 @@ fn note(recording: &mut Recording, name: &str, media: &Media) -> Vec<Listed> {
         track.target_duration = media.target_duration;
     }
     if track.target_duration != media.target_duration {
-        faults.push(format!("{name}: the target duration became {}", media.target_duration));
+        faults.push(format!(
+            "{name}: the target duration became {}",
+            media.target_duration
+        ));
     }
     track.ended |= media.ended;
     let mut new = Vec::new();
     for listed in &media.segments {
         if listed.duration.round() > media.target_duration as f64 {
-            faults.push(format!("{name}: longer than the target duration: {listed:?}"));
+            faults.push(format!(
+                "{name}: longer than the target duration: {listed:?}"
+            ));
         }
         match track.segments.get(&listed.sequence).map(|s| &s.listed) {
             None => new.push(listed.clone()),
@@ -275,14 +325,19 @@ fn note(recording: &mut Recording, name: &str, media: &Media) -> Vec<Listed> {
             Some(_) => {}
         }
     }
-    let last = track.segments.last_key_value().map(|(n, s)| (*n, s.listed.address().0));
+    let last = track
+        .segments
+        .last_key_value()
+        .map(|(n, s)| (*n, s.listed.address().0));
     if let (Some((last, epoch)), Some(next)) = (last, new.first()) {
         let same_life = next.address().0 == epoch;
         if next.sequence < last || (same_life && next.sequence != last + 1) {
             faults.push(format!("{name}: {last} is followed by {}", next.sequence));
         }
         if !same_life && !next.discontinuity {
-            faults.push(format!("{name}: a new epoch without a discontinuity at {last}"));
+            faults.push(format!(
+                "{name}: a new epoch without a discontinuity at {last}"
+            ));
         }
     }
     new

@@ -14,7 +14,10 @@ pub struct Entry {
 impl Entry {
     /// An attribute without its quotes, or the empty text.
     pub fn attribute(&self, name: &str) -> &str {
-        self.attributes.iter().find(|(n, _)| n == name).map_or("", |(_, v)| v.as_str())
+        self.attributes
+            .iter()
+            .find(|(n, _)| n == name)
+            .map_or("", |(_, v)| v.as_str())
     }
 }
 
@@ -38,10 +41,18 @@ impl Master {
         let mut lines = text.lines();
         while let Some(line) = lines.next() {
             if let Some(list) = line.strip_prefix("#EXT-X-STREAM-INF:") {
-                let url = url.join(lines.next().expect("a variant has an address")).unwrap();
-                master.variants.push(Entry { attributes: attributes(list), url });
+                let url = url
+                    .join(lines.next().expect("a variant has an address"))
+                    .unwrap();
+                master.variants.push(Entry {
+                    attributes: attributes(list),
+                    url,
+                });
             } else if let Some(list) = line.strip_prefix("#EXT-X-MEDIA:") {
-                let mut entry = Entry { attributes: attributes(list), url: url.clone() };
+                let mut entry = Entry {
+                    attributes: attributes(list),
+                    url: url.clone(),
+                };
                 if !entry.attribute("URI").is_empty() {
                     entry.url = url.join(entry.attribute("URI")).unwrap();
                     master.media.push(entry);
@@ -74,8 +85,12 @@ impl Listed {
     /// The address has another form.
     pub fn address(&self) -> (u64, String, String) {
         let parts: Vec<&str> = self.url.path_segments().unwrap().collect();
-        let [.., epoch, rendition, file] = parts.as_slice() else { panic!("{}", self.url) };
-        let epoch = epoch.parse().unwrap_or_else(|_| panic!("no epoch in {}", self.url));
+        let [.., epoch, rendition, file] = parts.as_slice() else {
+            panic!("{}", self.url)
+        };
+        let epoch = epoch
+            .parse()
+            .unwrap_or_else(|_| panic!("no epoch in {}", self.url));
         (epoch, (*rendition).to_owned(), (*file).to_owned())
     }
 }
@@ -114,7 +129,13 @@ impl Media {
                 _ => {
                     let url = url.join(line).unwrap();
                     let duration = duration.take().expect("a segment has EXTINF");
-                    media.segments.push(Listed { sequence, url, duration, gap, discontinuity });
+                    media.segments.push(Listed {
+                        sequence,
+                        url,
+                        duration,
+                        gap,
+                        discontinuity,
+                    });
                     (sequence, gap, discontinuity) = (sequence + 1, false, false);
                 }
             }
@@ -148,7 +169,10 @@ mod tests {
             #EXT-X-STREAM-INF:BANDWIDTH=9,CODECS=\"avc1.64001f,mp4a.40.2\",AUDIO=\"a\"\nv.m3u8\n";
         let master = Master::read(&"http://h/live/x/master.m3u8".parse().unwrap(), text);
         assert_eq!(master.media[0].url.path(), "/live/x/audio.m3u8");
-        assert_eq!(master.variants[0].attribute("CODECS"), "avc1.64001f,mp4a.40.2");
+        assert_eq!(
+            master.variants[0].attribute("CODECS"),
+            "avc1.64001f,mp4a.40.2"
+        );
         assert_eq!(master.variants[0].attribute("AUDIO"), "a");
     }
 
@@ -159,6 +183,9 @@ mod tests {
         let media = Media::read(&"http://h/live/x/240p.m3u8".parse().unwrap(), text);
         assert_eq!(media.segments[1].sequence, 8);
         assert!(media.segments[1].gap && media.segments[1].discontinuity);
-        assert_eq!(media.segments[0].address(), (1, "240p".to_owned(), "7.ts".to_owned()));
+        assert_eq!(
+            media.segments[0].address(),
+            (1, "240p".to_owned(), "7.ts".to_owned())
+        );
     }
 }

@@ -71,11 +71,24 @@ pub fn packets(path: &Path, kind: Kind) -> Vec<Packet> {
 /// # Panics
 /// A decoder has a complaint, however small.
 pub fn decode(path: &Path, kind: Kind) -> usize {
-    let count = ["-count_frames", "-show_entries", "stream=nb_read_frames", "-of", "csv=p=0"];
+    let count = [
+        "-count_frames",
+        "-show_entries",
+        "stream=nb_read_frames",
+        "-of",
+        "csv=p=0",
+    ];
     let text = ffprobe(path, kind, &count);
     // A transport stream lists its streams twice: in its program and by themselves.
-    let number = text.lines().next().unwrap_or("").trim_end_matches(',').trim();
-    number.parse().unwrap_or_else(|_| panic!("no frames in {}: {text:?}", path.display()))
+    let number = text
+        .lines()
+        .next()
+        .unwrap_or("")
+        .trim_end_matches(',')
+        .trim();
+    number
+        .parse()
+        .unwrap_or_else(|_| panic!("no frames in {}: {text:?}", path.display()))
 }
 
 /// Width, height and codec of a file's video.
@@ -83,7 +96,12 @@ pub fn decode(path: &Path, kind: Kind) -> usize {
 /// # Panics
 /// ffprobe cannot read it.
 pub fn size(path: &Path) -> (u32, u32, String) {
-    let ask = ["-show_entries", "stream=codec_name,width,height", "-of", "csv=p=0"];
+    let ask = [
+        "-show_entries",
+        "stream=codec_name,width,height",
+        "-of",
+        "csv=p=0",
+    ];
     let text = ffprobe(path, Kind::Video, &ask);
     let mut fields = text.lines().next().unwrap().split(',');
     let codec = fields.next().unwrap().to_owned();
@@ -93,15 +111,30 @@ pub fn size(path: &Path) -> (u32, u32, String) {
 
 fn ffprobe(path: &Path, kind: Kind, arguments: &[&str]) -> String {
     let output = Command::new("ffprobe")
-        .args(["-v", "warning", "-threads", "1", "-select_streams", kind.selector()])
+        .args([
+            "-v",
+            "warning",
+            "-threads",
+            "1",
+            "-select_streams",
+            kind.selector(),
+        ])
         .args(arguments)
         .arg(path)
         .stdin(Stdio::null())
         .output()
         .expect("ffprobe runs");
     let complaints = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "ffprobe {}: {complaints}", path.display());
-    assert!(complaints.trim().is_empty(), "ffprobe {}: {complaints}", path.display());
+    assert!(
+        output.status.success(),
+        "ffprobe {}: {complaints}",
+        path.display()
+    );
+    assert!(
+        complaints.trim().is_empty(),
+        "ffprobe {}: {complaints}",
+        path.display()
+    );
     String::from_utf8(output.stdout).unwrap()
 }
 
@@ -113,15 +146,24 @@ fn ffprobe(path: &Path, kind: Kind, arguments: &[&str]) -> String {
 pub fn assert_contiguous(packets: &[Packet], picture: i64) {
     for (i, pair) in packets.windows(2).enumerate() {
         let step = pair[1].dts - pair[0].dts;
-        assert!((step - picture).abs() <= 1, "DTS steps by {step} after packet {i}");
+        assert!(
+            (step - picture).abs() <= 1,
+            "DTS steps by {step} after packet {i}"
+        );
     }
     let mut pts: Vec<i64> = packets.iter().map(|p| p.pts).collect();
     pts.sort_unstable();
     for (i, pair) in pts.windows(2).enumerate() {
         let step = pair[1] - pair[0];
-        assert!((step - picture).abs() <= 1, "PTS step by {step} after picture {i}");
+        assert!(
+            (step - picture).abs() <= 1,
+            "PTS step by {step} after picture {i}"
+        );
     }
     for p in packets {
-        assert!(p.dts <= p.pts, "a picture is shown before it is decoded: {p:?}");
+        assert!(
+            p.dts <= p.pts,
+            "a picture is shown before it is decoded: {p:?}"
+        );
     }
 }

@@ -27,7 +27,11 @@ pub fn program(name: &str) -> PathBuf {
         PathBuf::from,
     );
     let path = dir.join(name);
-    assert!(path.exists(), "{} is missing: cargo build --workspace --bins", path.display());
+    assert!(
+        path.exists(),
+        "{} is missing: cargo build --workspace --bins",
+        path.display()
+    );
     path
 }
 
@@ -36,7 +40,12 @@ pub fn program(name: &str) -> PathBuf {
 /// # Panics
 /// The test lies in no build directory.
 pub fn target_dir() -> PathBuf {
-    std::env::current_exe().unwrap().ancestors().nth(3).unwrap().to_owned()
+    std::env::current_exe()
+        .unwrap()
+        .ancestors()
+        .nth(3)
+        .unwrap()
+        .to_owned()
 }
 
 /// A running child. Dropped, it is asked to end, then killed; its output is shown if the test
@@ -60,14 +69,22 @@ impl Output {
 
     /// The first line that contains the text.
     pub fn find(&self, text: &str) -> Option<String> {
-        self.0.lock().unwrap().iter().find(|l| l.contains(text)).cloned()
+        self.0
+            .lock()
+            .unwrap()
+            .iter()
+            .find(|l| l.contains(text))
+            .cloned()
     }
 
     fn read(&self, from: impl Read + Send + 'static) {
         let lines = Arc::clone(&self.0);
         std::thread::spawn(move || {
             for line in BufReader::new(from).split(b'\n').map_while(Result::ok) {
-                lines.lock().unwrap().push(String::from_utf8_lossy(&line).into_owned());
+                lines
+                    .lock()
+                    .unwrap()
+                    .push(String::from_utf8_lossy(&line).into_owned());
             }
         });
     }
@@ -89,7 +106,11 @@ impl Process {
         let output = Output::default();
         output.read(child.stdout.take().unwrap());
         output.read(child.stderr.take().unwrap());
-        Self { name, child, output }
+        Self {
+            name,
+            child,
+            output,
+        }
     }
 
     /// Its process id.
@@ -168,19 +189,28 @@ pub fn kill9(pid: u32) {
 
 /// Whether a process of this id runs (and is no zombie).
 pub fn runs(pid: u32) -> bool {
-    std::fs::read_to_string(format!("/proc/{pid}/stat"))
-        .is_ok_and(|stat| !stat.rsplit(')').next().is_some_and(|s| s.trim().starts_with('Z')))
+    std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| {
+        !stat
+            .rsplit(')')
+            .next()
+            .is_some_and(|s| s.trim().starts_with('Z'))
+    })
 }
 
 /// Children of a process whose command line contains the text.
 pub fn children(parent: u32, text: &str) -> Vec<u32> {
     let listing = format!("/proc/{parent}/task/{parent}/children");
-    let Ok(list) = std::fs::read_to_string(listing) else { return Vec::new() };
+    let Ok(list) = std::fs::read_to_string(listing) else {
+        return Vec::new();
+    };
     list.split_whitespace()
         .filter_map(|pid| pid.parse().ok())
         .filter(|pid: &u32| {
-            std::fs::read(format!("/proc/{pid}/cmdline"))
-                .is_ok_and(|c| String::from_utf8_lossy(&c).replace('\0', " ").contains(text))
+            std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|c| {
+                String::from_utf8_lossy(&c)
+                    .replace('\0', " ")
+                    .contains(text)
+            })
         })
         .collect()
 }

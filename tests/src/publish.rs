@@ -29,7 +29,14 @@ pub struct Sample {
 impl Default for Sample {
     /// Two minutes of 320x180 with sound; a keyframe every two seconds, two B-frames.
     fn default() -> Self {
-        Self { seconds: 120, width: 320, height: 180, rate: 25, b_frames: 2, audio: true }
+        Self {
+            seconds: 120,
+            width: 320,
+            height: 180,
+            rate: 25,
+            b_frames: 2,
+            audio: true,
+        }
     }
 }
 
@@ -39,7 +46,14 @@ impl Sample {
     /// # Panics
     /// ffmpeg cannot make it.
     pub fn file(&self) -> PathBuf {
-        let Self { seconds, width, height, rate, b_frames, audio } = *self;
+        let Self {
+            seconds,
+            width,
+            height,
+            rate,
+            b_frames,
+            audio,
+        } = *self;
         let dir = crate::process::target_dir().join("samples");
         std::fs::create_dir_all(&dir).unwrap();
         let name = format!("{width}x{height}-{rate}-{b_frames}b-{seconds}s-{audio}.flv");
@@ -60,10 +74,24 @@ impl Sample {
         }
         if width > 0 {
             let (gop, b_frames) = ((rate * 2).to_string(), b_frames.to_string());
-            ffmpeg.args(["-c:v", "libx264", "-preset", "veryfast", "-pix_fmt", "yuv420p"]);
-            ffmpeg.args(["-g", &gop, "-keyint_min", &gop, "-sc_threshold", "0", "-bf", &b_frames]);
+            ffmpeg.args([
+                "-c:v", "libx264", "-preset", "veryfast", "-pix_fmt", "yuv420p",
+            ]);
+            ffmpeg.args([
+                "-g",
+                &gop,
+                "-keyint_min",
+                &gop,
+                "-sc_threshold",
+                "0",
+                "-bf",
+                &b_frames,
+            ]);
         }
-        let beside = tempfile::Builder::new().suffix(".flv").tempfile_in(&dir).unwrap();
+        let beside = tempfile::Builder::new()
+            .suffix(".flv")
+            .tempfile_in(&dir)
+            .unwrap();
         let made = ffmpeg.arg(beside.path()).status().expect("ffmpeg runs");
         assert!(made.success(), "ffmpeg cannot make {name}");
         beside.persist(&path).unwrap();
@@ -78,7 +106,9 @@ pub fn publish(file: &Path, url: &str) -> Process {
 
 fn command(file: &Path, url: &str) -> Command {
     let mut ffmpeg = Command::new("ffmpeg");
-    ffmpeg.args(["-v", "info", "-nostdin", "-nostats", "-re", "-i"]).arg(file);
+    ffmpeg
+        .args(["-v", "info", "-nostdin", "-nostats", "-re", "-i"])
+        .arg(file);
     ffmpeg.args(["-c", "copy", "-f", "flv", url]);
     ffmpeg
 }
@@ -107,7 +137,10 @@ impl Broadcaster {
             }
             connections
         });
-        Self { stop, thread: Some(thread) }
+        Self {
+            stop,
+            thread: Some(thread),
+        }
     }
 
     /// Ends the broadcast; how many times the encoder was started.

@@ -19,7 +19,10 @@ where
         if let Some(answer) = ask().await {
             return answer;
         }
-        assert!(start.elapsed() < limit, "waited {limit:?} in vain for {what}");
+        assert!(
+            start.elapsed() < limit,
+            "waited {limit:?} in vain for {what}"
+        );
         tokio::time::sleep(PAUSE).await;
     }
 }

@@ -1,0 +1,13 @@
+//! The main job, end to end: real publishers, real processes, real players.
+//!
+//! One program, run with `--test-threads=1`: each test keeps a small machine busy.
+
+mod broadcast;
+mod demo;
+mod nodes;
+mod restart;
+
+/// A ladder that costs little and still has two rungs.
+const LADDER: &str = "180p:180@300k,low:120@150k";
+/// One picture of the sample, in 90 kHz.
+const PICTURE: i64 = 3_600;

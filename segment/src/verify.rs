@@ -152,6 +152,32 @@ pub enum Defect {
     },
 }
 
+impl Defect {
+    /// The kind of defect as a metric's label and in logs.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::TooLarge { .. } => "too-large",
+            Self::Unreadable(_) => "unreadable",
+            Self::Damaged(_) => "damaged",
+            Self::Audio(_) => "audio",
+            Self::Frames { .. } => "frames",
+            Self::Empty(_) => "empty",
+            Self::NotIdr => "not-idr",
+            Self::NoParameterSet(_) => "no-parameter-set",
+            Self::ParameterSets(_) => "parameter-sets",
+            Self::Size { .. } => "size",
+            Self::Interlaced => "interlaced",
+            Self::Profile { .. } => "profile",
+            Self::Level { .. } => "level",
+            Self::SampleAspect { .. } => "sample-aspect",
+            Self::FirstPts { .. } => "first-pts",
+            Self::LastPts { .. } => "last-pts",
+            Self::Reorder { .. } => "reorder",
+            Self::Dts { .. } => "dts",
+        }
+    }
+}
+
 /// Reads a rendition and compares it with what was asked for.
 ///
 /// Colour is not compared: encoders state a default where the source was silent.

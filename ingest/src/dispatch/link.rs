@@ -1,0 +1,233 @@
+//! Connections to the nodes: a few HTTP/2 connections each, kept up by a task of their own.
+//!
+//! A request never waits for a pause between attempts to connect: while every connection of a
+//! node is down it fails at once, so that the segment goes elsewhere. Losing a connection
+//! loses the requests on it and nothing else; its task connects again, at first at once, then
+//! with growing, jittered pauses.
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::client::conn::http2::{self, SendRequest};
+use hyper::{Request, Response};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use rackcast_route::Endpoint;
+use rackcast_service::process::Backoff;
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::task::AbortOnDropHandle;
+
+use super::LinkConfig;
+
+/// Why a request got no answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LinkError {
+    /// No connection; the request was not sent.
+    #[error("cannot connect to {endpoint}: {reason}")]
+    Down {
+        endpoint: Endpoint,
+        reason: Arc<str>,
+    },
+    /// The connection or the request broke off; the node may have begun to work on it.
+    #[error("the request to {endpoint} broke off: {source}")]
+    Broken {
+        endpoint: Endpoint,
+        source: hyper::Error,
+    },
+}
+
+/// The links to all nodes, made when they are first needed.
+#[derive(Debug)]
+pub struct Pool {
+    config: LinkConfig,
+    links: Mutex<HashMap<Endpoint, Arc<Link>>>,
+}
+
+impl Pool {
+    /// No links yet.
+    pub fn new(config: LinkConfig) -> Self {
+        Self {
+            config,
+            links: Mutex::default(),
+        }
+    }
+
+    /// Closes the links to nodes that are gone, once their requests are done.
+    pub fn retain(&self, keep: impl Fn(&Endpoint) -> bool) {
+        let mut links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
+        links.retain(|endpoint, _| keep(endpoint));
+    }
+
+    /// Sends a request. Dropping the future, or the answer's body, cancels it at the node.
+    pub(crate) async fn send(
+        &self,
+        endpoint: &Endpoint,
+        request: Request<Full<Bytes>>,
+    ) -> Result<Response<Incoming>, LinkError> {
+        let link = {
+            let mut links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
+            links
+                .entry(endpoint.clone())
+                .or_insert_with(|| Arc::new(Link::open(endpoint.clone(), self.config.clone())))
+                .clone()
+        };
+        link.send(request).await
+    }
+}
+
+#[derive(Debug, Clone)]
+enum State {
+    Connecting,
+    Up(SendRequest<Full<Bytes>>),
+    Down(Arc<str>),
+}
+
+#[derive(Debug)]
+struct Link {
+    endpoint: Endpoint,
+    states: watch::Receiver<Vec<State>>,
+    turn: AtomicUsize,
+    _keepers: Vec<AbortOnDropHandle<()>>,
+}
+
+impl Link {
+    fn open(endpoint: Endpoint, config: LinkConfig) -> Self {
+        let count = config.connections.max(1);
+        let (tx, states) = watch::channel(vec![State::Connecting; count]);
+        let config = Arc::new(config);
+        let keepers = (0..count)
+            .map(|i| {
+                let keeper = keep_up(endpoint.clone(), Arc::clone(&config), tx.clone(), i);
+                AbortOnDropHandle::new(tokio::spawn(keeper))
+            })
+            .collect();
+        Self {
+            endpoint,
+            states,
+            turn: AtomicUsize::new(0),
+            _keepers: keepers,
+        }
+    }
+
+    async fn send(&self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, LinkError> {
+        let mut request = request;
+        loop {
+            let mut sender = self.connection().await?;
+            match sender.try_send_request(request).await {
+                Ok(response) => return Ok(response),
+                // The connection closed before it took the request: nothing was sent.
+                Err(mut e) => match e.take_message() {
+                    Some(unsent) => request = unsent,
+                    None => {
+                        return Err(LinkError::Broken {
+                            endpoint: self.endpoint.clone(),
+                            source: e.into_error(),
+                        });
+                    }
+                },
+            }
+        }
+    }
+
+    /// The next connection in turn that is up; waits while one is being made.
+    async fn connection(&self) -> Result<SendRequest<Full<Bytes>>, LinkError> {
+        let mut states = self.states.clone();
+        let usable = |s: &State| matches!(s, State::Up(sender) if !sender.is_closed());
+        let settled = states
+            .wait_for(|all| {
+                all.iter().any(usable) || all.iter().all(|s| matches!(s, State::Down(_)))
+            })
+            .await;
+        let down = |reason: &Arc<str>| LinkError::Down {
+            endpoint: self.endpoint.clone(),
+            reason: Arc::clone(reason),
+        };
+        let all = settled.map_err(|_| down(&"the link is closed".into()))?;
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        let up = (0..all.len())
+            .filter_map(|i| all.get(turn.wrapping_add(i) % all.len()))
+            .find(|s| usable(s));
+        match up.or(all.first()) {
+            Some(State::Up(sender)) => Ok(sender.clone()),
+            Some(State::Down(reason)) => Err(down(reason)),
+            _ => Err(down(&"it was just lost".into())),
+        }
+    }
+}
+
+/// Keeps connection `i` of a link up until the task is aborted.
+async fn keep_up(
+    endpoint: Endpoint,
+    config: Arc<LinkConfig>,
+    states: watch::Sender<Vec<State>>,
+    i: usize,
+) {
+    let backoff = Backoff {
+        first: Duration::from_millis(50),
+        max: config.reconnect_max,
+        steady: Duration::from_secs(5),
+    };
+    let publish = |state: State| {
+        states.send_modify(|all| {
+            if let Some(slot) = all.get_mut(i) {
+                *slot = state;
+            }
+        });
+    };
+    let mut failures = 0;
+    loop {
+        publish(State::Connecting);
+        let began = Instant::now();
+        let (was_up, reason) = match connect(&endpoint, &config).await {
+            Ok((sender, connection)) => {
+                publish(State::Up(sender));
+                let end = connection.await;
+                let end = end.map_or_else(|e| e.to_string(), |()| "closed by the node".into());
+                (true, end)
+            }
+            Err(e) => (false, e.to_string()),
+        };
+        failures = backoff.failures_after(failures, began.elapsed());
+        log::debug!(rackcast_peer = endpoint.as_str(), rackcast_reason = reason;
+            "connection {i} to the node is down");
+        // A node that closes a connection (a restart, a GOAWAY) is not gone: requests wait for
+        // the first attempt to come back, and fail at once only when that fails too.
+        if !was_up || failures > 1 {
+            publish(State::Down(reason.into()));
+            sleep(backoff.delay(failures, rand::random())).await;
+        }
+    }
+}
+
+type Connection = http2::Connection<TokioIo<TcpStream>, Full<Bytes>, TokioExecutor>;
+
+async fn connect(
+    endpoint: &Endpoint,
+    config: &LinkConfig,
+) -> io::Result<(SendRequest<Full<Bytes>>, Connection)> {
+    let handshake = async {
+        let stream = TcpStream::connect(endpoint.as_str()).await?;
+        stream.set_nodelay(true)?;
+        http2::Builder::new(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .initial_stream_window_size(config.stream_window)
+            .initial_connection_window_size(config.connection_window)
+            .adaptive_window(false)
+            .keep_alive_interval(config.keepalive_interval)
+            .keep_alive_timeout(config.keepalive_timeout)
+            .keep_alive_while_idle(true)
+            .handshake(TokioIo::new(stream))
+            .await
+            .map_err(io::Error::other)
+    };
+    timeout(config.connect_timeout, handshake)
+        .await
+        .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+}

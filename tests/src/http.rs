@@ -51,6 +51,15 @@ impl Default for Http {
 }
 
 impl Http {
+    /// A client that speaks HTTP/2 without being asked.
+    pub fn prior_knowledge() -> Self {
+        Self(
+            Client::builder(TokioExecutor::new())
+                .http2_only(true)
+                .build_http(),
+        )
+    }
+
     /// `GET`.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! What the tests of whole processes have in common.
 //!
-//! [`dev`] runs a Rackcast as its users do, [`publish`] feeds it, [`player`] follows it as a
+//! [`dev`] runs a Rackcast as its users do ([`consul`] a real Consul), [`publish`] feeds it, [`player`] follows it as a
 //! player would and keeps all that it saw, [`probe`] asks ffprobe, which knows nothing of our
 //! code, what that is worth, and [`browser`] asks Chromium. Whatever is started ends with the
 //! value that stands for it.
@@ -10,6 +10,7 @@
 
 pub mod browser;
 pub mod check;
+pub mod consul;
 pub mod dev;
 pub mod http;
 pub mod player;
@@ -17,4 +18,5 @@ pub mod playlist;
 pub mod probe;
 pub mod process;
 pub mod publish;
+pub mod rack;
 pub mod wait;

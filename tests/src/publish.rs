@@ -99,6 +99,23 @@ impl Sample {
     }
 }
 
+/// The pictures of a file, in MPEG-TS.
+///
+/// # Panics
+/// ffmpeg cannot read it.
+pub fn pictures(file: &Path) -> Vec<u8> {
+    let mut ffmpeg = Command::new("ffmpeg");
+    ffmpeg.args(["-v", "error", "-nostdin", "-i"]).arg(file);
+    ffmpeg.args(["-map", "0:v", "-c", "copy", "-f", "mpegts", "-"]);
+    let output = ffmpeg.output().expect("ffmpeg runs");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    output.stdout
+}
+
 /// Publishes a file once, in its own time.
 pub fn publish(file: &Path, url: &str) -> Process {
     Process::start(&mut command(file, url))

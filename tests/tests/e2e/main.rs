@@ -1,11 +1,14 @@
 //! The main job, end to end: real publishers, real processes, real players.
 //!
 //! One program, run with `--test-threads=1`: each test keeps a small machine busy.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod broadcast;
+mod catalog;
 mod demo;
 mod nodes;
 mod restart;
+mod seamless;
 
 /// A ladder that costs little and still has two rungs.
 const LADDER: &str = "180p:180@300k,low:120@150k";

@@ -1,0 +1,97 @@
+//! A transcode node by itself, spoken to as an ingest speaks to it.
+
+use std::process::Command;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Method;
+use rackcast_segment::id::RenditionName;
+use rackcast_segment::wire::SEGMENTS_PATH;
+use rackcast_segment::wire::job::Job;
+use rackcast_segment::wire::multipart::{Limits, Part, Reader};
+use tempfile::TempDir;
+
+use crate::dev::free_address;
+use crate::http::Http;
+use crate::process::{Process, program};
+use crate::wait::wait_for;
+
+/// A running `rackcast-transcode`.
+#[derive(Debug)]
+pub struct Node {
+    /// Base address of its segment endpoint.
+    pub url: String,
+    http: Http,
+    _process: Process,
+    _dir: TempDir,
+}
+
+impl Node {
+    /// Starts one; `extra` is added to its configuration.
+    ///
+    /// # Panics
+    /// It does not become ready.
+    pub async fn start(extra: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let (listen, admin) = (free_address(), free_address());
+        let socket = dir.path().join("transcode.sock");
+        let config = format!(
+            "listen = {listen:?}\nadmin_listen = {admin:?}\nstatus_socket = {socket:?}\n{extra}\n"
+        );
+        let file = dir.path().join("transcode.toml");
+        std::fs::write(&file, config).unwrap();
+        let mut process = Process::start(
+            Command::new(program("rackcast-transcode"))
+                .arg("--config")
+                .arg(&file),
+        );
+        let http = Http::prior_knowledge();
+        wait_for("the node to be ready", Duration::from_secs(60), || {
+            assert!(process.ended().is_none(), "the node ended while it started");
+            let (http, url) = (Http::default(), format!("http://{admin}/readyz"));
+            async move { (http.get(&url).await.ok()?.status == 200).then_some(()) }
+        })
+        .await;
+        Self {
+            url: format!("http://{listen}"),
+            http,
+            _process: process,
+            _dir: dir,
+        }
+    }
+
+    /// Sends one job; its renditions, whole.
+    ///
+    /// # Errors
+    /// What the node answered instead.
+    pub async fn transcode(
+        &self,
+        job: &Job,
+        body: Bytes,
+    ) -> Result<Vec<(RenditionName, Bytes)>, String> {
+        let headers = job.to_headers().unwrap();
+        let headers: Vec<(&str, &str)> = headers.iter().map(|(n, v)| (*n, v.as_str())).collect();
+        let url = format!("{}{SEGMENTS_PATH}", self.url);
+        let answer = self.http.send(Method::POST, &url, &headers, body).await?;
+        if answer.status != 200 {
+            return Err(format!("{}: {}", answer.status, answer.text()));
+        }
+        let mut reader = Reader::new(answer.header("content-type"), Limits::default())
+            .map_err(|e| e.to_string())?;
+        reader.push(answer.body);
+        let mut renditions = Vec::new();
+        while let Some(part) = reader.next().map_err(|e| e.to_string())? {
+            match part {
+                Part::Rendition { head, body } => {
+                    assert!(head.chunk == 0 && head.last, "{head:?}");
+                    renditions.push((head.rendition, body));
+                }
+                Part::Summary(summary) => {
+                    reader.finish().map_err(|e| e.to_string())?;
+                    return summary.failure.map_or(Ok(renditions), |f| Err(f.message));
+                }
+            }
+        }
+        Err("no summary".to_owned())
+    }
+}

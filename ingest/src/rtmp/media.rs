@@ -142,7 +142,7 @@ impl Media {
                 self.picture(timestamp, composition, &data, out);
             }
             Ok(flv::Video::Nothing) => {}
-            Err(FlvError::Truncated) => out.push_back(malformed(FlvError::Truncated)),
+            Err(FlvError::Truncated) => out.push_back(malformed(&FlvError::Truncated)),
             Err(unsupported) => return Err(MediaError::Codec(unsupported)),
         }
         Ok(())
@@ -160,11 +160,11 @@ impl Media {
         };
         if !(MIN_COMPOSITION..=MAX_COMPOSITION).contains(&composition) {
             let what = format!("a composition time of {composition} ms");
-            return out.push_back(malformed(what));
+            return out.push_back(malformed(&what));
         }
         let data = match avcc_to_annex_b(data, config.length_size, self.max_picture) {
             Ok(data) => data.freeze(),
-            Err(error) => return out.push_back(malformed(error)),
+            Err(error) => return out.push_back(malformed(&error)),
         };
         match in_band(&data, &config.video) {
             Ok(Some(video)) => {
@@ -172,7 +172,7 @@ impl Media {
                 config.video = video;
             }
             Ok(None) => {}
-            Err(error) => out.push_back(malformed(error)),
+            Err(error) => out.push_back(malformed(&error)),
         }
         if !has_picture(&data) {
             return;
@@ -219,7 +219,11 @@ impl Media {
         match flv::audio(tag) {
             Ok(flv::Audio::Config(asc)) => {
                 let config = parse_audio_specific_config(&asc)?;
-                if self.audio.as_ref().is_none_or(|(known, _)| *known != config) {
+                if self
+                    .audio
+                    .as_ref()
+                    .is_none_or(|(known, _)| *known != config)
+                {
                     out.push_back(Output::Media(MediaEvent::AudioConfig(config.clone())));
                     let grid = SampleGrid::new(config.sample_rate);
                     self.audio = Some((config, grid));
@@ -238,7 +242,7 @@ impl Media {
                 });
             }
             Ok(flv::Audio::Nothing) => {}
-            Err(FlvError::Truncated) => out.push_back(malformed(FlvError::Truncated)),
+            Err(FlvError::Truncated) => out.push_back(malformed(&FlvError::Truncated)),
             Err(unsupported) => return Err(MediaError::Codec(unsupported)),
         }
         Ok(())
@@ -270,6 +274,6 @@ fn step(track: &'static str, by: Option<Ticks>, out: &mut VecDeque<Output>) {
     }
 }
 
-fn malformed(what: impl ToString) -> Output {
+fn malformed(what: &impl ToString) -> Output {
     Notice::Malformed(what.to_string()).into()
 }

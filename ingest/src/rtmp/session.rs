@@ -8,6 +8,7 @@
 //! is wrong.
 
 use std::collections::VecDeque;
+use std::fmt;
 
 use bytes::{Bytes, BytesMut};
 use rackcast_segment::id::{AppName, InvalidName};
@@ -26,18 +27,30 @@ const MAX_STREAMS: u32 = 16;
 /// The largest command, in bytes.
 const MAX_COMMAND: usize = 16 * 1024;
 
+/// What a publisher asks for.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Asked {
+    /// The application.
+    pub app: AppName,
+    /// Name and query as they came; may contain a key.
+    pub name_and_query: String,
+}
+
+impl fmt::Debug for Asked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Asked")
+            .field("app", &self.app)
+            .finish_non_exhaustive()
+    }
+}
+
 /// What the peer did.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
     /// The handshake is over.
     Handshaken,
     /// It asks to publish; to be answered.
-    Publish {
-        /// The application, checked.
-        app: AppName,
-        /// Name and query as they came; may contain a key.
-        name_and_query: String,
-    },
+    Publish(Asked),
     /// It names the program that it is.
     Encoder(String),
     /// It sent a sample or a configuration.
@@ -265,10 +278,11 @@ impl Session {
             kind::AUDIO => media.audio(timestamp, tag, &mut out),
             _ => media.video(timestamp, tag, &mut out),
         };
-        self.events.extend(out.into_iter().map(|output| match output {
-            Output::Media(event) => Event::Media(event),
-            Output::Notice(notice) => Event::Notice(notice),
-        }));
+        self.events
+            .extend(out.into_iter().map(|output| match output {
+                Output::Media(event) => Event::Media(event),
+                Output::Notice(notice) => Event::Notice(notice),
+            }));
         Ok(taken?)
     }
 
@@ -374,10 +388,10 @@ impl Session {
         }
         let name = name.and_then(Value::as_str).unwrap_or_default();
         self.publish = Publish::Asked(stream);
-        self.events.push_back(Event::Publish {
+        self.events.push_back(Event::Publish(Asked {
             app,
             name_and_query: name.to_owned(),
-        });
+        }));
         Ok(())
     }
 
@@ -386,7 +400,6 @@ impl Session {
             self.replies
                 .status(stream, Status::Unpublished, "The stream is over.");
             self.publish = Publish::No;
-            self.reader.set_limits(self.config.early_limits());
             self.events.push_back(Event::Finished);
         }
     }

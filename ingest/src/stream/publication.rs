@@ -62,6 +62,20 @@ pub enum Refused {
     ShuttingDown,
 }
 
+impl Refused {
+    /// The reason as a metric's label.
+    pub fn label(&self) -> &'static str {
+        match self {
+            Self::Name(_) => "name",
+            Self::Denied(_) => "denied",
+            Self::AuthUnavailable(_) => "auth-unavailable",
+            Self::Taken(_) => "taken",
+            Self::Full(_) => "full",
+            Self::ShuttingDown => "shutting-down",
+        }
+    }
+}
+
 /// Why a publication is over though its publisher still sends.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Ended {

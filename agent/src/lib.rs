@@ -1,1 +1,23 @@
-//! Placeholder.
+//! One agent per machine: it keeps what runs there registered in Consul.
+//!
+//! Each service says what it is on a unix socket of its own
+//! ([`rackcast_service::status`]); nothing is configured here a second time. The agent
+//!
+//! 1. finds the sockets and asks each one again and again ([`poll`]),
+//! 2. judges what it heard, or did not hear ([`board`]; pure),
+//! 3. builds the registration and the result of the check `devices` ([`registration`]; pure),
+//! 4. hands both to [`rackcast_consul::reconcile`], which keeps Consul true to them
+//!    ([`daemon`]).
+//!
+//! It recovers from everything by doing the same again: an agent that was restarted hears the
+//! services anew and finds its registrations by the owner that is marked in them.
+//!
+//! The crate also holds the operator's command, `rackcast`, and with it [`dev`]: a whole Rackcast
+//! on one machine.
+
+pub mod board;
+pub mod config;
+pub mod daemon;
+pub mod metrics;
+pub mod poll;
+pub mod registration;

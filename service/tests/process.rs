@@ -1,5 +1,7 @@
 //! Real children: what they inherit, and that they die with their parent.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test says what failed by panicking")]
+
 mod common;
 
 use std::io::{Read, Write};

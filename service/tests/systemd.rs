@@ -1,6 +1,8 @@
 //! What systemd hears, and where log records go: in a child, since both are decided by the
 //! environment and once per process.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test says what failed by panicking")]
+
 mod common;
 
 use std::process::Stdio;

@@ -25,6 +25,8 @@ pub enum Role {
     Ingest,
     /// Turns segments into renditions.
     Transcode,
+    /// Keeps the others registered; is not registered itself.
+    Agent,
 }
 
 impl Role {
@@ -33,6 +35,7 @@ impl Role {
         match self {
             Self::Ingest => "ingest",
             Self::Transcode => "transcode",
+            Self::Agent => "agent",
         }
     }
 }

@@ -1,0 +1,180 @@
+//! The agent's configuration: one TOML file, every key with a default.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+/// The whole file. An unknown key is an error.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// This machine's name in the fleet; empty for the host name.
+    pub node: String,
+    /// The zone that this machine stands in, for those who route; empty for none.
+    pub zone: String,
+    /// Who keeps these registrations, as marked in each of them; empty for
+    /// `rackcast-agent-<node>`. Two agents that share one Consul agent must differ in it.
+    pub owner: String,
+    /// What service names begin with: `<prefix>-ingest`, `<prefix>-transcode`.
+    pub service_prefix: String,
+    /// Address that others reach this machine's services at, where a service listens on all;
+    /// empty for the address that Consul knows the node by.
+    pub advertise: String,
+    /// Least level of log lines: error, warn, info, debug or trace.
+    pub log_level: log::LevelFilter,
+    /// Folder in which every `*.sock` is taken for a service's status socket.
+    pub socket_dir: PathBuf,
+    /// The agent's own status socket.
+    pub status_socket: PathBuf,
+    /// Status sockets that stand elsewhere.
+    pub service: Vec<ServiceSocket>,
+    /// Address of `/metrics`, `/healthz` and `/readyz`; port 0 takes a free one.
+    pub admin: SocketAddr,
+    /// The Consul agent on this machine.
+    pub consul: rackcast_consul::client::Config,
+    /// How services are asked and judged.
+    pub check: Check,
+    /// How registrations are kept true.
+    pub reconcile: rackcast_consul::reconcile::Config,
+}
+
+/// One `[[service]]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServiceSocket {
+    /// Its status socket.
+    pub socket: PathBuf,
+}
+
+/// `[check]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Check {
+    /// Time between two looks for new sockets.
+    #[serde(with = "humantime_serde")]
+    pub scan_interval: Duration,
+    /// Time between two questions to one service. A change of its health is in Consul this
+    /// much later at most.
+    #[serde(with = "humantime_serde")]
+    pub poll_interval: Duration,
+    /// A service that does not answer for so long is critical.
+    #[serde(with = "humantime_serde")]
+    pub silent_after: Duration,
+    /// A service whose progress stands still for so long is critical.
+    #[serde(with = "humantime_serde")]
+    pub stalled_after: Duration,
+    /// A service that vanished without draining is critical, and deregistered after so long.
+    #[serde(with = "humantime_serde")]
+    pub forget_after: Duration,
+    /// Life of a result of the check `devices`: silence of this agent for so long is critical.
+    #[serde(with = "humantime_serde")]
+    pub ttl: Duration,
+    /// Time between two looks of Consul at a service's `/healthz`.
+    #[serde(with = "humantime_serde")]
+    pub http_interval: Duration,
+    /// How long `/healthz` may take.
+    #[serde(with = "humantime_serde")]
+    pub http_timeout: Duration,
+    /// Consul removes a service by itself once it was critical for so long.
+    #[serde(with = "humantime_serde")]
+    pub deregister_after: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            node: String::new(),
+            zone: String::new(),
+            owner: String::new(),
+            service_prefix: "rackcast".to_owned(),
+            advertise: String::new(),
+            log_level: log::LevelFilter::Info,
+            socket_dir: PathBuf::from("/run/rackcast"),
+            status_socket: PathBuf::from("/run/rackcast/agent.sock"),
+            service: Vec::new(),
+            admin: SocketAddr::from(([127, 0, 0, 1], 9610)),
+            consul: Default::default(),
+            check: Check::default(),
+            reconcile: Default::default(),
+        }
+    }
+}
+
+impl Default for Check {
+    fn default() -> Self {
+        let seconds = Duration::from_secs;
+        Self {
+            scan_interval: Duration::from_millis(250),
+            poll_interval: seconds(1),
+            silent_after: seconds(10),
+            stalled_after: seconds(30),
+            forget_after: seconds(600),
+            ttl: seconds(15),
+            http_interval: seconds(5),
+            http_timeout: seconds(2),
+            deregister_after: seconds(600),
+        }
+    }
+}
+
+impl Config {
+    /// This machine's name in the fleet.
+    pub fn node_name(&self) -> String {
+        match self.node.as_str() {
+            "" => rackcast_service::host::name(),
+            node => node.to_owned(),
+        }
+    }
+
+    /// Who keeps the registrations.
+    pub fn owner_name(&self) -> String {
+        match self.owner.as_str() {
+            "" => format!("rackcast-agent-{}", self.node_name()),
+            owner => owner.to_owned(),
+        }
+    }
+
+    /// Refuses values that cannot work, each with what would.
+    ///
+    /// # Errors
+    /// The first that was found.
+    pub fn check(&self) -> Result<(), String> {
+        let dns = |c: char| c.is_ascii_alphanumeric() || c == '-';
+        if self.service_prefix.is_empty() || !self.service_prefix.chars().all(dns) {
+            return Err(format!(
+                "service_prefix {:?} must be letters, digits and '-', since it is looked up in DNS",
+                self.service_prefix
+            ));
+        }
+        self.check.check()?;
+        if self.reconcile.report_interval >= self.check.ttl {
+            return Err(format!(
+                "reconcile.report_interval ({:?}) must be shorter than check.ttl ({:?}), or the \
+                 check expires between two reports",
+                self.reconcile.report_interval, self.check.ttl
+            ));
+        }
+        self.consul.check().map_err(|why| format!("consul: {why}"))?;
+        self.reconcile.check().map_err(|why| format!("reconcile: {why}"))
+    }
+}
+
+impl Check {
+    fn check(&self) -> Result<(), String> {
+        let at_least = |name: &str, value: Duration, least: Duration| match value >= least {
+            true => Ok(()),
+            false => Err(format!("check.{name} is {value:?}; it must be {least:?} at least")),
+        };
+        let (moment, second) = (Duration::from_millis(10), Duration::from_secs(1));
+        at_least("scan_interval", self.scan_interval, moment)?;
+        at_least("poll_interval", self.poll_interval, moment)?;
+        at_least("silent_after", self.silent_after, self.poll_interval)?;
+        at_least("stalled_after", self.stalled_after, self.poll_interval)?;
+        at_least("ttl", self.ttl, second)?;
+        at_least("http_interval", self.http_interval, second)?;
+        at_least("http_timeout", self.http_timeout, moment)?;
+        at_least("deregister_after", self.deregister_after, Duration::from_secs(60))
+    }
+}

@@ -1,0 +1,117 @@
+//! Finds the status sockets and asks them.
+//!
+//! Each socket has one question in flight at most, so that a service that hangs delays nobody
+//! else's answer. A socket that appears is asked at once.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rackcast_service::status::{FetchError, ServiceStatus, fetch};
+use tokio::task::JoinSet;
+
+use crate::board::Heard;
+
+/// Sockets that are asked; a machine has a handful.
+pub const MAX_SOCKETS: usize = 256;
+
+/// An answer.
+#[derive(Debug)]
+pub struct Answer {
+    /// Who was asked.
+    pub socket: PathBuf,
+    /// What came.
+    pub result: Result<ServiceStatus, FetchError>,
+}
+
+impl Answer {
+    /// The answer as the board takes it.
+    pub fn into_heard(self) -> Heard {
+        match self.result {
+            Ok(status) => Heard::Status(Box::new(status)),
+            Err(error) if error.is_absent() => Heard::Absent,
+            Err(_) => Heard::Nothing,
+        }
+    }
+}
+
+/// Asks sockets at their time.
+#[derive(Debug)]
+pub struct Poller {
+    interval: Duration,
+    asked: BTreeMap<PathBuf, Instant>,
+    questions: JoinSet<Answer>,
+    in_flight: BTreeMap<PathBuf, tokio::task::Id>,
+}
+
+impl Poller {
+    /// Asks each socket every `interval`.
+    pub fn new(interval: Duration) -> Self {
+        Self {
+            interval,
+            asked: BTreeMap::new(),
+            questions: JoinSet::new(),
+            in_flight: BTreeMap::new(),
+        }
+    }
+
+    /// Asks those of `sockets` that are new or due, and forgets the others.
+    pub fn ask(&mut self, sockets: impl IntoIterator<Item = PathBuf>, now: Instant) {
+        let mut before = std::mem::take(&mut self.asked);
+        for socket in sockets.into_iter().take(MAX_SOCKETS) {
+            let last = before.remove(&socket);
+            let due = last.is_none_or(|at| now.saturating_duration_since(at) >= self.interval);
+            let ask = due && !self.in_flight.contains_key(&socket);
+            if ask {
+                let asked = socket.clone();
+                let question = self.questions.spawn(async move {
+                    Answer { result: fetch(&asked).await, socket: asked }
+                });
+                self.in_flight.insert(socket.clone(), question.id());
+            }
+            self.asked.insert(socket, last.filter(|_| !ask).unwrap_or(now));
+        }
+    }
+
+    /// The next answer; waits for ever while nobody was asked. May be cancelled.
+    pub async fn answer(&mut self) -> Answer {
+        loop {
+            match self.questions.join_next().await {
+                Some(Ok(answer)) => {
+                    self.in_flight.remove(&answer.socket);
+                    return answer;
+                }
+                Some(Err(failed)) => {
+                    log::error!("asking a service failed: {failed}");
+                    self.in_flight.retain(|_, question| *question != failed.id());
+                }
+                None => std::future::pending().await,
+            }
+        }
+    }
+}
+
+/// Every `*.sock` in a folder, in order; none while there is no such folder.
+///
+/// Reading a folder of a memory file system with a few entries does not block for a time that
+/// matters, so this is no task of its own.
+///
+/// # Errors
+/// The folder is there and cannot be read.
+pub fn sockets_in(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let mut sockets = Vec::new();
+    for entry in entries {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "sock") {
+            sockets.push(path);
+        }
+    }
+    sockets.sort();
+    Ok(sockets)
+}

@@ -1,0 +1,272 @@
+//! From what a service says of itself to what Consul is told. Pure.
+//!
+//! - Name `<prefix>-<role>`, ID `<prefix>-<role>-<node>-<instance>`.
+//! - The port is the one that the role's peers use: publishers of an ingest (`rtmp`), ingests of a
+//!   transcode node (`segments`). The other ports stand in Meta as `<purpose>-port`.
+//! - Two checks: `healthz`, by which Consul itself looks at the service's admin address, and
+//!   `devices`, which the agent feeds with its judgement.
+//!
+//! Nothing here changes with the load or the health, so that a registration is written once; only
+//! the result of `devices` moves.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use rackcast_consul::reconcile::{Desired, Report};
+use rackcast_consul::register::{Check, CheckKind, Registration, Service, Status, Weights};
+use rackcast_service::status::{HealthState, Role, ServiceStatus};
+
+use crate::board::Judged;
+use crate::config::{self, Config};
+
+/// Consul's limits on Meta: pairs, bytes of a key, bytes of a value.
+const META_PAIRS: usize = 64;
+const META_KEY: usize = 128;
+const META_VALUE: usize = 512;
+/// The largest weight that DNS can carry.
+const MAX_WEIGHT: u32 = 65535;
+
+/// What is the same for every service of this machine.
+#[derive(Debug, Clone)]
+pub struct Registrar {
+    prefix: String,
+    zone: String,
+    advertise: String,
+    check: config::Check,
+}
+
+impl Registrar {
+    /// Takes what it needs from the configuration.
+    pub fn new(config: &Config) -> Self {
+        Self {
+            prefix: config.service_prefix.clone(),
+            zone: config.zone.clone(),
+            advertise: config.advertise.clone(),
+            check: config.check.clone(),
+        }
+    }
+
+    /// What shall stand in Consul for a service, or `None` if it is not to be registered: it is
+    /// an agent, or does not listen (yet) where its peers would call it.
+    pub fn desired(&self, judged: &Judged<'_>) -> Option<Desired> {
+        let status = judged.status;
+        let purpose = match status.role {
+            Role::Ingest => "rtmp",
+            Role::Transcode => "segments",
+            Role::Agent => return None,
+        };
+        let peers = *status.endpoints.get(purpose)?;
+        let name = format!("{}-{}", self.prefix, status.role);
+        let id = format!("{name}-{}-{}", status.node, status.instance);
+        let devices = format!("{id}:devices");
+        let mut checks = vec![Check {
+            id: devices.clone(),
+            name: "devices".to_owned(),
+            kind: CheckKind::Ttl { ttl: self.check.ttl },
+            status: Status::Critical,
+            deregister_after: Some(self.check.deregister_after),
+        }];
+        checks.extend(status.endpoints.get("admin").map(|admin| self.healthz(&id, *admin)));
+        let weight = status.weight.clamp(1, MAX_WEIGHT);
+        Some(Desired {
+            registration: Registration {
+                service: Service {
+                    id,
+                    name,
+                    tags: tags(status),
+                    address: self.address(peers),
+                    port: peers.port(),
+                    meta: self.meta(status, purpose),
+                    weights: Weights { passing: weight, warning: weight.div_ceil(2) },
+                },
+                checks,
+            },
+            reports: vec![Report {
+                check: devices,
+                status: grade(judged.verdict.state),
+                output: judged.verdict.reason.clone(),
+                taken: judged.asked,
+            }],
+            maintenance: status
+                .draining
+                .then(|| "draining: finishes its work and takes no more".to_owned()),
+        })
+    }
+
+    /// The check by which Consul looks for itself. It begins as passing, since the agent has just
+    /// heard the service, and `devices` says what it heard.
+    fn healthz(&self, id: &str, admin: SocketAddr) -> Check {
+        let reachable = SocketAddr::new(reachable(admin.ip()), admin.port());
+        Check {
+            id: format!("{id}:healthz"),
+            name: "healthz".to_owned(),
+            kind: CheckKind::Http {
+                url: format!("http://{reachable}/healthz"),
+                interval: self.check.http_interval,
+                timeout: self.check.http_timeout,
+            },
+            status: Status::Passing,
+            deregister_after: Some(self.check.deregister_after),
+        }
+    }
+
+    /// The address that peers use; empty means the one that Consul knows the node by.
+    fn address(&self, peers: SocketAddr) -> String {
+        if peers.ip().is_unspecified() { self.advertise.clone() } else { peers.ip().to_string() }
+    }
+
+    fn meta(&self, status: &ServiceStatus, purpose: &str) -> BTreeMap<String, String> {
+        let mut meta: BTreeMap<_, _> = [
+            ("version".to_owned(), status.version.clone()),
+            ("protocol".to_owned(), status.protocol.to_string()),
+            ("zone".to_owned(), self.zone.clone()),
+        ]
+        .into();
+        let others = status.endpoints.iter().filter(|(name, _)| name.as_str() != purpose);
+        meta.extend(others.map(|(name, at)| (format!("{name}-port"), at.port().to_string())));
+        for (key, value) in &status.meta {
+            // One pair less than the limit: the owner's mark comes on top.
+            if meta.len() + 1 < META_PAIRS {
+                meta.entry(key.clone()).or_insert_with(|| value.clone());
+            }
+        }
+        meta.retain(|key, value| is_meta_key(key) && !value.is_empty() && value.len() <= META_VALUE);
+        meta
+    }
+}
+
+/// Consul refuses a whole registration for one key that it does not like.
+fn is_meta_key(key: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    (1..=META_KEY).contains(&key.len()) && key.chars().all(allowed)
+}
+
+/// Sorted and each once, so that their order never looks like a change.
+fn tags(status: &ServiceStatus) -> Vec<String> {
+    let mut tags = status.tags.clone();
+    tags.sort();
+    tags.dedup();
+    tags
+}
+
+/// Where this machine reaches what listens at `ip`.
+fn reachable(ip: IpAddr) -> IpAddr {
+    match ip {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    }
+}
+
+fn grade(state: HealthState) -> Status {
+    match state {
+        HealthState::Passing => Status::Passing,
+        HealthState::Warning => Status::Warning,
+        HealthState::Critical => Status::Critical,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::time::Instant;
+
+    use rackcast_service::status::Health;
+
+    use super::*;
+    use crate::board::Verdict;
+
+    fn status() -> ServiceStatus {
+        let at = |text: &str| text.parse().unwrap();
+        ServiceStatus {
+            role: Role::Transcode,
+            instance: "0".into(),
+            node: "rack-1".into(),
+            version: "0.1.0".into(),
+            pid: 1,
+            protocol: 1,
+            ready: true,
+            draining: false,
+            health: Health::passing("2 devices"),
+            endpoints: [
+                ("segments".to_owned(), at("0.0.0.0:4433")),
+                ("admin".to_owned(), at("[::]:9612")),
+            ]
+            .into(),
+            tags: vec!["h264".into(), "cpu".into(), "h264".into()],
+            meta: [
+                ("slots".to_owned(), "2".to_owned()),
+                ("version".to_owned(), "a lie".to_owned()),
+                ("not a key".to_owned(), "x".to_owned()),
+                ("long".to_owned(), "x".repeat(513)),
+            ]
+            .into(),
+            weight: 3,
+            progress: 1,
+        }
+    }
+
+    fn desired(status: &ServiceStatus, config: &Config) -> Option<Desired> {
+        let verdict = Verdict { state: status.health.state, reason: status.health.summary.clone() };
+        let socket = Path::new("/s");
+        Registrar::new(config).desired(&Judged { socket, status, verdict, asked: Instant::now() })
+    }
+
+    #[test]
+    fn a_transcode_node_is_registered_as_it_says() {
+        let config = Config { zone: "hall-2".into(), ..Config::default() };
+        let desired = desired(&status(), &config).unwrap();
+        let service = &desired.registration.service;
+        assert_eq!(service.id, "rackcast-transcode-rack-1-0");
+        assert_eq!(service.name, "rackcast-transcode");
+        assert_eq!((service.address.as_str(), service.port), ("", 4433));
+        assert_eq!(service.tags, ["cpu", "h264"]);
+        assert_eq!(service.weights, Weights { passing: 3, warning: 2 });
+        let meta: Vec<_> = service.meta.iter().map(|(k, v)| format!("{k}={v}")).collect();
+        let expected = ["admin-port=9612", "protocol=1", "slots=2", "version=0.1.0", "zone=hall-2"];
+        assert_eq!(meta, expected);
+        let [devices, healthz] = &desired.registration.checks[..] else { panic!("two checks") };
+        assert_eq!(devices.id, "rackcast-transcode-rack-1-0:devices");
+        assert!(matches!(&healthz.kind, CheckKind::Http { url, .. }
+            if url == "http://[::1]:9612/healthz"));
+        let [report] = &desired.reports[..] else { panic!("one report") };
+        assert_eq!((&report.check, report.status), (&devices.id, Status::Passing));
+        assert_eq!(report.output, "2 devices");
+        assert_eq!(desired.maintenance, None);
+    }
+
+    #[test]
+    fn health_and_drain_leave_the_registration_as_it_is() {
+        let config = Config::default();
+        let before = desired(&status(), &config).unwrap();
+        let ill = ServiceStatus {
+            health: Health::critical("no device"),
+            draining: true,
+            progress: 2,
+            ..status()
+        };
+        let after = desired(&ill, &config).unwrap();
+        assert_eq!(before.registration, after.registration);
+        assert_eq!(after.reports[0].status, Status::Critical);
+        assert!(after.maintenance.is_some());
+    }
+
+    #[test]
+    fn a_wildcard_address_is_advertised_as_configured_and_a_real_one_as_bound() {
+        let config = Config { advertise: "192.0.2.7".into(), ..Config::default() };
+        let address = |status| desired(&status, &config).unwrap().registration.service.address;
+        assert_eq!(address(status()), "192.0.2.7");
+        let mut bound = status();
+        bound.endpoints.insert("segments".into(), "127.0.0.1:4433".parse().unwrap());
+        assert_eq!(address(bound), "127.0.0.1");
+    }
+
+    #[test]
+    fn what_cannot_be_called_is_not_registered() {
+        let config = Config::default();
+        let ingest = ServiceStatus { role: Role::Ingest, ..status() };
+        assert!(desired(&ingest, &config).is_none(), "no rtmp endpoint");
+        let agent = ServiceStatus { role: Role::Agent, ..status() };
+        assert!(desired(&agent, &config).is_none());
+    }
+}

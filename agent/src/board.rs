@@ -80,7 +80,10 @@ struct Service {
 impl Board {
     /// Knows nothing yet.
     pub fn new(rules: Rules) -> Self {
-        Self { rules, services: BTreeMap::new() }
+        Self {
+            rules,
+            services: BTreeMap::new(),
+        }
     }
 
     /// Takes down what a question to `socket`, answered at `now`, gave.
@@ -88,7 +91,8 @@ impl Board {
         match (heard, self.services.get_mut(socket)) {
             (Heard::Status(status), Some(known)) => known.answer(*status, now),
             (Heard::Status(status), None) => {
-                self.services.insert(socket.to_owned(), Service::new(*status, now));
+                self.services
+                    .insert(socket.to_owned(), Service::new(*status, now));
             }
             (_, None) => {}
             (Heard::Nothing, Some(known)) => {
@@ -124,13 +128,22 @@ impl Board {
 
 impl Service {
     fn new(status: ServiceStatus, now: Instant) -> Self {
-        Self { status, asked: now, answered: now, progressed: now, absent_since: None }
+        Self {
+            status,
+            asked: now,
+            answered: now,
+            progressed: now,
+            absent_since: None,
+        }
     }
 
     fn answer(&mut self, status: ServiceStatus, now: Instant) {
         let moved = status.progress != self.status.progress || status.pid != self.status.pid;
         let progressed = if moved { now } else { self.progressed };
-        *self = Self { progressed, ..Self::new(status, now) };
+        *self = Self {
+            progressed,
+            ..Self::new(status, now)
+        };
     }
 
     fn verdict(&self, rules: &Rules, now: Instant) -> Verdict {
@@ -195,7 +208,10 @@ mod tests {
 
     impl Scene {
         fn new() -> Self {
-            Self { board: Board::new(RULES), start: Instant::now() }
+            Self {
+                board: Board::new(RULES),
+                start: Instant::now(),
+            }
         }
 
         fn at(&self, second: u64) -> Instant {
@@ -224,12 +240,22 @@ mod tests {
         let mut scene = Scene::new();
         assert_eq!(scene.hears(0, Heard::Absent), "unknown");
         assert_eq!(scene.hears(0, Heard::Nothing), "unknown");
-        let starting = ServiceStatus { ready: false, ..status(0) };
+        let starting = ServiceStatus {
+            ready: false,
+            ..status(0)
+        };
         assert_eq!(scene.says(1, starting), "critical: starting");
         assert_eq!(scene.says(2, status(1)), "passing: 3 streams");
-        let draining = ServiceStatus { ready: false, draining: true, ..status(2) };
+        let draining = ServiceStatus {
+            ready: false,
+            draining: true,
+            ..status(2)
+        };
         assert_eq!(scene.says(3, draining), "passing: 3 streams");
-        let ill = ServiceStatus { health: Health::critical("no device"), ..status(3) };
+        let ill = ServiceStatus {
+            health: Health::critical("no device"),
+            ..status(3)
+        };
         assert_eq!(scene.says(4, ill), "critical: no device");
     }
 
@@ -238,10 +264,16 @@ mod tests {
         let mut scene = Scene::new();
         scene.says(0, status(7));
         assert_eq!(scene.says(29, status(7)), "passing: 3 streams");
-        assert_eq!(scene.says(30, status(7)), "critical: stuck: its progress stands still");
+        assert_eq!(
+            scene.says(30, status(7)),
+            "critical: stuck: its progress stands still"
+        );
         assert_eq!(scene.says(31, status(8)), "passing: 3 streams");
         // A restarted service counts from the beginning, perhaps to the same number.
-        let restarted = ServiceStatus { pid: 2, ..status(8) };
+        let restarted = ServiceStatus {
+            pid: 2,
+            ..status(8)
+        };
         assert_eq!(scene.says(61, restarted), "passing: 3 streams");
     }
 
@@ -273,7 +305,13 @@ mod tests {
     #[test]
     fn a_service_that_drained_is_forgotten_when_it_ends() {
         let mut scene = Scene::new();
-        scene.says(0, ServiceStatus { draining: true, ..status(1) });
+        scene.says(
+            0,
+            ServiceStatus {
+                draining: true,
+                ..status(1)
+            },
+        );
         assert_eq!(scene.hears(1, Heard::Absent), "unknown");
     }
 }

@@ -156,8 +156,12 @@ impl Config {
                 self.reconcile.report_interval, self.check.ttl
             ));
         }
-        self.consul.check().map_err(|why| format!("consul: {why}"))?;
-        self.reconcile.check().map_err(|why| format!("reconcile: {why}"))
+        self.consul
+            .check()
+            .map_err(|why| format!("consul: {why}"))?;
+        self.reconcile
+            .check()
+            .map_err(|why| format!("reconcile: {why}"))
     }
 }
 
@@ -165,7 +169,9 @@ impl Check {
     fn check(&self) -> Result<(), String> {
         let at_least = |name: &str, value: Duration, least: Duration| match value >= least {
             true => Ok(()),
-            false => Err(format!("check.{name} is {value:?}; it must be {least:?} at least")),
+            false => Err(format!(
+                "check.{name} is {value:?}; it must be {least:?} at least"
+            )),
         };
         let (moment, second) = (Duration::from_millis(10), Duration::from_secs(1));
         at_least("scan_interval", self.scan_interval, moment)?;
@@ -175,6 +181,10 @@ impl Check {
         at_least("ttl", self.ttl, second)?;
         at_least("http_interval", self.http_interval, second)?;
         at_least("http_timeout", self.http_timeout, moment)?;
-        at_least("deregister_after", self.deregister_after, Duration::from_secs(60))
+        at_least(
+            "deregister_after",
+            self.deregister_after,
+            Duration::from_secs(60),
+        )
     }
 }

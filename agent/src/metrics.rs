@@ -21,7 +21,10 @@ impl Metrics {
     /// The registry has one of them already.
     pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
         let polls = IntCounterVec::new(
-            Opts::new("rackcast_agent_polls_total", "Questions to status sockets, by result."),
+            Opts::new(
+                "rackcast_agent_polls_total",
+                "Questions to status sockets, by result.",
+            ),
             &["result"],
         )?;
         let health = IntGaugeVec::new(
@@ -38,7 +41,11 @@ impl Metrics {
         registry.register(Box::new(polls.clone()))?;
         registry.register(Box::new(health.clone()))?;
         registry.register(Box::new(kept.clone()))?;
-        Ok(Self { polls, health, kept })
+        Ok(Self {
+            polls,
+            health,
+            kept,
+        })
     }
 
     /// A question was answered.

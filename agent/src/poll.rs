@@ -66,11 +66,15 @@ impl Poller {
             if ask {
                 let asked = socket.clone();
                 let question = self.questions.spawn(async move {
-                    Answer { result: fetch(&asked).await, socket: asked }
+                    Answer {
+                        result: fetch(&asked).await,
+                        socket: asked,
+                    }
                 });
                 self.in_flight.insert(socket.clone(), question.id());
             }
-            self.asked.insert(socket, last.filter(|_| !ask).unwrap_or(now));
+            self.asked
+                .insert(socket, last.filter(|_| !ask).unwrap_or(now));
         }
     }
 
@@ -84,7 +88,8 @@ impl Poller {
                 }
                 Some(Err(failed)) => {
                     log::error!("asking a service failed: {failed}");
-                    self.in_flight.retain(|_, question| *question != failed.id());
+                    self.in_flight
+                        .retain(|_, question| *question != failed.id());
                 }
                 None => std::future::pending().await,
             }
@@ -108,7 +113,10 @@ pub fn sockets_in(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let mut sockets = Vec::new();
     for entry in entries {
         let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "sock") {
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "sock")
+        {
             sockets.push(path);
         }
     }

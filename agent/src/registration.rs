@@ -62,11 +62,18 @@ impl Registrar {
         let mut checks = vec![Check {
             id: devices.clone(),
             name: "devices".to_owned(),
-            kind: CheckKind::Ttl { ttl: self.check.ttl },
+            kind: CheckKind::Ttl {
+                ttl: self.check.ttl,
+            },
             status: Status::Critical,
             deregister_after: Some(self.check.deregister_after),
         }];
-        checks.extend(status.endpoints.get("admin").map(|admin| self.healthz(&id, *admin)));
+        checks.extend(
+            status
+                .endpoints
+                .get("admin")
+                .map(|admin| self.healthz(&id, *admin)),
+        );
         let weight = status.weight.clamp(1, MAX_WEIGHT);
         Some(Desired {
             registration: Registration {
@@ -77,7 +84,10 @@ impl Registrar {
                     address: self.address(peers),
                     port: peers.port(),
                     meta: self.meta(status, purpose),
-                    weights: Weights { passing: weight, warning: weight.div_ceil(2) },
+                    weights: Weights {
+                        passing: weight,
+                        warning: weight.div_ceil(2),
+                    },
                 },
                 checks,
             },
@@ -112,7 +122,11 @@ impl Registrar {
 
     /// The address that peers use; empty means the one that Consul knows the node by.
     fn address(&self, peers: SocketAddr) -> String {
-        if peers.ip().is_unspecified() { self.advertise.clone() } else { peers.ip().to_string() }
+        if peers.ip().is_unspecified() {
+            self.advertise.clone()
+        } else {
+            peers.ip().to_string()
+        }
     }
 
     fn meta(&self, status: &ServiceStatus, purpose: &str) -> BTreeMap<String, String> {
@@ -122,7 +136,10 @@ impl Registrar {
             ("zone".to_owned(), self.zone.clone()),
         ]
         .into();
-        let others = status.endpoints.iter().filter(|(name, _)| name.as_str() != purpose);
+        let others = status
+            .endpoints
+            .iter()
+            .filter(|(name, _)| name.as_str() != purpose);
         meta.extend(others.map(|(name, at)| (format!("{name}-port"), at.port().to_string())));
         for (key, value) in &status.meta {
             // One pair less than the limit: the owner's mark comes on top.
@@ -130,7 +147,9 @@ impl Registrar {
                 meta.entry(key.clone()).or_insert_with(|| value.clone());
             }
         }
-        meta.retain(|key, value| is_meta_key(key) && !value.is_empty() && value.len() <= META_VALUE);
+        meta.retain(|key, value| {
+            is_meta_key(key) && !value.is_empty() && value.len() <= META_VALUE
+        });
         meta
     }
 }
@@ -207,30 +226,64 @@ mod tests {
     }
 
     fn desired(status: &ServiceStatus, config: &Config) -> Option<Desired> {
-        let verdict = Verdict { state: status.health.state, reason: status.health.summary.clone() };
+        let verdict = Verdict {
+            state: status.health.state,
+            reason: status.health.summary.clone(),
+        };
         let socket = Path::new("/s");
-        Registrar::new(config).desired(&Judged { socket, status, verdict, asked: Instant::now() })
+        Registrar::new(config).desired(&Judged {
+            socket,
+            status,
+            verdict,
+            asked: Instant::now(),
+        })
     }
 
     #[test]
     fn a_transcode_node_is_registered_as_it_says() {
-        let config = Config { zone: "hall-2".into(), ..Config::default() };
+        let config = Config {
+            zone: "hall-2".into(),
+            ..Config::default()
+        };
         let desired = desired(&status(), &config).unwrap();
         let service = &desired.registration.service;
         assert_eq!(service.id, "rackcast-transcode-rack-1-0");
         assert_eq!(service.name, "rackcast-transcode");
         assert_eq!((service.address.as_str(), service.port), ("", 4433));
         assert_eq!(service.tags, ["cpu", "h264"]);
-        assert_eq!(service.weights, Weights { passing: 3, warning: 2 });
-        let meta: Vec<_> = service.meta.iter().map(|(k, v)| format!("{k}={v}")).collect();
-        let expected = ["admin-port=9612", "protocol=1", "slots=2", "version=0.1.0", "zone=hall-2"];
+        assert_eq!(
+            service.weights,
+            Weights {
+                passing: 3,
+                warning: 2
+            }
+        );
+        let meta: Vec<_> = service
+            .meta
+            .iter()
+            .map(|(k, v)| format!("{k}={v}"))
+            .collect();
+        let expected = [
+            "admin-port=9612",
+            "protocol=1",
+            "slots=2",
+            "version=0.1.0",
+            "zone=hall-2",
+        ];
         assert_eq!(meta, expected);
-        let [devices, healthz] = &desired.registration.checks[..] else { panic!("two checks") };
+        let [devices, healthz] = &desired.registration.checks[..] else {
+            panic!("two checks")
+        };
         assert_eq!(devices.id, "rackcast-transcode-rack-1-0:devices");
         assert!(matches!(&healthz.kind, CheckKind::Http { url, .. }
             if url == "http://[::1]:9612/healthz"));
-        let [report] = &desired.reports[..] else { panic!("one report") };
-        assert_eq!((&report.check, report.status), (&devices.id, Status::Passing));
+        let [report] = &desired.reports[..] else {
+            panic!("one report")
+        };
+        assert_eq!(
+            (&report.check, report.status),
+            (&devices.id, Status::Passing)
+        );
         assert_eq!(report.output, "2 devices");
         assert_eq!(desired.maintenance, None);
     }
@@ -253,20 +306,37 @@ mod tests {
 
     #[test]
     fn a_wildcard_address_is_advertised_as_configured_and_a_real_one_as_bound() {
-        let config = Config { advertise: "192.0.2.7".into(), ..Config::default() };
-        let address = |status| desired(&status, &config).unwrap().registration.service.address;
+        let config = Config {
+            advertise: "192.0.2.7".into(),
+            ..Config::default()
+        };
+        let address = |status| {
+            desired(&status, &config)
+                .unwrap()
+                .registration
+                .service
+                .address
+        };
         assert_eq!(address(status()), "192.0.2.7");
         let mut bound = status();
-        bound.endpoints.insert("segments".into(), "127.0.0.1:4433".parse().unwrap());
+        bound
+            .endpoints
+            .insert("segments".into(), "127.0.0.1:4433".parse().unwrap());
         assert_eq!(address(bound), "127.0.0.1");
     }
 
     #[test]
     fn what_cannot_be_called_is_not_registered() {
         let config = Config::default();
-        let ingest = ServiceStatus { role: Role::Ingest, ..status() };
+        let ingest = ServiceStatus {
+            role: Role::Ingest,
+            ..status()
+        };
         assert!(desired(&ingest, &config).is_none(), "no rtmp endpoint");
-        let agent = ServiceStatus { role: Role::Agent, ..status() };
+        let agent = ServiceStatus {
+            role: Role::Agent,
+            ..status()
+        };
         assert!(desired(&agent, &config).is_none());
     }
 }

@@ -1,0 +1,2 @@
+//! `rackcast`: the operator's command.
+fn main() {}

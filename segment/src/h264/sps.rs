@@ -121,3 +121,70 @@ pub fn codec_string(format: &VideoFormat) -> String {
         format.profile_idc, format.constraints, format.level_idc
     )
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+
+    use super::*;
+
+    fn hex(text: &str) -> Vec<u8> {
+        let pairs = (0..text.len()).step_by(2);
+        pairs
+            .map(|i| u8::from_str_radix(&text[i..i + 2], 16).unwrap())
+            .collect()
+    }
+
+    /// x264: High, 640x360, 30 frames a second, no colour.
+    fn progressive() -> Vec<u8> {
+        hex("6764001facd940a02ff970110000030001000003003c0f183196")
+    }
+
+    #[test]
+    fn a_progressive_stream() {
+        let format = parse_sps(&progressive()).unwrap();
+        assert_eq!((format.width, format.height), (640, 360));
+        assert_eq!(format.frame_rate, Ratio::new(30, 1));
+        assert_eq!(format.sample_aspect, Ratio::ONE);
+        assert_eq!(format.colour, Colour::default());
+        assert!(!format.interlaced);
+        assert_eq!(codec_string(&format), "avc1.64001f");
+    }
+
+    #[test]
+    fn an_interlaced_anamorphic_stream_with_colour() {
+        let sps = hex("674d401eeca05a126ffc010000b5b8282832000003000200000300643e28532c");
+        let format = parse_sps(&sps).unwrap();
+        assert_eq!((format.width, format.height), (720, 576));
+        assert!(format.interlaced);
+        assert_eq!(format.frame_rate, Ratio::new(25, 1));
+        assert_eq!(format.sample_aspect, Ratio::new(64, 45).unwrap());
+        assert_eq!(format.colour.primaries, 5);
+        assert!(format.colour.full_range);
+    }
+
+    #[test]
+    fn a_level_too_low_for_the_picture_is_kept_and_forgiven() {
+        let mut sps = progressive();
+        sps[3] = 10;
+        assert_eq!(parse_sps(&sps).unwrap().level_idc, 10);
+    }
+
+    #[test]
+    fn anything_else_is_an_error() {
+        let sps = progressive();
+        for cut in 0..sps.len() - 1 {
+            assert!(parse_sps(&sps[..cut]).is_err(), "cut at {cut}");
+        }
+        let mut pps = sps;
+        pps[0] = 0x68;
+        assert_eq!(
+            parse_sps(&pps),
+            Err(H264Error::NalType {
+                expected: 7,
+                got: 8
+            })
+        );
+        assert!(matches!(parse_sps(&[0x67; 5000]), Err(H264Error::Sps(_))));
+    }
+}

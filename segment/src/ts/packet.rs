@@ -33,12 +33,16 @@ impl<'a> Packets<'a> {
         self.lost
     }
 
-    /// Leads to the next place where a packet is followed by another or by the end.
+    /// Leads to the next place where packets follow one another, three or up to the end: a
+    /// byte of payload may look like one.
     fn resync(&mut self) -> Option<()> {
         let rest = self.rest;
         let at = memchr::memchr_iter(SYNC, rest).find(|&at| {
-            let after = at.saturating_add(PACKET);
-            after == rest.len() || rest.get(after) == Some(&SYNC)
+            [1usize, 2].iter().all(|n| {
+                let next = n.saturating_mul(PACKET).saturating_add(at);
+                rest.get(next)
+                    .map_or(next >= rest.len(), |&byte| byte == SYNC)
+            }) && rest.len().saturating_sub(at) >= PACKET
         });
         self.rest = at.and_then(|at| rest.get(at..)).unwrap_or_default();
         at.map(|_| ())

@@ -148,6 +148,13 @@ struct Unit {
     len: usize,
 }
 
+impl Unit {
+    /// Whether nothing is known to be missing.
+    fn is_whole(&self) -> bool {
+        self.missing.is_none_or(|missing| missing == 0)
+    }
+}
+
 impl<'a> Demuxer<'a> {
     fn new(near: Timestamp, limits: &'a Limits) -> Self {
         Self {
@@ -214,8 +221,8 @@ impl<'a> Demuxer<'a> {
             Arrival::Duplicate => return Ok(()),
             Arrival::Gap => {
                 count(&mut self.out.damage.gaps);
-                self.video.abandon(&mut self.out.damage);
-                self.video.buffer.clear();
+                self.video.give_up_partial();
+                self.end_video()?;
             }
             Arrival::Next => {}
         }
@@ -237,7 +244,8 @@ impl<'a> Demuxer<'a> {
             Arrival::Duplicate => return Ok(()),
             Arrival::Gap => {
                 count(&mut self.out.damage.gaps);
-                self.audio.abandon(&mut self.out.damage);
+                self.audio.give_up_partial();
+                self.end_audio()?;
                 self.audio.buffer.clear();
                 self.frames.interrupt();
             }
@@ -258,8 +266,7 @@ impl<'a> Demuxer<'a> {
         };
         let data = self.video.buffer.split().freeze();
         let data = data.slice_ref(strip_delimiter(&data));
-        let whole = unit.missing.is_none_or(|m| m == 0) && !data.is_empty();
-        let Some(pts) = unit.pts.filter(|_| whole) else {
+        let Some(pts) = unit.pts.filter(|_| unit.is_whole() && !data.is_empty()) else {
             count(&mut self.out.damage.units);
             return Ok(());
         };
@@ -377,10 +384,10 @@ impl Stream<'_> {
         Ok(())
     }
 
-    /// Gives the unit up that is being put together.
-    fn abandon(&mut self, damage: &mut Damage) {
-        if self.unit.take().is_some() {
-            count(&mut damage.units);
+    /// What is missing of the unit will not come: only one that is known to be whole is kept.
+    fn give_up_partial(&mut self) {
+        if let Some(unit) = &mut self.unit {
+            unit.missing = unit.missing.or(Some(usize::MAX));
         }
     }
 }

@@ -5,11 +5,17 @@
 //! therefore not left to the encoder: the ingest decides it once a stream and every job
 //! carries it.
 
+mod choose;
+mod dts;
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::time::{Ticks, Timestamp};
+use crate::time::Ticks;
+
+pub use choose::{MAX_INTERVAL, REORDER_DEPTH};
+pub use dts::{assign_dts, reorder_depth};
 
 /// A positive fraction: a frame rate or an aspect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -136,36 +142,4 @@ pub struct Shape {
     pub colour: Colour,
     /// Shape of a pixel in every rendition.
     pub sample_aspect: Ratio,
-}
-
-/// The decoding times of a segment's frames, given their presentation times in decoding order.
-///
-/// The n-th frame to be decoded gets the n-th smallest PTS less `offset`: a contiguous line
-/// from segment to segment, whichever encoder reordered what. Where that would put a DTS above
-/// its PTS (deeper reordering than the offset has room for), it and the ones before it are
-/// lowered just enough to keep `DTS <= PTS` and DTS strictly growing.
-pub fn assign_dts(pts: &[Timestamp], offset: Ticks) -> Vec<Timestamp> {
-    let mut dts = pts.to_vec();
-    dts.sort_unstable();
-    let mut ceiling = Timestamp(i64::MAX);
-    for (dts, &pts) in dts.iter_mut().zip(pts).rev() {
-        *dts = (*dts - offset).min(pts).min(ceiling);
-        ceiling = *dts - Ticks(1);
-    }
-    dts
-}
-
-/// By how many frames decoding order differs from presentation order: the most frames that
-/// are decoded before a frame and presented after it. The PTS are in decoding order.
-pub fn reorder_depth(pts: &[Timestamp]) -> usize {
-    let mut order: Vec<_> = (0..pts.len()).collect();
-    order.sort_by_key(|&i| pts.get(i));
-    // A frame that nothing presented before it follows in decoding order (there always is one
-    // among the deepest) has moved forward by exactly the frames it waits for.
-    order
-        .iter()
-        .enumerate()
-        .map(|(rank, &decoded)| decoded.saturating_sub(rank))
-        .max()
-        .unwrap_or(0)
 }

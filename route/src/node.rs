@@ -144,6 +144,11 @@ impl Node {
         self.failed_at = Some(now);
     }
 
+    /// It came through its trial: what it failed at before no longer speaks against it.
+    pub(crate) fn cleared(&mut self) {
+        self.failed_at = None;
+    }
+
     pub(crate) fn round_trip(&mut self, rtt: Duration, now: Instant, config: &Config) {
         self.network.observe(rtt.as_secs_f64(), now, config.decay);
     }
@@ -158,9 +163,10 @@ impl Node {
         });
     }
 
-    /// The node has said nothing of its load for as long as a report counts.
+    /// The last report of its load will not count much longer.
     pub(crate) fn is_silent(&self, now: Instant, config: &Config) -> bool {
-        self.fresh(now, config).is_none()
+        self.load
+            .is_none_or(|l| now.saturating_duration_since(l.at) * 2 > config.load_fresh)
     }
 
     pub(crate) fn block(&mut self, length: Duration, now: Instant) {

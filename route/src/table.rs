@@ -258,8 +258,11 @@ impl Table {
                 if let Some(load) = load {
                     node.report(load, node.in_flight, now);
                 }
-                let returned = node.health.success(sent, now);
-                returned.then_some(Change::Returned)
+                if !node.health.success(sent, now) {
+                    return None;
+                }
+                node.cleared();
+                Some(Change::Returned)
             }
             Outcome::Failed(kind) => {
                 if kind == FailureKind::TimedOut {
@@ -310,7 +313,7 @@ impl Table {
         }
     }
 
-    /// The nodes whose load is not known and that a probe may ask.
+    /// The nodes whose load is about to be unknown and that a probe may ask.
     pub fn to_probe(&self, now: Instant) -> impl Iterator<Item = (&NodeId, &Endpoint)> {
         self.nodes
             .iter()

@@ -21,9 +21,9 @@ use rackcast_segment::wire::job::{Job, JobSpec};
 use rackcast_segment::wire::multipart::{Limits, Part, Reader};
 use rackcast_segment::wire::reply::{Refusal, Summary};
 
-use super::Dispatcher;
 use super::link::LinkError;
 use super::outstanding::{Assembler, Outstanding};
+use super::{Dispatcher, load};
 
 /// The most bytes of an answer that is not 200.
 const MAX_REFUSAL: usize = 64 << 10;
@@ -67,7 +67,8 @@ async fn exchange(
     outstanding: &mut Outstanding,
 ) -> Result<Ended, Ended> {
     let request = request(endpoint, &job, body)?;
-    let response = dispatcher.pool.send(endpoint, request).await?;
+    let link = dispatcher.pool.link(endpoint);
+    let response = link.send(request).await?;
     if response.status() != StatusCode::OK {
         return Ok(refused(response).await);
     }
@@ -204,15 +205,6 @@ fn conclude(summary: &Summary, complete: bool) -> Ended {
         },
         Some(refusal) => classify(refusal.code.status(), Some(refusal), None),
         None => protocol("the answer ends without every rendition"),
-    }
-}
-
-/// A node's load as the table takes it.
-pub(crate) fn load(load: &wire::load::Load) -> Load {
-    Load {
-        slots: load.slots,
-        jobs: load.busy.saturating_add(load.queued),
-        draining: load.draining,
     }
 }
 

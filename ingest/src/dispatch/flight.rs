@@ -60,7 +60,7 @@ impl Drop for Flight<'_> {
 }
 
 /// Says when a node's standing changes.
-pub(crate) fn log_change(node: &NodeId, change: Option<Change>, reason: &str) {
+pub(super) fn log_change(node: &NodeId, change: Option<Change>, reason: &str) {
     match change {
         Some(Change::Ejected(length)) => {
             log::warn!(rackcast_node = node.as_str(), rackcast_reason = reason;

@@ -59,26 +59,21 @@ impl Pool {
         }
     }
 
-    /// Closes the links to nodes that are gone, once their requests are done.
+    /// Forgets the links to nodes that are gone; they close when their last request is done.
     pub fn retain(&self, keep: impl Fn(&Endpoint) -> bool) {
         let mut links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
         links.retain(|endpoint, _| keep(endpoint));
     }
 
-    /// Sends a request. Dropping the future, or the answer's body, cancels it at the node.
-    pub(crate) async fn send(
-        &self,
-        endpoint: &Endpoint,
-        request: Request<Full<Bytes>>,
-    ) -> Result<Response<Incoming>, LinkError> {
-        let link = {
-            let mut links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
-            links
-                .entry(endpoint.clone())
-                .or_insert_with(|| Arc::new(Link::open(endpoint.clone(), self.config.clone())))
-                .clone()
-        };
-        link.send(request).await
+    /// The link to a node. Whoever holds it keeps its connections open.
+    pub(crate) fn link(&self, endpoint: &Endpoint) -> Arc<Link> {
+        let mut links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(link) = links.get(endpoint) {
+            return Arc::clone(link);
+        }
+        let link = Arc::new(Link::open(endpoint.clone(), self.config.clone()));
+        links.insert(endpoint.clone(), Arc::clone(&link));
+        link
     }
 }
 
@@ -89,8 +84,9 @@ enum State {
     Down(Arc<str>),
 }
 
+/// A few connections to one node.
 #[derive(Debug)]
-struct Link {
+pub(crate) struct Link {
     endpoint: Endpoint,
     states: watch::Receiver<Vec<State>>,
     turn: AtomicUsize,
@@ -116,8 +112,11 @@ impl Link {
         }
     }
 
-    async fn send(&self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, LinkError> {
-        let mut request = request;
+    /// Sends a request. Dropping the future, or the answer's body, cancels it at the node.
+    pub(crate) async fn send(
+        &self,
+        mut request: Request<Full<Bytes>>,
+    ) -> Result<Response<Incoming>, LinkError> {
         loop {
             let mut sender = self.connection().await?;
             match sender.try_send_request(request).await {

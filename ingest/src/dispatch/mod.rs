@@ -28,7 +28,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use bytes::Bytes;
-use rackcast_route::{Budget, NoNodeReason, Table};
+use rackcast_route::{Budget, FailureKind, NoNodeReason, NodeId, Table};
 use rackcast_segment::id::{RenditionName, Sequence, StreamId, StreamToken};
 use rackcast_segment::wire::job::JobSpec;
 use tokio::sync::{Notify, Semaphore, mpsc};
@@ -191,12 +191,29 @@ impl Dispatcher {
         budgets.refusals.segment(now);
     }
 
-    fn table(&self) -> MutexGuard<'_, Table> {
+    /// Counts a failure that no attempt of a segment saw.
+    pub(crate) fn blame(&self, node: &NodeId, kind: FailureKind) {
+        let mut table = self.table();
+        let change = table.blame(node, kind, now(), &mut rand::rng());
+        drop(table);
+        flight::log_change(node, change, kind.as_str());
+    }
+
+    pub(crate) fn table(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn budgets(&self) -> MutexGuard<'_, Budgets> {
         self.budgets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A node's load as the table takes it.
+pub(crate) fn load(load: &rackcast_segment::wire::load::Load) -> rackcast_route::Load {
+    rackcast_route::Load {
+        slots: load.slots,
+        jobs: load.busy.saturating_add(load.queued),
+        draining: load.draining,
     }
 }
 

@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use tokio::time::sleep_until;
 
 use super::attempt::{Ended, attempt};
-use super::flight::{Flight, log_change};
+use super::flight::Flight;
 use super::outstanding::Outstanding;
 use super::{Dispatcher, Order, Outcome, Reason, now};
 
@@ -327,11 +327,7 @@ impl<'a> Run<'a> {
     /// The segment could be transcoded after all: whoever said otherwise failed.
     fn contradict(&mut self) {
         for node in self.claims.drain(..) {
-            let kind = FailureKind::FalseClaim;
-            let mut table = self.dispatcher.table();
-            let change = table.blame(&node, kind, now(), &mut rand::rng());
-            drop(table);
-            log_change(&node, change, kind.as_str());
+            self.dispatcher.blame(&node, FailureKind::FalseClaim);
         }
     }
 

@@ -1,0 +1,105 @@
+//! Asks nodes for their load while no answer tells it.
+//!
+//! A probe runs over the connections that segments use, so it keeps them warm and its round
+//! trip is the network's part of a segment's time. A node that refuses the connection is
+//! ejected before a segment finds out, and one that was ejected for that is on trial as soon
+//! as a probe gets through. A probe that is slow or odd says nothing: only work does.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::{StreamExt, stream};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::{Request, StatusCode};
+use rackcast_route::{Endpoint, FailureKind, NodeId};
+use rackcast_segment::wire;
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+
+use super::{Config, metrics::Metrics};
+use crate::dispatch::Dispatcher;
+use crate::dispatch::link::LinkError;
+
+/// The most bytes of a load report.
+const MAX_REPORT: usize = 64 << 10;
+
+/// Probes for ever.
+pub(super) async fn run(config: Config, dispatcher: Arc<Dispatcher>, metrics: Arc<Metrics>) {
+    let mut ticks = interval(config.probe_interval);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let silent: Vec<_> = {
+            let now = Instant::now().into_std();
+            let table = dispatcher.table();
+            metrics.count_nodes(table.nodes(now).map(|n| n.standing));
+            let silent = table.to_probe(now);
+            silent.map(|(n, e)| (n.clone(), e.clone())).collect()
+        };
+        let (dispatcher, metrics) = (&dispatcher, &metrics);
+        stream::iter(silent)
+            .for_each_concurrent(config.probe_concurrency, |(node, endpoint)| async move {
+                let result = probe(dispatcher, &node, &endpoint, config.probe_timeout).await;
+                metrics.probes.with_label_values(&[result]).inc();
+            })
+            .await;
+    }
+}
+
+/// One probe; the result as the metric calls it.
+async fn probe(
+    dispatcher: &Dispatcher,
+    node: &NodeId,
+    endpoint: &Endpoint,
+    limit: Duration,
+) -> &'static str {
+    let began = Instant::now();
+    let answer = timeout(limit, ask(dispatcher, endpoint)).await;
+    let now = Instant::now();
+    match answer {
+        Ok(Ok(load)) => {
+            let round_trip = now.saturating_duration_since(began);
+            let load = crate::dispatch::load(&load);
+            let mut table = dispatcher.table();
+            table.probed(node, round_trip, load, now.into_std());
+            "answered"
+        }
+        Ok(Err(ProbeError::Link(LinkError::Down { .. }))) => {
+            dispatcher.blame(node, FailureKind::Connect);
+            "refused"
+        }
+        Ok(Err(e)) => {
+            log::debug!(rackcast_node = node.as_str(), rackcast_reason = e.to_string();
+                "the probe failed");
+            "failed"
+        }
+        Err(_) => "timed-out",
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+enum ProbeError {
+    #[error(transparent)]
+    Link(#[from] LinkError),
+    #[error("the request cannot be built: {0}")]
+    Request(#[from] http::Error),
+    #[error("status {0}")]
+    Status(StatusCode),
+    #[error("the report cannot be read: {0}")]
+    Body(Box<dyn std::error::Error + Send + Sync>),
+    #[error("the report is not a load: {0}")]
+    Json(#[from] serde_json::Error),
+}
+
+async fn ask(dispatcher: &Dispatcher, endpoint: &Endpoint) -> Result<wire::load::Load, ProbeError> {
+    let uri = format!("http://{endpoint}{}", wire::LOAD_PATH);
+    let request = Request::get(uri).body(Full::<Bytes>::default())?;
+    let link = dispatcher.pool().link(endpoint);
+    let response = link.send(request).await?;
+    if response.status() != StatusCode::OK {
+        return Err(ProbeError::Status(response.status()));
+    }
+    let body = Limited::new(response.into_body(), MAX_REPORT);
+    let body = body.collect().await.map_err(ProbeError::Body)?;
+    Ok(serde_json::from_slice(&body.to_bytes())?)
+}

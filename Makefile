@@ -35,14 +35,15 @@ fmt: ## format the Rust code
 .PHONY: bench
 bench: ## measure what a segment costs on this machine
 	@tools/install-deps demo
-	cargo build $(CARGO_FLAGS) --bins
-	cargo bench $(CARGO_FLAGS)
+	cargo build $(CARGO_FLAGS) --release --bins
+	cargo bench $(CARGO_FLAGS) --bench '*'
 
 .PHONY: soak
-soak: ## run a stream and kill a process every few seconds (MINUTES=10)
+soak: ## run a stream and kill one transcoder after another (MINUTES=10)
 	@tools/install-deps test
 	cargo build $(CARGO_FLAGS) --bins
-	RACKCAST_SOAK_MINUTES=$(or $(MINUTES),10) cargo test $(CARGO_FLAGS) --test e2e_soak -- --ignored --nocapture
+	RACKCAST_SOAK_MINUTES=$(or $(MINUTES),10) \
+		cargo test $(CARGO_FLAGS) --test e2e -- --ignored --nocapture soak
 
 .PHONY: clean
 clean: ## remove what was built, keep what was downloaded

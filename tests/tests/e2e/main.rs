@@ -9,6 +9,7 @@ mod demo;
 mod nodes;
 mod restart;
 mod seamless;
+mod soak;
 
 /// A ladder that costs little and still has two rungs.
 const LADDER: &str = "180p:180@300k,low:120@150k";

@@ -46,7 +46,7 @@ async fn main() {
     });
     let (mut bytes, mut counters) = (body.to_vec(), Counters::default());
     measure("restamp counters", body.len(), || {
-        restamp(&mut bytes, &mut counters).unwrap()
+        restamp(&mut bytes, &mut counters).unwrap();
     });
 
     let node = Node::start("").await;

@@ -1,0 +1,80 @@
+//! What is done to an encoder's pictures before they leave: nothing in them may tell which
+//! encoder it was, and all of them follow the shape.
+
+use bytes::Bytes;
+use rackcast_segment::h264::{is_idr, nal_units};
+use rackcast_segment::ladder::RenditionSpec;
+use rackcast_segment::media::AccessUnit;
+use rackcast_segment::time::{Ticks, Timestamp};
+
+use super::error::PipelineError;
+use super::graph::Key;
+use super::sps::{self, Pinned};
+
+const NAL_SEI: u8 = 6;
+const NAL_SPS: u8 = 7;
+const NAL_AUD: u8 = 9;
+
+/// Decoding times by the shared rule, the parameter sets as pinned.
+pub(super) fn pictures(
+    coded: impl Iterator<Item = (Timestamp, Bytes)>,
+    spec: &RenditionSpec,
+    key: &Key,
+) -> Result<Vec<AccessUnit>, PipelineError> {
+    let pinned = Pinned {
+        profile: spec.profile,
+        level_idc: spec.level_idc,
+        shape: key.shape,
+        frame_rate: key.frame_rate,
+    };
+    let (shown, data): (Vec<_>, Vec<_>) = coded.unzip();
+    let decoded = assign_dts(&shown, key.shape.dts_offset);
+    shown
+        .into_iter()
+        .zip(decoded)
+        .zip(data)
+        .enumerate()
+        .map(|(i, ((pts, dts), data))| {
+            let idr = is_idr(&data);
+            if idr != (i == 0) {
+                let text = format!("{}: picture {i} breaks the closed GOP", spec.name);
+                return Err(PipelineError::Internal(text));
+            }
+            let data = if idr { normalised(&data, &pinned)? } else { data };
+            Ok(AccessUnit { pts, dts, idr, data })
+        })
+        .collect()
+}
+
+/// In decoding order the n-th decoding time is the n-th smallest presentation time, less the
+/// offset of the shape.
+fn assign_dts(shown: &[Timestamp], offset: Ticks) -> Vec<Timestamp> {
+    let mut sorted = shown.to_vec();
+    sorted.sort_unstable();
+    sorted.into_iter().map(|pts| pts - offset).collect()
+}
+
+/// The access unit with the pinned parameter set and without the encoder's signature.
+fn normalised(data: &[u8], pinned: &Pinned) -> Result<Bytes, PipelineError> {
+    let mut out = Vec::with_capacity(data.len() + 64);
+    for nal in nal_units(data) {
+        let kind = nal.first().map_or(0, |h| h & 0x1f);
+        if kind == NAL_AUD || (kind == NAL_SEI && is_private(nal)) {
+            continue;
+        }
+        out.extend_from_slice(&[0, 0, 0, 1]);
+        if kind == NAL_SPS {
+            let sps = sps::rewrite(nal, pinned).map_err(|e| PipelineError::Internal(e.to_string()))?;
+            out.extend_from_slice(&sps);
+        } else {
+            out.extend_from_slice(nal);
+        }
+    }
+    Ok(out.into())
+}
+
+/// Buffering period, picture timing (they hang on parts of the VUI that are gone) and user
+/// data (x264 writes its settings into it). Captions are of another kind and stay.
+fn is_private(sei: &[u8]) -> bool {
+    matches!(sei.get(1), Some(0 | 1 | 5))
+}

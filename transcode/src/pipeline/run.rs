@@ -1,0 +1,147 @@
+//! One segment through one pipeline.
+//!
+//! Access units in, the end of the stream, renditions out, flush: the flush leaves every
+//! element as if it were new, without the cost of that. What went wrong halfway is flushed
+//! away by the same means.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use bytes::Bytes;
+use gst::prelude::*;
+use gstreamer as gst;
+use rackcast_segment::id::RenditionName;
+use rackcast_segment::media::AccessUnit;
+use rackcast_segment::time::{Ticks, Timestamp};
+use tokio_util::sync::CancellationToken;
+
+use super::error::PipelineError;
+use super::graph::Graph;
+use super::output::{Coded, Finished};
+use super::{clock, finish};
+
+/// How often a wait for the encoders looks for a cancellation or a failure.
+const POLL: Duration = Duration::from_millis(20);
+
+/// One rendition of one segment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rendition {
+    /// Its name in the job.
+    pub name: RenditionName,
+    /// Its pictures, in decoding order; the first is the only IDR.
+    pub pictures: Vec<AccessUnit>,
+}
+
+/// Sends `units` through and gives each rendition to `emit` as soon as it is finished.
+pub(super) fn run(
+    graph: &mut Graph,
+    units: &[AccessUnit],
+    cancel: &CancellationToken,
+    mut emit: impl FnMut(Rendition),
+) -> Result<u32, PipelineError> {
+    graph.decoded.store(0, Ordering::Relaxed);
+    let base = units
+        .iter()
+        .map(|u| u.pts.min(u.dts))
+        .min()
+        .ok_or_else(|| PipelineError::Undecodable("it has no pictures".to_owned()))?;
+    let mut times: Vec<Timestamp> = units.iter().map(|u| u.pts).collect();
+    times.sort_unstable();
+
+    feed(graph, units, base, cancel)?;
+    for _ in 0..graph.key.renditions.len() {
+        let done = wait(graph, cancel)?;
+        let rendition = collect(graph, done, base, &times)?;
+        emit(rendition);
+    }
+    Ok(graph.decoded.load(Ordering::Relaxed))
+}
+
+/// Makes the pipeline ready for any other segment, wherever this one stopped.
+pub(super) fn flush(graph: &Graph) {
+    graph.input.push_event(gst::event::FlushStart::new());
+    graph.input.push_event(gst::event::FlushStop::new(true));
+    while graph.finished.try_recv().is_ok() {}
+}
+
+fn feed(
+    graph: &Graph,
+    units: &[AccessUnit],
+    base: Timestamp,
+    cancel: &CancellationToken,
+) -> Result<(), PipelineError> {
+    graph.input.push_event(gst::event::StreamStart::new("segment"));
+    graph.input.push_event(gst::event::Caps::new(&graph.caps));
+    let segment = gst::FormattedSegment::<gst::ClockTime>::new();
+    graph.input.push_event(gst::event::Segment::new(&segment));
+    for (i, unit) in units.iter().enumerate() {
+        if cancel.is_cancelled() {
+            return Err(PipelineError::Cancelled);
+        }
+        let mut buffer = gst::Buffer::from_slice(unit.data.clone());
+        if let Some(buffer) = buffer.get_mut() {
+            buffer.set_pts(clock::to_clock(unit.pts - base));
+            buffer.set_dts(clock::to_clock(unit.dts - base));
+            if !unit.idr {
+                buffer.set_flags(gst::BufferFlags::DELTA_UNIT);
+            }
+        }
+        if let Err(flow) = graph.input.push(buffer) {
+            let stopped = || PipelineError::Undecodable(format!("picture {i} was refused: {flow}"));
+            return Err(graph.failure().unwrap_or_else(stopped));
+        }
+    }
+    graph.input.push_event(gst::event::Eos::new());
+    Ok(())
+}
+
+fn wait(graph: &Graph, cancel: &CancellationToken) -> Result<Finished, PipelineError> {
+    loop {
+        if let Ok(finished) = graph.finished.recv_timeout(POLL) {
+            return Ok(finished);
+        }
+        if cancel.is_cancelled() {
+            return Err(PipelineError::Cancelled);
+        }
+        if let Some(failure) = graph.failure() {
+            return Err(failure);
+        }
+    }
+}
+
+/// Puts the pictures of a finished branch back on the segment's timeline.
+fn collect(
+    graph: &Graph,
+    done: Finished,
+    base: Timestamp,
+    times: &[Timestamp],
+) -> Result<Rendition, PipelineError> {
+    let spec = graph
+        .key
+        .renditions
+        .get(done.index)
+        .ok_or_else(|| PipelineError::Internal("an output that nobody asked for".to_owned()))?;
+    let (asked, decoded) = (times.len(), graph.decoded.load(Ordering::Relaxed) as usize);
+    if decoded != asked {
+        let text = format!("{decoded} of {asked} pictures came out of the decoder");
+        return Err(PipelineError::Undecodable(text));
+    }
+    let shown = done
+        .pictures
+        .iter()
+        .map(|p| p.running.map(|t| base + clock::to_ticks(t)))
+        .collect::<Option<Vec<_>>>()
+        .unwrap_or_default();
+    let mut sorted = shown.clone();
+    sorted.sort_unstable();
+    if sorted != times {
+        let text = format!("{}: {} pictures of {asked}, or at other times", spec.name, shown.len());
+        return Err(PipelineError::Internal(text));
+    }
+    let pictures = finish::pictures(
+        shown.into_iter().zip(done.pictures.into_iter().map(|Coded { data, .. }| data)),
+        spec,
+        &graph.key,
+    )?;
+    Ok(Rendition { name: spec.name.clone(), pictures })
+}

@@ -1,6 +1,28 @@
 //! The transcode node: takes a segment over HTTP, answers its renditions.
 //!
-//! What comes in passes through four parts, each of which can be read alone:
-//! [`pipeline`] turns the pictures of one segment into renditions, inside a worker process.
+//! ```text
+//! ingest ──HTTP──▶ front ──▶ scheduler ◀── worker's task ──unix socket──▶ worker process
+//!                  (admission: who, when)   (one per slot)                 (pipelines)
+//! ```
+//! The supervising process only listens, decides and passes bytes on; whatever reads a
+//! stranger's pictures is a process of its own.
+//!
+//! | Module | What it is for |
+//! |---|---|
+//! | [`front`] | HTTP: refusals before the upload, answers that grow, limits |
+//! | [`admission`] | pure: slots, queue, earliest deadline first, what cannot be in time |
+//! | [`scheduler`] | what front and workers share; guards that give back what they took |
+//! | [`worker`] | the processes: start, heartbeat, deadline, restart |
+//! | [`pipeline`] | GStreamer: a segment's pictures in, renditions out |
+//! | [`node`] | all of it together |
+//! | [`config`], [`metrics`], [`status`] | what an operator sets and sees |
 
+pub mod admission;
+pub mod config;
+pub mod front;
+pub mod metrics;
+pub mod node;
 pub mod pipeline;
+pub mod scheduler;
+pub mod status;
+pub mod worker;

@@ -13,7 +13,7 @@ use super::error::PipelineError;
 use super::graph::make;
 
 /// An H.264 encoder.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize, Default, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Encoder {
     /// x264: the better picture, B-frames, the default.
@@ -35,6 +35,22 @@ pub struct EncoderConfig {
     pub threads: u32,
     /// x264's preset, `ultrafast` to `placebo`.
     pub preset: String,
+}
+
+impl Encoder {
+    /// As it stands in the configuration and in answers.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::X264 => "x264",
+            Self::Openh264 => "openh264",
+        }
+    }
+
+    /// Whether a flush leaves it as new. openh264enc 1.22 goes on with the old sequence: the
+    /// next segment would not begin with an IDR.
+    pub(super) fn is_reusable(self) -> bool {
+        self == Self::X264
+    }
 }
 
 impl Default for EncoderConfig {

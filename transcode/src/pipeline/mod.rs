@@ -76,7 +76,8 @@ impl Pipelines {
         };
         let result = run::run(&mut graph, units, cancel, emit);
         // A pipeline that failed is not trusted again.
-        if matches!(result, Ok(_) | Err(PipelineError::Cancelled)) {
+        let sound = matches!(result, Ok(_) | Err(PipelineError::Cancelled));
+        if sound && self.encoder.encoder.is_reusable() {
             run::flush(&graph);
             if self.warm.len() >= self.keep {
                 self.warm.remove(0);

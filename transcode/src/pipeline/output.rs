@@ -5,7 +5,6 @@ use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use gst::prelude::*;
 use gstreamer as gst;
 
 /// One picture as the encoder put it out.

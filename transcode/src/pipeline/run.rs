@@ -7,12 +7,11 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use bytes::Bytes;
 use gst::prelude::*;
 use gstreamer as gst;
 use rackcast_segment::id::RenditionName;
 use rackcast_segment::media::AccessUnit;
-use rackcast_segment::time::{Ticks, Timestamp};
+use rackcast_segment::time::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use super::error::PipelineError;

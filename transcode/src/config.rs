@@ -1,0 +1,211 @@
+//! The configuration of `rackcast-transcode`: one TOML file, read and checked before anything
+//! is bound.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::pipeline::EncoderConfig;
+
+/// The whole file. Every key has a default; an unknown key is an error.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// This machine's name in the catalog and in logs; empty for the host name.
+    pub node: String,
+    /// Tells several transcode nodes of one machine apart.
+    pub instance: String,
+    /// Least level of log lines: error, warn, info, debug or trace.
+    pub log_level: log::LevelFilter,
+    /// Unix socket at which this service tells the agent about itself.
+    pub status_socket: PathBuf,
+    /// How long running jobs may take to finish after SIGTERM.
+    #[serde(with = "humantime_serde")]
+    pub drain_timeout: Duration,
+    /// Addresses.
+    pub listen: Listen,
+    /// What is accepted over HTTP.
+    pub front: Front,
+    /// The processes that do the work.
+    pub worker: Worker,
+    /// How they encode.
+    pub encoder: EncoderConfig,
+}
+
+/// `[listen]`: port 0 takes a free one, which the status socket and the log name.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Listen {
+    /// Segments, from ingests: HTTP/2 with prior knowledge, or HTTP/1.1.
+    pub segments: SocketAddr,
+    /// `/metrics`, `/healthz` and `/readyz`.
+    pub admin: SocketAddr,
+}
+
+/// `[front]`: what is accepted over HTTP, and the limits that hold under attack.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Front {
+    /// Connections at a time; more wait in the listener's backlog.
+    pub max_connections: usize,
+    /// Requests at a time on one HTTP/2 connection.
+    pub max_streams: u32,
+    /// Bytes of all headers of a request.
+    pub max_header_bytes: u32,
+    /// How long a client may take to send a request's headers over HTTP/1.1.
+    #[serde(with = "humantime_serde")]
+    pub header_timeout: Duration,
+    /// How long a segment's body may take, whatever its deadline.
+    #[serde(with = "humantime_serde")]
+    pub body_timeout: Duration,
+    /// The furthest deadline that is believed; a later one counts as this.
+    #[serde(with = "humantime_serde")]
+    pub max_deadline: Duration,
+    /// Bytes of a segment.
+    pub max_segment_bytes: u64,
+    /// Pictures of a segment.
+    pub max_frames: u32,
+    /// Pixels of a source picture.
+    pub max_picture_pixels: u64,
+    /// HTTP/2 receive window of one request, in bytes: at least bandwidth times delay.
+    pub stream_window: u32,
+    /// HTTP/2 receive window of one connection, in bytes.
+    pub connection_window: u32,
+}
+
+/// `[worker]`: the processes that do the work.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Worker {
+    /// Worker processes, each with one job at a time: the node's slots. 0 for half the cores.
+    pub count: usize,
+    /// Niceness, 0 to 19.
+    pub nice: i32,
+    /// Pipelines that a worker keeps warm, one for each ladder and source size that it meets.
+    pub warm_pipelines: usize,
+    /// Jobs after which a worker is replaced, against leaks in what it links.
+    pub recycle_after: u32,
+    /// How long a worker may take to become ready.
+    #[serde(with = "humantime_serde")]
+    pub start_timeout: Duration,
+    /// Silence after which a worker is taken to be hung, and killed.
+    #[serde(with = "humantime_serde")]
+    pub heartbeat_timeout: Duration,
+    /// How long a job may go on after its deadline or its cancellation before its worker is
+    /// killed.
+    #[serde(with = "humantime_serde")]
+    pub grace: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            node: String::new(),
+            instance: "1".to_owned(),
+            log_level: log::LevelFilter::Info,
+            status_socket: PathBuf::from("/run/rackcast/transcode.sock"),
+            drain_timeout: Duration::from_secs(15),
+            listen: Listen::default(),
+            front: Front::default(),
+            worker: Worker::default(),
+            encoder: EncoderConfig::default(),
+        }
+    }
+}
+
+impl Default for Listen {
+    fn default() -> Self {
+        Self {
+            segments: SocketAddr::from(([0; 4], 7400)),
+            admin: SocketAddr::from(([127, 0, 0, 1], 9612)),
+        }
+    }
+}
+
+impl Default for Front {
+    fn default() -> Self {
+        Self {
+            max_connections: 512,
+            max_streams: 64,
+            max_header_bytes: 32 * 1024,
+            header_timeout: Duration::from_secs(10),
+            body_timeout: Duration::from_secs(10),
+            max_deadline: Duration::from_secs(60),
+            max_segment_bytes: 32 << 20,
+            max_frames: 2_400,
+            max_picture_pixels: 4_096 * 2_304,
+            stream_window: 4 << 20,
+            connection_window: 16 << 20,
+        }
+    }
+}
+
+impl Default for Worker {
+    fn default() -> Self {
+        Self {
+            count: 0,
+            nice: 5,
+            warm_pipelines: 4,
+            recycle_after: 2_000,
+            start_timeout: Duration::from_secs(20),
+            heartbeat_timeout: Duration::from_secs(5),
+            grace: Duration::from_millis(500),
+        }
+    }
+}
+
+impl Worker {
+    /// How many processes that is on this machine.
+    pub fn processes(&self) -> usize {
+        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+        if self.count == 0 { (cores() / 2).max(1) } else { self.count }
+    }
+}
+
+impl Config {
+    /// Says what does not go together, if anything does not.
+    ///
+    /// # Errors
+    /// One line for the operator, with the key.
+    pub fn check(&self) -> Result<(), String> {
+        self.encoder.check().map_err(|e| format!("[encoder] {e}"))?;
+        let (front, worker) = (&self.front, &self.worker);
+        let rules = [
+            (!self.instance.is_empty(), "instance must not be empty"),
+            (
+                front.max_connections > 0 && front.max_streams > 0,
+                "[front] max_connections and max_streams must be at least 1",
+            ),
+            (
+                front.max_header_bytes >= 16 * 1024,
+                "[front] max_header_bytes must be at least 16384: a job may fill 12288",
+            ),
+            (
+                front.stream_window <= front.connection_window,
+                "[front] stream_window must not be above connection_window",
+            ),
+            (
+                front.connection_window < 1 << 31,
+                "[front] connection_window must be below 2147483648",
+            ),
+            (
+                (1..=64 << 20).contains(&front.max_segment_bytes),
+                "[front] max_segment_bytes must be between 1 and 67108864",
+            ),
+            (worker.count <= 256, "[worker] count must be at most 256"),
+            ((0..=19).contains(&worker.nice), "[worker] nice must be between 0 and 19"),
+            (
+                (1..=32).contains(&worker.warm_pipelines),
+                "[worker] warm_pipelines must be between 1 and 32",
+            ),
+            (worker.recycle_after > 0, "[worker] recycle_after must be at least 1"),
+            (
+                worker.heartbeat_timeout >= Duration::from_secs(2),
+                "[worker] heartbeat_timeout must be at least 2s: workers report twice a second",
+            ),
+        ];
+        rules.iter().find(|(holds, _)| !holds).map_or(Ok(()), |(_, why)| Err((*why).to_owned()))
+    }
+}

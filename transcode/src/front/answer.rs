@@ -1,0 +1,119 @@
+//! The answer: a part as soon as its rendition is finished, the summary last.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderValue, Response, header};
+use http_body_util::BodyExt;
+use hyper::body::Frame;
+use rackcast_segment::id::RenditionName;
+use rackcast_segment::wire::multipart::{PartHead, content_type, encode_rendition, encode_summary};
+use rackcast_segment::wire::reply::{RefusalCode, Summary};
+use tokio::sync::mpsc;
+
+use super::Body;
+use super::refuse::No;
+use crate::scheduler::{Event, Place, Scheduler};
+
+/// The body of a 200. Dropping it before its end withdraws the job.
+pub(super) struct Answer {
+    place: Option<Place>,
+    events: mpsc::Receiver<Event>,
+    ready: VecDeque<Bytes>,
+    sent: Vec<RenditionName>,
+    scheduler: Arc<Scheduler>,
+    device: String,
+}
+
+impl Answer {
+    pub(super) fn new(
+        place: Place,
+        first: Event,
+        events: mpsc::Receiver<Event>,
+        scheduler: Arc<Scheduler>,
+        device: String,
+    ) -> Self {
+        let (place, ready, sent) = (Some(place), VecDeque::new(), Vec::new());
+        let mut answer = Self { place, events, ready, sent, scheduler, device };
+        answer.take(first);
+        answer
+    }
+
+    pub(super) fn into_response(self) -> Response<Body> {
+        let mut response = Response::new(self.boxed_unsync());
+        if let Ok(value) = HeaderValue::try_from(content_type()) {
+            response.headers_mut().insert(header::CONTENT_TYPE, value);
+        }
+        response
+    }
+
+    fn take(&mut self, event: Event) {
+        match event {
+            Event::Rendition { name, media } => {
+                let head = PartHead { rendition: name.clone(), chunk: 0, last: true };
+                self.ready.push_back(encode_rendition(&head, media.len()));
+                self.ready.push_back(media);
+                self.sent.push(name);
+            }
+            Event::Done { frames, queued, worked } => self.end(None, frames, queued, worked),
+            Event::Failed { code, message } => {
+                self.end(Some(No::new(code, message)), 0, Duration::ZERO, Duration::ZERO);
+            }
+        }
+    }
+
+    fn end(&mut self, failure: Option<No>, frames: u32, queued: Duration, worked: Duration) {
+        // The work is over: what is left to send needs no place.
+        self.place = None;
+        if let Some(no) = &failure {
+            self.scheduler.metrics.refuse(no.code);
+        }
+        let load = self.scheduler.load();
+        let summary = Summary {
+            renditions: std::mem::take(&mut self.sent),
+            failure: failure.map(|no| no.into_refusal(load.clone())),
+            device: self.device.clone(),
+            queue_ms: millis(queued),
+            work_ms: millis(worked),
+            frames,
+            load,
+        };
+        self.ready.push_back(encode_summary(&summary));
+    }
+}
+
+impl hyper::body::Body for Answer {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        loop {
+            if let Some(bytes) = self.ready.pop_front() {
+                return Poll::Ready(Some(Ok(Frame::data(bytes))));
+            }
+            if self.place.is_none() {
+                return Poll::Ready(None);
+            }
+            let event = match self.events.poll_recv(context) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(event) => event,
+            };
+            self.take(event.unwrap_or_else(|| Event::Failed {
+                code: RefusalCode::Internal,
+                message: "the node is stopping".to_owned(),
+            }));
+        }
+    }
+}
+
+fn millis(d: Duration) -> u64 {
+    u64::try_from(d.as_millis()).unwrap_or(u64::MAX)
+}

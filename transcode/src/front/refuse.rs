@@ -1,0 +1,94 @@
+//! Refusals: what is wrong with a request, and how it is said.
+
+use std::time::Duration;
+
+use http::{HeaderValue, Response, StatusCode, header};
+use rackcast_segment::wire::job::{InvalidJob, Job};
+use rackcast_segment::wire::load::Load;
+use rackcast_segment::wire::reply::{Refusal, RefusalCode};
+
+use super::{Body, json};
+use crate::admission::Refused;
+use crate::config;
+
+/// Why a request is not served; carries what the client is told.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct No {
+    pub(super) code: RefusalCode,
+    pub(super) message: String,
+    pub(super) retry_after: Option<Duration>,
+}
+
+impl No {
+    pub(super) fn new(code: RefusalCode, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), retry_after: None }
+    }
+
+    pub(super) fn into_refusal(self, load: Load) -> Refusal {
+        Refusal {
+            code: self.code,
+            message: self.message,
+            retry_after_ms: self
+                .retry_after
+                .map(|d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX)),
+            load: Some(load),
+        }
+    }
+
+    /// The answer, with `Retry-After` where coming back can help.
+    pub(super) fn into_response(self, load: Load) -> Response<Body> {
+        let status = StatusCode::from_u16(self.code.status())
+            .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let seconds = self.retry_after.map(|d| d.as_secs_f64().ceil().max(1.0) as u64);
+        let mut response = json(status, &self.into_refusal(load));
+        if let Some(seconds) = seconds {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}
+
+impl From<InvalidJob> for No {
+    fn from(e: InvalidJob) -> Self {
+        Self::new(RefusalCode::BadRequest, e.to_string())
+    }
+}
+
+impl From<Refused> for No {
+    fn from(refused: Refused) -> Self {
+        let message = match refused.code {
+            RefusalCode::Draining => "the node finishes its work and takes none",
+            RefusalCode::NoDevice => "no worker is up",
+            RefusalCode::NoSlot => "every slot and the queue are taken",
+            _ => "the deadline cannot be met: the job or one before it would be late",
+        };
+        Self { retry_after: Some(refused.retry_after), ..Self::new(refused.code, message) }
+    }
+}
+
+/// Whether a job is within this node's limits; `length` is the request's `content-length`.
+pub(super) fn check(job: &Job, length: Option<u64>, limits: &config::Front) -> Result<(), No> {
+    let source = &job.spec.source;
+    let pixels = u64::from(source.format.width) * u64::from(source.format.height);
+    let too_large = |what: &str, got: u64, limit: u64| {
+        No::new(RefusalCode::TooLarge, format!("{got} {what}; at most {limit} are allowed"))
+    };
+    if source.bytes > limits.max_segment_bytes {
+        return Err(too_large("bytes", source.bytes, limits.max_segment_bytes));
+    }
+    if source.frames > limits.max_frames {
+        return Err(too_large("pictures", source.frames.into(), limits.max_frames.into()));
+    }
+    if pixels > limits.max_picture_pixels {
+        return Err(too_large("pixels a picture", pixels, limits.max_picture_pixels));
+    }
+    let bad = |text: String| Err(No::new(RefusalCode::BadRequest, text));
+    if let Some(length) = length.filter(|l| *l != source.bytes) {
+        return bad(format!("the body has {length} bytes, the job says {}", source.bytes));
+    }
+    let format = &source.format;
+    match job.spec.renditions.iter().find(|r| r.width > format.width || r.height > format.height) {
+        Some(r) => bad(format!("{} is larger than the source", r.name)),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,104 @@
+//! What Prometheus sees of a transcode node.
+
+use std::time::Duration;
+
+use prometheus::{
+    Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
+};
+use rackcast_segment::wire::load::Load;
+use rackcast_segment::wire::reply::RefusalCode;
+
+/// Seconds: from a small job on an idle node to a deadline.
+const SECONDS: [f64; 12] = [0.01, 0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.2, 1.6, 2.0, 3.0, 6.0];
+/// Working time over media time; 0.8 is the bar for real time.
+const FACTOR: [f64; 10] = [0.05, 0.1, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0, 1.5, 3.0];
+
+/// All metrics of the node.
+#[derive(Debug, Clone)]
+pub struct Metrics {
+    /// Jobs admitted.
+    pub admitted: IntCounter,
+    /// Requests that were answered with a refusal or failed, by reason.
+    pub refused: IntCounterVec,
+    /// Jobs whose client went away.
+    pub cancelled: IntCounter,
+    /// Seconds from admission to the body's last byte.
+    pub upload: Histogram,
+    /// Bytes of renditions that workers made.
+    pub bytes_out: IntCounter,
+    /// Workers that ended, by reason.
+    pub worker_ends: IntCounterVec,
+    /// Open connections.
+    pub connections: IntGauge,
+    completed: IntCounter,
+    queue: Histogram,
+    work: Histogram,
+    factor: Histogram,
+    slots: IntGauge,
+    busy: IntGauge,
+    queued: IntGauge,
+    pixel_rate: IntGauge,
+}
+
+impl Metrics {
+    /// Registers everything.
+    ///
+    /// # Errors
+    /// A name is registered already.
+    pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let name = |name: &str| format!("rackcast_transcode_{name}");
+        let counter = |n, help: &str| {
+            let metric = IntCounter::new(name(n), help)?;
+            registry.register(Box::new(metric.clone())).map(|()| metric)
+        };
+        let gauge = |n, help: &str| {
+            let metric = IntGauge::new(name(n), help)?;
+            registry.register(Box::new(metric.clone())).map(|()| metric)
+        };
+        let labelled = |n, help: &str| {
+            let metric = IntCounterVec::new(Opts::new(name(n), help), &["reason"])?;
+            registry.register(Box::new(metric.clone())).map(|()| metric)
+        };
+        let histogram = |n, help: &str, buckets: &[f64]| {
+            let opts = HistogramOpts::new(name(n), help).buckets(buckets.to_vec());
+            let metric = Histogram::with_opts(opts)?;
+            registry.register(Box::new(metric.clone())).map(|()| metric)
+        };
+        Ok(Self {
+            admitted: counter("jobs_admitted_total", "Jobs admitted.")?,
+            completed: counter("jobs_completed_total", "Jobs of which every rendition was made.")?,
+            refused: labelled("jobs_refused_total", "Requests refused or failed, by reason.")?,
+            cancelled: counter("jobs_cancelled_total", "Jobs whose client went away.")?,
+            upload: histogram("upload_seconds", "From admission to the body's end.", &SECONDS)?,
+            queue: histogram("queue_seconds", "From admission to a worker.", &SECONDS)?,
+            work: histogram("work_seconds", "From a worker to the last rendition.", &SECONDS)?,
+            factor: histogram("real_time_ratio", "Working time over media time.", &FACTOR)?,
+            bytes_out: counter("rendition_bytes_total", "Bytes of renditions made.")?,
+            worker_ends: labelled("worker_ends_total", "Workers that ended, by reason.")?,
+            connections: gauge("connections", "Open connections.")?,
+            slots: gauge("slots", "Workers that are up.")?,
+            busy: gauge("jobs_running", "Jobs at a worker.")?,
+            queued: gauge("jobs_queued", "Jobs uploading or waiting.")?,
+            pixel_rate: gauge("pixels_per_second", "Output pixels a second, as measured.")?,
+        })
+    }
+
+    /// Counts a refusal or a failure.
+    pub fn refuse(&self, code: RefusalCode) {
+        self.refused.with_label_values(&[code.as_str()]).inc();
+    }
+
+    pub(crate) fn done(&self, queued: Duration, worked: Duration, media: Duration) {
+        self.completed.inc();
+        self.queue.observe(queued.as_secs_f64());
+        self.work.observe(worked.as_secs_f64());
+        self.factor.observe(worked.as_secs_f64() / media.as_secs_f64().max(0.001));
+    }
+
+    pub(crate) fn load(&self, load: &Load) {
+        self.slots.set(load.slots.into());
+        self.busy.set(load.busy.into());
+        self.queued.set(load.queued.into());
+        self.pixel_rate.set(load.pixel_rate as i64);
+    }
+}

@@ -1,0 +1,171 @@
+//! A running node: front, workers, admin and status endpoints, from start to drain.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use prometheus::Registry;
+use rackcast_service::{admin, host, metrics as service_metrics, notify, status as socket};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout_at};
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Config;
+use crate::front::Front;
+use crate::metrics::Metrics;
+use crate::scheduler::Scheduler;
+use crate::status::Identity;
+use crate::worker::{Blueprint, supervise};
+
+/// How often the status is made anew.
+const STATUS_INTERVAL: Duration = Duration::from_millis(250);
+/// Of the drain's time, what is kept for clients to take the last answers.
+const GOODBYE: Duration = Duration::from_secs(2);
+
+/// Why a node did not start. Trying again helps only after the cause was removed.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// An address is taken or not this machine's.
+    #[error("cannot listen on {0} (key listen.{1}): {2}")]
+    Bind(SocketAddr, &'static str, io::Error),
+    /// The status socket cannot be bound.
+    #[error("cannot serve the status socket {} (key status_socket): {source}", path.display())]
+    Socket {
+        /// Where.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// This program's own file is not known, so that no worker can be started from it.
+    #[error("this program's own path is not known: {0}")]
+    Program(io::Error),
+    /// A metric is registered twice.
+    #[error(transparent)]
+    Metrics(#[from] prometheus::Error),
+}
+
+/// Runs a node until `shutdown`, then drains it.
+///
+/// # Errors
+/// It could not start; once it serves, it ends only by `shutdown`.
+pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), StartError> {
+    let (segments, segments_at) = bind(config.listen.segments, "segments").await?;
+    let (admin_listener, admin_at) = bind(config.listen.admin, "admin").await?;
+    let registry = Registry::new();
+    service_metrics::build_info(&registry, "transcode", env!("CARGO_PKG_VERSION"))?;
+    let scheduler = Scheduler::new(Metrics::register(&registry)?);
+
+    let workers = config.worker.processes();
+    let identity = Identity {
+        node: if config.node.is_empty() { host::name() } else { config.node.clone() },
+        instance: config.instance.clone(),
+        segments: segments_at,
+        admin: admin_at,
+        workers: u32::try_from(workers).unwrap_or(u32::MAX),
+    };
+    // What tells others about the node stops last.
+    let end = CancellationToken::new();
+    let (status_tx, status_rx) =
+        watch::channel(identity.status(&scheduler.load(), scheduler.progress()));
+    let status_socket = socket::serve(&config.status_socket, status_rx.clone(), end.clone())
+        .map_err(|source| StartError::Socket { path: config.status_socket.clone(), source })?;
+    let admin = admin::serve(admin_listener, registry, status_rx, end.clone());
+    let reporter = tokio::spawn(report(identity, scheduler.clone(), status_tx, end.clone()));
+
+    let blueprint = Arc::new(Blueprint {
+        program: std::env::current_exe().map_err(StartError::Program)?,
+        worker: config.worker.clone(),
+        encoder: config.encoder.clone(),
+        log_level: config.log_level,
+    });
+    let mut tasks = JoinSet::new();
+    for number in 0..workers {
+        tasks.spawn(supervise(number, blueprint.clone(), scheduler.clone(), end.clone()));
+    }
+    let device = format!("cpu/{}", config.encoder.encoder.as_str());
+    let front = Front::new(config.front, scheduler.clone(), device);
+    let closing = CancellationToken::new();
+    let serving = tokio::spawn(front.serve(segments, closing.clone(), GOODBYE));
+    log::info!(
+        segments = segments_at.to_string(), admin = admin_at.to_string(), workers = workers;
+        "serving"
+    );
+
+    shutdown.cancelled().await;
+    drain(&scheduler, config.drain_timeout).await;
+    closing.cancel();
+    let _ = serving.await;
+    end.cancel();
+    tasks.join_all().await;
+    for task in [status_socket, admin, reporter] {
+        let _ = task.await;
+    }
+    log::info!("stopped");
+    Ok(())
+}
+
+async fn bind(
+    address: SocketAddr,
+    key: &'static str,
+) -> Result<(TcpListener, SocketAddr), StartError> {
+    let failed = |e| StartError::Bind(address, key, e);
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    Ok((listener, bound))
+}
+
+/// Refuses new jobs and waits for the admitted ones, up to a limit.
+async fn drain(scheduler: &Scheduler, limit: Duration) {
+    notify::stopping();
+    scheduler.drain();
+    let deadline = Instant::now() + limit;
+    let idle = async {
+        while !scheduler.is_idle() {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    match timeout_at(deadline, idle).await {
+        Ok(()) => log::info!("drained: no job is left"),
+        Err(_) => log::warn!("jobs were cut off: they were not done after {limit:?}"),
+    }
+}
+
+/// Keeps the status true, tells systemd, and feeds its watchdog.
+async fn report(
+    identity: Identity,
+    scheduler: Arc<Scheduler>,
+    status: watch::Sender<rackcast_service::status::ServiceStatus>,
+    end: CancellationToken,
+) {
+    let fed = scheduler.clone();
+    let watchdog = notify::watchdog(notify::advancing(move || fed.progress()), end.clone());
+    let reporting = async {
+        let mut ticks = interval(STATUS_INTERVAL);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let (mut ready, mut summary) = (false, String::new());
+        loop {
+            ticks.tick().await;
+            let now = identity.status(&scheduler.load(), scheduler.progress());
+            if now.ready && !ready {
+                ready = true;
+                notify::ready();
+            }
+            if now.health.summary != summary {
+                summary = now.health.summary.clone();
+                notify::status(&summary);
+            }
+            status.send_if_modified(|old| {
+                let changed = *old != now;
+                *old = now;
+                changed
+            });
+        }
+    };
+    tokio::join!(watchdog, async {
+        end.run_until_cancelled(reporting).await;
+    });
+}

@@ -1,0 +1,104 @@
+//! What the node says of itself on its status socket, from which the agent makes its
+//! registration.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use rackcast_segment::wire::PROTOCOL;
+use rackcast_segment::wire::load::Load;
+use rackcast_service::status::{Health, Role, ServiceStatus};
+
+/// What does not change while the node runs.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    /// The machine's name in the fleet.
+    pub node: String,
+    /// The service's name on the machine.
+    pub instance: String,
+    /// The bound address of the front.
+    pub segments: SocketAddr,
+    /// The bound address of the admin endpoints.
+    pub admin: SocketAddr,
+    /// Workers that should be up.
+    pub workers: u32,
+}
+
+impl Identity {
+    /// The status of a node with this load.
+    pub fn status(&self, load: &Load, progress: u64) -> ServiceStatus {
+        let endpoints = [("segments", self.segments), ("admin", self.admin)];
+        let meta = [
+            ("protocol", PROTOCOL.to_string()),
+            ("slots", self.workers.to_string()),
+            ("pixel-rate", coarse(load.pixel_rate).to_string()),
+        ];
+        ServiceStatus {
+            role: Role::Transcode,
+            instance: self.instance.clone(),
+            node: self.node.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            protocol: PROTOCOL,
+            ready: load.slots > 0 && !load.draining,
+            draining: load.draining,
+            health: self.health(load),
+            endpoints: BTreeMap::from(endpoints.map(|(name, at)| (name.to_owned(), at))),
+            tags: vec!["cpu".to_owned(), "h264".to_owned()],
+            meta: BTreeMap::from(meta.map(|(name, value)| (name.to_owned(), value))),
+            weight: self.workers.max(1),
+            progress,
+        }
+    }
+
+    fn health(&self, load: &Load) -> Health {
+        let (up, all) = (load.slots, self.workers);
+        let summary = format!("{up} of {all} workers up");
+        match up {
+            0 => Health::critical(summary),
+            up if up < all => Health::warning(summary),
+            _ => Health::passing(summary),
+        }
+    }
+}
+
+/// The power of two at or below: what stands in the catalog must not change with every job.
+fn coarse(rate: f64) -> u64 {
+    let rate = rate.clamp(0.0, 1e15) as u64;
+    rate.checked_ilog2().map_or(0, |log| 1 << log)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rackcast_service::status::HealthState;
+
+    fn status(up: u32, pixel_rate: f64, draining: bool) -> ServiceStatus {
+        let identity = Identity {
+            node: "n".to_owned(),
+            instance: "1".to_owned(),
+            segments: ([127, 0, 0, 1], 7400).into(),
+            admin: ([127, 0, 0, 1], 9612).into(),
+            workers: 2,
+        };
+        let load = Load { slots: up, busy: 0, queued: 0, pixel_rate, wait_ms: 0, draining };
+        identity.status(&load, 7)
+    }
+
+    #[test]
+    fn health_follows_the_workers() {
+        for (up, state) in
+            [(0, HealthState::Critical), (1, HealthState::Warning), (2, HealthState::Passing)]
+        {
+            assert_eq!(status(up, 0.0, false).health.state, state);
+        }
+        assert!(status(1, 0.0, false).ready);
+        assert!(!status(0, 0.0, false).ready && !status(2, 0.0, true).ready);
+    }
+
+    #[test]
+    fn what_the_catalog_sees_does_not_waver() {
+        assert_eq!(status(2, 100e6, false), status(2, 110e6, false));
+        assert_eq!(status(1, 0.0, false).meta["slots"], "2");
+        assert_eq!(status(2, 0.0, false).meta["pixel-rate"], "0");
+    }
+}

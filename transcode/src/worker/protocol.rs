@@ -1,0 +1,68 @@
+//! What supervisor and worker say to each other, as frames over a unix socket.
+
+use rackcast_segment::id::{RenditionName, Sequence, StreamToken};
+use rackcast_segment::wire::job::JobSpec;
+use rackcast_segment::wire::reply::RefusalCode;
+use serde::{Deserialize, Serialize};
+
+/// The name under which a worker inherits its end of the socket.
+pub const SOCKET: &str = "jobs";
+
+/// From the supervisor.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ToWorker {
+    /// Take this job; the payload is the segment. Sent to an idle worker only.
+    Start {
+        /// Names the job in every answer.
+        job: u64,
+        /// For the log.
+        stream: StreamToken,
+        /// For the log.
+        sequence: Sequence,
+        /// What to do.
+        spec: Box<JobSpec>,
+    },
+    /// Nobody waits for this job any more. It is answered all the same, by
+    /// [`FromWorker::Failed`] or, if it was too late, [`FromWorker::Done`].
+    Cancel {
+        /// Which.
+        job: u64,
+    },
+}
+
+/// From the worker.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FromWorker {
+    /// GStreamer works here; jobs are welcome.
+    Ready,
+    /// Sent at an interval, busy or not.
+    Alive {
+        /// Pictures through the pipelines so far; wraps.
+        progress: u32,
+    },
+    /// A rendition is finished; the payload is its MPEG-TS.
+    Rendition {
+        /// Of which job.
+        job: u64,
+        /// Its name.
+        name: RenditionName,
+    },
+    /// All renditions were sent.
+    Done {
+        /// Which job.
+        job: u64,
+        /// Pictures decoded.
+        frames: u32,
+    },
+    /// The job is over without all renditions.
+    Failed {
+        /// Which job.
+        job: u64,
+        /// As the caller is to hear it.
+        code: RefusalCode,
+        /// The reason for a human.
+        message: String,
+    },
+}

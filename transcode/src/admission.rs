@@ -76,7 +76,13 @@ pub struct Admission {
 impl Admission {
     /// A node without slots yet.
     pub fn new(rate: Rate) -> Self {
-        Self { slots: 0, draining: false, rate, jobs: BTreeMap::new(), next: 0 }
+        Self {
+            slots: 0,
+            draining: false,
+            rate,
+            jobs: BTreeMap::new(),
+            next: 0,
+        }
     }
 
     /// Workers that can take a job or are at one.
@@ -98,19 +104,24 @@ impl Admission {
     ///
     /// # Errors
     /// [`Refused`]; the node is unchanged.
-    pub fn admit(
-        &mut self,
-        now: Instant,
-        deadline: Instant,
-        work: u64,
-    ) -> Result<Ticket, Refused> {
+    pub fn admit(&mut self, now: Instant, deadline: Instant, work: u64) -> Result<Ticket, Refused> {
         let code = self.obstacle(now, deadline, work);
         if let Some(code) = code {
-            return Err(Refused { code, retry_after: self.retry_after(now) });
+            return Err(Refused {
+                code,
+                retry_after: self.retry_after(now),
+            });
         }
         let ticket = Ticket(self.next);
         self.next = self.next.wrapping_add(1);
-        self.jobs.insert(ticket, Job { deadline, work, state: State::Arriving });
+        self.jobs.insert(
+            ticket,
+            Job {
+                deadline,
+                work,
+                state: State::Arriving,
+            },
+        );
         Ok(ticket)
     }
 
@@ -143,7 +154,10 @@ impl Admission {
         if self.running().count() >= self.slots {
             return None;
         }
-        let waiting = self.jobs.iter_mut().filter(|(_, j)| j.state == State::Waiting);
+        let waiting = self
+            .jobs
+            .iter_mut()
+            .filter(|(_, j)| j.state == State::Waiting);
         let (ticket, job) = waiting.min_by_key(|(ticket, job)| (job.deadline, **ticket))?;
         job.state = State::Running { since: now };
         Some(*ticket)
@@ -151,8 +165,14 @@ impl Admission {
 
     /// The job is over and its work was done: its speed counts.
     pub fn done(&mut self, ticket: Ticket, now: Instant) {
-        if let Some(Job { work, state: State::Running { since }, .. }) = self.jobs.remove(&ticket) {
-            self.rate.observe(now, work, now.saturating_duration_since(since));
+        if let Some(Job {
+            work,
+            state: State::Running { since },
+            ..
+        }) = self.jobs.remove(&ticket)
+        {
+            self.rate
+                .observe(now, work, now.saturating_duration_since(since));
         }
     }
 
@@ -164,7 +184,11 @@ impl Admission {
     /// Forgets a job that does not run; one that does is left to [`Admission::done`] and
     /// [`Admission::abandon`], when its worker is free again.
     pub fn withdraw(&mut self, ticket: Ticket) {
-        if self.jobs.get(&ticket).is_some_and(|j| !matches!(j.state, State::Running { .. })) {
+        if self
+            .jobs
+            .get(&ticket)
+            .is_some_and(|j| !matches!(j.state, State::Running { .. }))
+        {
             self.jobs.remove(&ticket);
         }
     }
@@ -192,8 +216,10 @@ impl Admission {
 
     /// When each slot will be free, by the estimate.
     fn free_at(&self, now: Instant) -> Vec<Instant> {
-        let mut free: Vec<_> =
-            self.running().map(|(since, job)| now.max(since + self.rate.time_for(job.work))).collect();
+        let mut free: Vec<_> = self
+            .running()
+            .map(|(since, job)| now.max(since + self.rate.time_for(job.work)))
+            .collect();
         free.resize(free.len().max(self.slots), now);
         free
     }
@@ -224,10 +250,16 @@ impl Admission {
     /// How long a job admitted now, with the latest deadline of all, would wait.
     fn wait(&self, now: Instant) -> Duration {
         let mut free = self.free_at(now);
-        for job in self.jobs.values().filter(|j| !matches!(j.state, State::Running { .. })) {
+        for job in self
+            .jobs
+            .values()
+            .filter(|j| !matches!(j.state, State::Running { .. }))
+        {
             take(&mut free, self.rate.time_for(job.work));
         }
-        free.iter().min().map_or(Duration::ZERO, |at| at.saturating_duration_since(now))
+        free.iter()
+            .min()
+            .map_or(Duration::ZERO, |at| at.saturating_duration_since(now))
     }
 
     fn retry_after(&self, now: Instant) -> Duration {
@@ -235,7 +267,9 @@ impl Admission {
             return RETRY_AFTER.1;
         }
         let first = self.free_at(now).into_iter().min().unwrap_or(now);
-        first.saturating_duration_since(now).clamp(RETRY_AFTER.0, RETRY_AFTER.1)
+        first
+            .saturating_duration_since(now)
+            .clamp(RETRY_AFTER.0, RETRY_AFTER.1)
     }
 }
 

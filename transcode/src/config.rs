@@ -160,7 +160,11 @@ impl Worker {
     /// How many processes that is on this machine.
     pub fn processes(&self) -> usize {
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
-        if self.count == 0 { (cores() / 2).max(1) } else { self.count }
+        if self.count == 0 {
+            (cores() / 2).max(1)
+        } else {
+            self.count
+        }
     }
 }
 
@@ -195,17 +199,26 @@ impl Config {
                 "[front] max_segment_bytes must be between 1 and 67108864",
             ),
             (worker.count <= 256, "[worker] count must be at most 256"),
-            ((0..=19).contains(&worker.nice), "[worker] nice must be between 0 and 19"),
+            (
+                (0..=19).contains(&worker.nice),
+                "[worker] nice must be between 0 and 19",
+            ),
             (
                 (1..=32).contains(&worker.warm_pipelines),
                 "[worker] warm_pipelines must be between 1 and 32",
             ),
-            (worker.recycle_after > 0, "[worker] recycle_after must be at least 1"),
+            (
+                worker.recycle_after > 0,
+                "[worker] recycle_after must be at least 1",
+            ),
             (
                 worker.heartbeat_timeout >= Duration::from_secs(2),
                 "[worker] heartbeat_timeout must be at least 2s: workers report twice a second",
             ),
         ];
-        rules.iter().find(|(holds, _)| !holds).map_or(Ok(()), |(_, why)| Err((*why).to_owned()))
+        rules
+            .iter()
+            .find(|(holds, _)| !holds)
+            .map_or(Ok(()), |(_, why)| Err((*why).to_owned()))
     }
 }

@@ -71,15 +71,34 @@ fn serve(arguments: &Arguments) -> ExitCode {
         eprintln!("the configuration is good");
         return ExitCode::SUCCESS;
     }
-    run(tokio::runtime::Builder::new_multi_thread(), config.log_level, async {
-        node::run(config, shutdown::signals()).await
-    })
+    run(
+        tokio::runtime::Builder::new_multi_thread(),
+        config.log_level,
+        async { node::run(config, shutdown::signals()).await },
+    )
 }
 
 fn work(arguments: WorkerArguments) -> ExitCode {
-    let WorkerArguments { encoder, threads, preset, warm_pipelines, log_level } = arguments;
-    let settings = Settings { encoder: EncoderConfig { encoder, threads, preset }, warm_pipelines };
-    run(tokio::runtime::Builder::new_current_thread(), log_level, child::serve(settings))
+    let WorkerArguments {
+        encoder,
+        threads,
+        preset,
+        warm_pipelines,
+        log_level,
+    } = arguments;
+    let settings = Settings {
+        encoder: EncoderConfig {
+            encoder,
+            threads,
+            preset,
+        },
+        warm_pipelines,
+    };
+    run(
+        tokio::runtime::Builder::new_current_thread(),
+        log_level,
+        child::serve(settings),
+    )
 }
 
 fn run<E: std::fmt::Display>(

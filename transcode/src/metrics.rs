@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use prometheus::{
-    Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
-};
+use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 use rackcast_segment::wire::load::Load;
 use rackcast_segment::wire::reply::RefusalCode;
 
 /// Seconds: from a small job on an idle node to a deadline.
-const SECONDS: [f64; 12] = [0.01, 0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.2, 1.6, 2.0, 3.0, 6.0];
+const SECONDS: [f64; 12] = [
+    0.01, 0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.2, 1.6, 2.0, 3.0, 6.0,
+];
 /// Working time over media time; 0.8 is the bar for real time.
 const FACTOR: [f64; 10] = [0.05, 0.1, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0, 1.5, 3.0];
 
@@ -66,12 +66,26 @@ impl Metrics {
         };
         Ok(Self {
             admitted: counter("jobs_admitted_total", "Jobs admitted.")?,
-            completed: counter("jobs_completed_total", "Jobs of which every rendition was made.")?,
-            refused: labelled("jobs_refused_total", "Requests refused or failed, by reason.")?,
+            completed: counter(
+                "jobs_completed_total",
+                "Jobs of which every rendition was made.",
+            )?,
+            refused: labelled(
+                "jobs_refused_total",
+                "Requests refused or failed, by reason.",
+            )?,
             cancelled: counter("jobs_cancelled_total", "Jobs whose client went away.")?,
-            upload: histogram("upload_seconds", "From admission to the body's end.", &SECONDS)?,
+            upload: histogram(
+                "upload_seconds",
+                "From admission to the body's end.",
+                &SECONDS,
+            )?,
             queue: histogram("queue_seconds", "From admission to a worker.", &SECONDS)?,
-            work: histogram("work_seconds", "From a worker to the last rendition.", &SECONDS)?,
+            work: histogram(
+                "work_seconds",
+                "From a worker to the last rendition.",
+                &SECONDS,
+            )?,
             factor: histogram("real_time_ratio", "Working time over media time.", &FACTOR)?,
             bytes_out: counter("rendition_bytes_total", "Bytes of renditions made.")?,
             worker_ends: labelled("worker_ends_total", "Workers that ended, by reason.")?,
@@ -92,7 +106,8 @@ impl Metrics {
         self.completed.inc();
         self.queue.observe(queued.as_secs_f64());
         self.work.observe(worked.as_secs_f64());
-        self.factor.observe(worked.as_secs_f64() / media.as_secs_f64().max(0.001));
+        self.factor
+            .observe(worked.as_secs_f64() / media.as_secs_f64().max(0.001));
     }
 
     pub(crate) fn load(&self, load: &Load) {

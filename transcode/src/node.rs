@@ -61,7 +61,11 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Star
 
     let workers = config.worker.processes();
     let identity = Identity {
-        node: if config.node.is_empty() { host::name() } else { config.node.clone() },
+        node: if config.node.is_empty() {
+            host::name()
+        } else {
+            config.node.clone()
+        },
         instance: config.instance.clone(),
         segments: segments_at,
         admin: admin_at,
@@ -72,7 +76,10 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Star
     let (status_tx, status_rx) =
         watch::channel(identity.status(&scheduler.load(), scheduler.progress()));
     let status_socket = socket::serve(&config.status_socket, status_rx.clone(), end.clone())
-        .map_err(|source| StartError::Socket { path: config.status_socket.clone(), source })?;
+        .map_err(|source| StartError::Socket {
+            path: config.status_socket.clone(),
+            source,
+        })?;
     let admin = admin::serve(admin_listener, registry, status_rx, end.clone());
     let reporter = tokio::spawn(report(identity, scheduler.clone(), status_tx, end.clone()));
 
@@ -84,7 +91,12 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Star
     });
     let mut tasks = JoinSet::new();
     for number in 0..workers {
-        tasks.spawn(supervise(number, blueprint.clone(), scheduler.clone(), end.clone()));
+        tasks.spawn(supervise(
+            number,
+            blueprint.clone(),
+            scheduler.clone(),
+            end.clone(),
+        ));
     }
     let device = format!("cpu/{}", config.encoder.encoder.as_str());
     let front = Front::new(config.front, scheduler.clone(), device);

@@ -221,7 +221,10 @@ impl Place {
     /// end event only if the worker's task was dropped.
     pub fn submit(&self, job: Job, segment: Bytes) -> mpsc::Receiver<Event> {
         let (events, receiver) = mpsc::channel(EVENTS);
-        self.scheduler.metrics.upload.observe(self.admitted.elapsed().as_secs_f64());
+        self.scheduler
+            .metrics
+            .upload
+            .observe(self.admitted.elapsed().as_secs_f64());
         let order = Order {
             job,
             segment,
@@ -283,10 +286,17 @@ impl Assignment {
     /// The job is done; the slot is free.
     pub fn done(self, frames: u32) {
         let worked = self.started.elapsed();
-        self.scheduler.lock().admission.done(self.ticket, Instant::now());
+        self.scheduler
+            .lock()
+            .admission
+            .done(self.ticket, Instant::now());
         let media = self.job.spec.source.duration.to_duration();
         self.scheduler.metrics.done(self.queued, worked, media);
-        self.tell(Event::Done { frames, queued: self.queued, worked });
+        self.tell(Event::Done {
+            frames,
+            queued: self.queued,
+            worked,
+        });
     }
 
     /// The job has failed; the slot is free when this guard is gone.

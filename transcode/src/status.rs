@@ -80,15 +80,24 @@ mod tests {
             admin: ([127, 0, 0, 1], 9612).into(),
             workers: 2,
         };
-        let load = Load { slots: up, busy: 0, queued: 0, pixel_rate, wait_ms: 0, draining };
+        let load = Load {
+            slots: up,
+            busy: 0,
+            queued: 0,
+            pixel_rate,
+            wait_ms: 0,
+            draining,
+        };
         identity.status(&load, 7)
     }
 
     #[test]
     fn health_follows_the_workers() {
-        for (up, state) in
-            [(0, HealthState::Critical), (1, HealthState::Warning), (2, HealthState::Passing)]
-        {
+        for (up, state) in [
+            (0, HealthState::Critical),
+            (1, HealthState::Warning),
+            (2, HealthState::Passing),
+        ] {
             assert_eq!(status(up, 0.0, false).health.state, state);
         }
         assert!(status(1, 0.0, false).ready);

@@ -11,7 +11,14 @@ use rackcast_transcode::pipeline::{Encoder, EncoderConfig, PipelineError, Pipeli
 use tokio_util::sync::CancellationToken;
 
 fn pipelines(encoder: Encoder) -> Pipelines {
-    Pipelines::new(EncoderConfig { encoder, ..EncoderConfig::default() }, 2).unwrap()
+    Pipelines::new(
+        EncoderConfig {
+            encoder,
+            ..EncoderConfig::default()
+        },
+        2,
+    )
+    .unwrap()
 }
 
 fn transcode(p: &mut Pipelines, s: &Segment) -> Result<Vec<Rendition>, PipelineError> {
@@ -49,8 +56,14 @@ fn check(s: &Segment, renditions: &[Rendition]) {
 }
 
 fn concatenated(parts: &[Vec<Rendition>], rung: usize) -> Vec<u8> {
-    let mut writer = ts::Writer::new(ts::Layout { video: true, audio: false });
-    parts.iter().flat_map(|p| writer.segment(&p[rung].pictures, None)).collect()
+    let mut writer = ts::Writer::new(ts::Layout {
+        video: true,
+        audio: false,
+    });
+    parts
+        .iter()
+        .flat_map(|p| writer.segment(&p[rung].pictures, None))
+        .collect()
 }
 
 #[test]
@@ -69,7 +82,10 @@ fn two_pipelines_in_turn_make_one_stream() {
         let (complaints, pictures) = decode(&concatenated(&parts, rung));
         assert_eq!((complaints.as_str(), pictures), ("", 240));
         let sps = |i: usize| parameter_sets(&parts[i][rung].pictures[0].data);
-        assert!((1..4).all(|i| sps(i) == sps(0)), "parameter sets are stable");
+        assert!(
+            (1..4).all(|i| sps(i) == sps(0)),
+            "parameter sets are stable"
+        );
     }
 }
 
@@ -124,11 +140,31 @@ fn uneven_frame_times_survive() {
 #[test]
 fn colour_and_aspect_are_the_source_s() {
     let options = [
-        "-vf", "setsar=4/3", "-color_primaries", "bt470bg", "-color_trc", "smpte170m",
-        "-colorspace", "bt470bg", "-g", "60",
+        "-vf",
+        "setsar=4/3",
+        "-color_primaries",
+        "bt470bg",
+        "-color_trc",
+        "smpte170m",
+        "-colorspace",
+        "bt470bg",
+        "-g",
+        "60",
     ];
-    let s = &make(&["testsrc2=size=180x320:rate=25:duration=1"], &options, "320p@300k,low:160@100k")[0];
-    assert_eq!(s.job.shape.colour, Colour { primaries: 5, transfer: 6, matrix: 5, full_range: false });
+    let s = &make(
+        &["testsrc2=size=180x320:rate=25:duration=1"],
+        &options,
+        "320p@300k,low:160@100k",
+    )[0];
+    assert_eq!(
+        s.job.shape.colour,
+        Colour {
+            primaries: 5,
+            transfer: 6,
+            matrix: 5,
+            full_range: false
+        }
+    );
     for encoder in [Encoder::X264, Encoder::Openh264] {
         check(s, &transcode(&mut pipelines(encoder), s).unwrap());
     }
@@ -158,11 +194,15 @@ fn a_cancelled_job_ends_early_and_its_pipeline_serves_the_next() {
     let cancel = CancellationToken::new();
     cancel.cancel();
     let s = &segments()[0];
-    let error = p.transcode(&s.job, &s.units, &cancel, |_| panic!("a result")).unwrap_err();
+    let error = p
+        .transcode(&s.job, &s.units, &cancel, |_| panic!("a result"))
+        .unwrap_err();
     assert_eq!(error, PipelineError::Cancelled);
     check(s, &transcode(&mut p, s).unwrap());
 }
 
 fn parameter_sets(annex_b: &[u8]) -> Vec<&[u8]> {
-    rackcast_segment::h264::nal_units(annex_b).filter(|n| matches!(n[0] & 0x1f, 7 | 8)).collect()
+    rackcast_segment::h264::nal_units(annex_b)
+        .filter(|n| matches!(n[0] & 0x1f, 7 | 8))
+        .collect()
 }

@@ -17,7 +17,12 @@ impl Rate {
     /// Nothing measured yet. `weight` (0 to 1) is the newest job's; a measurement older than
     /// `stale_after` is doubted.
     pub fn new(weight: f64, stale_after: Duration) -> Self {
-        Self { weight: weight.clamp(0.01, 1.0), stale_after, per_slot: 0.0, last: None }
+        Self {
+            weight: weight.clamp(0.01, 1.0),
+            stale_after,
+            per_slot: 0.0,
+            last: None,
+        }
     }
 
     /// A job of `work` pixels took `took`.
@@ -51,7 +56,8 @@ impl Rate {
 
     /// No job has told the rate for a long time.
     pub fn is_stale(&self, now: Instant) -> bool {
-        self.last.is_some_and(|last| now.saturating_duration_since(last) >= self.stale_after)
+        self.last
+            .is_some_and(|last| now.saturating_duration_since(last) >= self.stale_after)
     }
 }
 

@@ -25,7 +25,10 @@ fn one_job_may_wait_behind_each_slot() {
     let refused = node.admit(now, now + S(60.0), 100).unwrap_err();
     assert_eq!(refused.code, RefusalCode::NoSlot);
     let load = node.load(now);
-    assert_eq!((load.slots, load.busy, load.queued, load.free()), (2, 0, 4, 0));
+    assert_eq!(
+        (load.slots, load.busy, load.queued, load.free()),
+        (2, 0, 4, 0)
+    );
     assert_eq!((load.pixel_rate, load.wait_ms), (200.0, 2000));
 }
 
@@ -51,13 +54,25 @@ fn the_earliest_deadline_of_those_that_are_here_goes_first() {
 #[test]
 fn what_cannot_make_its_deadline_is_refused() {
     let (mut node, now) = node(1);
-    assert_eq!(code(node.admit(now, now, 1)), Some(RefusalCode::DeadlineTooClose));
-    assert_eq!(code(node.admit(now, now + S(0.9), 100)), Some(RefusalCode::DeadlineTooClose));
+    assert_eq!(
+        code(node.admit(now, now, 1)),
+        Some(RefusalCode::DeadlineTooClose)
+    );
+    assert_eq!(
+        code(node.admit(now, now + S(0.9), 100)),
+        Some(RefusalCode::DeadlineTooClose)
+    );
     let first = node.admit(now, now + S(2.0), 100).unwrap();
     node.arrived(first);
     node.start(now).unwrap();
     let refused = node.admit(now, now + S(1.9), 100).unwrap_err();
-    assert_eq!(refused, Refused { code: RefusalCode::DeadlineTooClose, retry_after: S(1.0) });
+    assert_eq!(
+        refused,
+        Refused {
+            code: RefusalCode::DeadlineTooClose,
+            retry_after: S(1.0)
+        }
+    );
     node.admit(now + S(0.5), now + S(2.0), 100).unwrap();
 }
 
@@ -66,14 +81,20 @@ fn nobody_is_let_in_at_another_s_cost() {
     let (mut node, now) = node(1);
     node.admit(now, now + S(1.0), 100).unwrap();
     // It would go first by its deadline, and the admitted one would miss its own.
-    assert_eq!(code(node.admit(now, now + S(0.6), 50)), Some(RefusalCode::DeadlineTooClose));
+    assert_eq!(
+        code(node.admit(now, now + S(0.6), 50)),
+        Some(RefusalCode::DeadlineTooClose)
+    );
 }
 
 #[test]
 fn a_node_that_knows_nothing_of_its_speed_tries() {
     let now = Instant::now();
     let mut node = Admission::new(Rate::default());
-    assert_eq!(code(node.admit(now, now + S(1.0), 1)), Some(RefusalCode::NoDevice));
+    assert_eq!(
+        code(node.admit(now, now + S(1.0), 1)),
+        Some(RefusalCode::NoDevice)
+    );
     node.set_slots(1);
     let ticket = node.admit(now, now + S(0.1), u64::MAX).unwrap();
     node.arrived(ticket);
@@ -86,7 +107,10 @@ fn a_node_that_knows_nothing_of_its_speed_tries() {
 fn a_node_that_was_slow_once_tries_again_when_idle() {
     let (mut node, now) = node(1);
     let refused = |node: &mut Admission, at| code(node.admit(at, at + S(1.0), 1_000));
-    assert_eq!(refused(&mut node, now + S(9.9)), Some(RefusalCode::DeadlineTooClose));
+    assert_eq!(
+        refused(&mut node, now + S(9.9)),
+        Some(RefusalCode::DeadlineTooClose)
+    );
     assert_eq!(refused(&mut node, now + S(10.0)), None);
     assert_eq!(
         refused(&mut node, now + S(10.0)),
@@ -100,7 +124,10 @@ fn draining_admits_nothing_and_finishes_the_rest() {
     let (mut node, now) = node(1);
     let ticket = node.admit(now, now + S(9.0), 100).unwrap();
     node.drain();
-    assert_eq!(code(node.admit(now, now + S(9.0), 100)), Some(RefusalCode::Draining));
+    assert_eq!(
+        code(node.admit(now, now + S(9.0), 100)),
+        Some(RefusalCode::Draining)
+    );
     node.arrived(ticket);
     assert_eq!(node.start(now), Some(ticket));
     assert!(!node.is_idle());

@@ -39,7 +39,14 @@ impl Answer {
         device: String,
     ) -> Self {
         let (place, ready, sent) = (Some(place), VecDeque::new(), Vec::new());
-        let mut answer = Self { place, events, ready, sent, scheduler, device };
+        let mut answer = Self {
+            place,
+            events,
+            ready,
+            sent,
+            scheduler,
+            device,
+        };
         answer.take(first);
         answer
     }
@@ -55,14 +62,27 @@ impl Answer {
     fn take(&mut self, event: Event) {
         match event {
             Event::Rendition { name, media } => {
-                let head = PartHead { rendition: name.clone(), chunk: 0, last: true };
+                let head = PartHead {
+                    rendition: name.clone(),
+                    chunk: 0,
+                    last: true,
+                };
                 self.ready.push_back(encode_rendition(&head, media.len()));
                 self.ready.push_back(media);
                 self.sent.push(name);
             }
-            Event::Done { frames, queued, worked } => self.end(None, frames, queued, worked),
+            Event::Done {
+                frames,
+                queued,
+                worked,
+            } => self.end(None, frames, queued, worked),
             Event::Failed { code, message } => {
-                self.end(Some(No::new(code, message)), 0, Duration::ZERO, Duration::ZERO);
+                self.end(
+                    Some(No::new(code, message)),
+                    0,
+                    Duration::ZERO,
+                    Duration::ZERO,
+                );
             }
         }
     }

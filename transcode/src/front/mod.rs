@@ -49,7 +49,11 @@ pub struct Front {
 impl Front {
     /// A front for these workers.
     pub fn new(config: config::Front, scheduler: Arc<Scheduler>, device: String) -> Arc<Self> {
-        Arc::new(Self { config, scheduler, device })
+        Arc::new(Self {
+            config,
+            scheduler,
+            device,
+        })
     }
 
     /// Serves until `shutdown`; then says goodbye and gives open answers `grace` to end.
@@ -87,7 +91,10 @@ impl Front {
         };
         shutdown.run_until_cancelled(accepting).await;
         drop(listener);
-        if tokio::time::timeout(grace, graceful.shutdown()).await.is_err() {
+        if tokio::time::timeout(grace, graceful.shutdown())
+            .await
+            .is_err()
+        {
             log::warn!("answers were cut off: their clients did not take them in time");
         }
     }
@@ -163,6 +170,8 @@ fn plain(status: StatusCode, text: impl Into<Bytes>) -> Response<Body> {
 fn content(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Response<Body> {
     let mut response = Response::new(Full::new(body.into()).boxed_unsync());
     *response.status_mut() = status;
-    response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static(kind));
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, header::HeaderValue::from_static(kind));
     response
 }

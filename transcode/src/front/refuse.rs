@@ -21,7 +21,11 @@ pub(super) struct No {
 
 impl No {
     pub(super) fn new(code: RefusalCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), retry_after: None }
+        Self {
+            code,
+            message: message.into(),
+            retry_after: None,
+        }
     }
 
     pub(super) fn into_refusal(self, load: Load) -> Refusal {
@@ -37,12 +41,16 @@ impl No {
 
     /// The answer, with `Retry-After` where coming back can help.
     pub(super) fn into_response(self, load: Load) -> Response<Body> {
-        let status = StatusCode::from_u16(self.code.status())
-            .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let seconds = self.retry_after.map(|d| d.as_secs_f64().ceil().max(1.0) as u64);
+        let status =
+            StatusCode::from_u16(self.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let seconds = self
+            .retry_after
+            .map(|d| d.as_secs_f64().ceil().max(1.0) as u64);
         let mut response = json(status, &self.into_refusal(load));
         if let Some(seconds) = seconds {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+            response
+                .headers_mut()
+                .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
     }
@@ -62,7 +70,10 @@ impl From<Refused> for No {
             RefusalCode::NoSlot => "every slot and the queue are taken",
             _ => "the deadline cannot be met: the job or one before it would be late",
         };
-        Self { retry_after: Some(refused.retry_after), ..Self::new(refused.code, message) }
+        Self {
+            retry_after: Some(refused.retry_after),
+            ..Self::new(refused.code, message)
+        }
     }
 }
 
@@ -71,23 +82,42 @@ pub(super) fn check(job: &Job, length: Option<u64>, limits: &config::Front) -> R
     let source = &job.spec.source;
     let pixels = u64::from(source.format.width) * u64::from(source.format.height);
     let too_large = |what: &str, got: u64, limit: u64| {
-        No::new(RefusalCode::TooLarge, format!("{got} {what}; at most {limit} are allowed"))
+        No::new(
+            RefusalCode::TooLarge,
+            format!("{got} {what}; at most {limit} are allowed"),
+        )
     };
     if source.bytes > limits.max_segment_bytes {
         return Err(too_large("bytes", source.bytes, limits.max_segment_bytes));
     }
     if source.frames > limits.max_frames {
-        return Err(too_large("pictures", source.frames.into(), limits.max_frames.into()));
+        return Err(too_large(
+            "pictures",
+            source.frames.into(),
+            limits.max_frames.into(),
+        ));
     }
     if pixels > limits.max_picture_pixels {
-        return Err(too_large("pixels a picture", pixels, limits.max_picture_pixels));
+        return Err(too_large(
+            "pixels a picture",
+            pixels,
+            limits.max_picture_pixels,
+        ));
     }
     let bad = |text: String| Err(No::new(RefusalCode::BadRequest, text));
     if let Some(length) = length.filter(|l| *l != source.bytes) {
-        return bad(format!("the body has {length} bytes, the job says {}", source.bytes));
+        return bad(format!(
+            "the body has {length} bytes, the job says {}",
+            source.bytes
+        ));
     }
     let format = &source.format;
-    match job.spec.renditions.iter().find(|r| r.width > format.width || r.height > format.height) {
+    match job
+        .spec
+        .renditions
+        .iter()
+        .find(|r| r.width > format.width || r.height > format.height)
+    {
         Some(r) => bad(format!("{} is larger than the source", r.name)),
         None => Ok(()),
     }

@@ -37,7 +37,13 @@ async fn transcode(front: &Front, request: Request<Incoming>) -> Result<Answer, 
 
     let deadline = now + job.deadline.min(front.config.max_deadline);
     let place = front.scheduler.admit(deadline, job.spec.work())?;
-    let segment = upload(request.into_body(), &job, &place, now + front.config.body_timeout).await?;
+    let segment = upload(
+        request.into_body(),
+        &job,
+        &place,
+        now + front.config.body_timeout,
+    )
+    .await?;
 
     let stream = job.stream.to_string();
     let sequence = job.sequence.0;
@@ -54,20 +60,24 @@ async fn transcode(front: &Front, request: Request<Incoming>) -> Result<Answer, 
         }
         Ok(Some(first)) => {
             let device = front.device.clone();
-            Ok(Answer::new(place, first, events, front.scheduler.clone(), device))
+            Ok(Answer::new(
+                place,
+                first,
+                events,
+                front.scheduler.clone(),
+                device,
+            ))
         }
         Ok(None) => Err(No::new(RefusalCode::Internal, "the node is stopping")),
-        Err(_) => Err(No::new(RefusalCode::DeadlinePassed, "no worker was free in time")),
+        Err(_) => Err(No::new(
+            RefusalCode::DeadlinePassed,
+            "no worker was free in time",
+        )),
     }
 }
 
 /// The body, exactly as long as announced, by the earlier of `limit` and the deadline.
-async fn upload(
-    mut body: Incoming,
-    job: &Job,
-    place: &Place,
-    limit: Instant,
-) -> Result<Bytes, No> {
+async fn upload(mut body: Incoming, job: &Job, place: &Place, limit: Instant) -> Result<Bytes, No> {
     let announced = usize::try_from(job.spec.source.bytes).unwrap_or(usize::MAX);
     let reading = async {
         // Grows with what has come, not with what was promised.
@@ -76,7 +86,9 @@ async fn upload(
             let frame = frame.map_err(|e| {
                 No::new(RefusalCode::BadRequest, format!("the body broke off: {e}"))
             })?;
-            let Ok(data) = frame.into_data() else { continue };
+            let Ok(data) = frame.into_data() else {
+                continue;
+            };
             if segment.len() + data.len() > announced {
                 let text = format!("the body is longer than the {announced} bytes announced");
                 return Err(No::new(RefusalCode::TooLarge, text));
@@ -91,9 +103,13 @@ async fn upload(
     };
     match timeout_at(limit.min(place.deadline).into(), reading).await {
         Ok(result) => result,
-        Err(_) if place.deadline <= limit => {
-            Err(No::new(RefusalCode::DeadlinePassed, "the deadline passed during the upload"))
-        }
-        Err(_) => Err(No::new(RefusalCode::BodyTimeout, "the body did not come in time")),
+        Err(_) if place.deadline <= limit => Err(No::new(
+            RefusalCode::DeadlinePassed,
+            "the deadline passed during the upload",
+        )),
+        Err(_) => Err(No::new(
+            RefusalCode::BodyTimeout,
+            "the body did not come in time",
+        )),
     }
 }

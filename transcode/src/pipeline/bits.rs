@@ -91,7 +91,11 @@ pub(super) fn unescape(payload: &[u8]) -> Vec<u8> {
             zeros = 0;
             continue;
         }
-        zeros = if byte == 0 { zeros.saturating_add(1) } else { 0 };
+        zeros = if byte == 0 {
+            zeros.saturating_add(1)
+        } else {
+            0
+        };
         out.push(byte);
     }
     out
@@ -105,7 +109,11 @@ pub(super) fn escape(payload: &[u8], out: &mut Vec<u8>) {
             out.push(3);
             zeros = 0;
         }
-        zeros = if byte == 0 { zeros.saturating_add(1) } else { 0 };
+        zeros = if byte == 0 {
+            zeros.saturating_add(1)
+        } else {
+            0
+        };
         out.push(byte);
     }
 }

@@ -3,8 +3,8 @@
 //! Common to all: one closed GOP with its only IDR at the start, no scene cut, no more
 //! reordering than the shape allows, parameter sets in band.
 
-use gstreamer as gst;
 use gst::prelude::*;
+use gstreamer as gst;
 use rackcast_segment::ladder::RenditionSpec;
 use rackcast_segment::shape::{Profile, Shape};
 use serde::Deserialize;
@@ -55,7 +55,11 @@ impl Encoder {
 
 impl Default for EncoderConfig {
     fn default() -> Self {
-        Self { encoder: Encoder::X264, threads: 1, preset: "veryfast".to_owned() }
+        Self {
+            encoder: Encoder::X264,
+            threads: 1,
+            preset: "veryfast".to_owned(),
+        }
     }
 }
 
@@ -63,11 +67,23 @@ impl EncoderConfig {
     /// Says what is wrong with the values, if anything is.
     pub fn check(&self) -> Result<(), String> {
         const PRESETS: [&str; 10] = [
-            "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower",
-            "veryslow", "placebo",
+            "ultrafast",
+            "superfast",
+            "veryfast",
+            "faster",
+            "fast",
+            "medium",
+            "slow",
+            "slower",
+            "veryslow",
+            "placebo",
         ];
         if !PRESETS.contains(&self.preset.as_str()) {
-            return Err(format!("preset {:?} is none of {}", self.preset, PRESETS.join(", ")));
+            return Err(format!(
+                "preset {:?} is none of {}",
+                self.preset,
+                PRESETS.join(", ")
+            ));
         }
         if !(1..=64).contains(&self.threads) {
             return Err("threads must be between 1 and 64".to_owned());
@@ -99,7 +115,11 @@ fn x264(
 ) -> Result<gst::Element, PipelineError> {
     let element = make("x264enc", "gstreamer1.0-plugins-ugly")?;
     // A B-frame that none refers to is reordered by one, a pyramid by two.
-    let reorder = if spec.profile == Profile::ConstrainedBaseline { 0 } else { shape.reorder_depth };
+    let reorder = if spec.profile == Profile::ConstrainedBaseline {
+        0
+    } else {
+        shape.reorder_depth
+    };
     element.set_property_from_str("speed-preset", &config.preset);
     element.set_property("threads", config.threads);
     element.set_property("bitrate", (spec.bitrate / 1000).max(1));

@@ -5,7 +5,8 @@ use bytes::Bytes;
 use rackcast_segment::h264::{is_idr, nal_units};
 use rackcast_segment::ladder::RenditionSpec;
 use rackcast_segment::media::AccessUnit;
-use rackcast_segment::time::{Ticks, Timestamp};
+use rackcast_segment::shape::assign_dts;
+use rackcast_segment::time::Timestamp;
 
 use super::error::PipelineError;
 use super::graph::Key;
@@ -40,18 +41,19 @@ pub(super) fn pictures(
                 let text = format!("{}: picture {i} breaks the closed GOP", spec.name);
                 return Err(PipelineError::Internal(text));
             }
-            let data = if idr { normalised(&data, &pinned)? } else { data };
-            Ok(AccessUnit { pts, dts, idr, data })
+            let data = if idr {
+                normalised(&data, &pinned)?
+            } else {
+                data
+            };
+            Ok(AccessUnit {
+                pts,
+                dts,
+                idr,
+                data,
+            })
         })
         .collect()
-}
-
-/// In decoding order the n-th decoding time is the n-th smallest presentation time, less the
-/// offset of the shape.
-fn assign_dts(shown: &[Timestamp], offset: Ticks) -> Vec<Timestamp> {
-    let mut sorted = shown.to_vec();
-    sorted.sort_unstable();
-    sorted.into_iter().map(|pts| pts - offset).collect()
 }
 
 /// The access unit with the pinned parameter set and without the encoder's signature.
@@ -64,7 +66,8 @@ fn normalised(data: &[u8], pinned: &Pinned) -> Result<Bytes, PipelineError> {
         }
         out.extend_from_slice(&[0, 0, 0, 1]);
         if kind == NAL_SPS {
-            let sps = sps::rewrite(nal, pinned).map_err(|e| PipelineError::Internal(e.to_string()))?;
+            let sps =
+                sps::rewrite(nal, pinned).map_err(|e| PipelineError::Internal(e.to_string()))?;
             out.extend_from_slice(&sps);
         } else {
             out.extend_from_slice(nal);

@@ -84,7 +84,11 @@ impl Graph {
         let decoder = make("avdec_h264", "gstreamer1.0-libav")?;
         decoder.set_property("max-threads", 1i32);
         let convert = make("videoconvert", "gstreamer1.0-plugins-base")?;
-        let raw = filter(&gst::Caps::builder("video/x-raw").field("format", "I420").build())?;
+        let raw = filter(
+            &gst::Caps::builder("video/x-raw")
+                .field("format", "I420")
+                .build(),
+        )?;
 
         let decoding = gst::Bin::builder().name(DECODING).build();
         decoding.add_many([&parse, &decoder])?;
@@ -97,7 +101,9 @@ impl Graph {
             gst::PadProbeReturn::Ok
         });
         decoding.add_pad(&gst::GhostPad::with_target(&pad(&decoder, "src")?)?)?;
-        let entry = gst::GhostPad::builder_with_target(&pad(&parse, "sink")?)?.name("in").build();
+        let entry = gst::GhostPad::builder_with_target(&pad(&parse, "sink")?)?
+            .name("in")
+            .build();
         decoding.add_pad(&entry)?;
 
         pipeline.add(&decoding)?;
@@ -127,17 +133,32 @@ impl Graph {
             above = (tee, spec.width, spec.height);
         }
 
-        let input = gst::Pad::builder(gst::PadDirection::Src).name("input").build();
+        let input = gst::Pad::builder(gst::PadDirection::Src)
+            .name("input")
+            .build();
         input.set_active(true)?;
         input.link(&entry)?;
         pipeline.set_state(gst::State::Playing)?;
-        Ok(Self { caps: key.input_caps(), key, input, finished, decoded, pipeline, outputs })
+        Ok(Self {
+            caps: key.input_caps(),
+            key,
+            input,
+            finished,
+            decoded,
+            pipeline,
+            outputs,
+        })
     }
 
     /// The first failure that an element has reported, if any has.
     pub(super) fn failure(&self) -> Option<PipelineError> {
-        let message = self.pipeline.bus()?.pop_filtered(&[gst::MessageType::Error])?;
-        let gst::MessageView::Error(error) = message.view() else { return None };
+        let message = self
+            .pipeline
+            .bus()?
+            .pop_filtered(&[gst::MessageType::Error])?;
+        let gst::MessageView::Error(error) = message.view() else {
+            return None;
+        };
         let text = error.error().to_string();
         let decoding = message.src().is_some_and(|s| {
             s.name() == DECODING || s.parent().is_some_and(|p| p.name() == DECODING)

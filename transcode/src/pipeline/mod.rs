@@ -49,7 +49,12 @@ impl Pipelines {
     /// GStreamer cannot start; nothing will work on this machine until it is mended.
     pub fn new(encoder: EncoderConfig, keep: usize) -> Result<Self, PipelineError> {
         gstreamer::init().map_err(|e| PipelineError::Internal(e.to_string()))?;
-        Ok(Self { encoder, keep: keep.max(1), warm: Vec::new(), progress: Arc::default() })
+        Ok(Self {
+            encoder,
+            keep: keep.max(1),
+            warm: Vec::new(),
+            progress: Arc::default(),
+        })
     }
 
     /// Grows with every picture that leaves the decoder or an encoder; wraps.

@@ -37,11 +37,20 @@ pub(super) fn pad(index: usize, done: SyncSender<Finished>, progress: Arc<Atomic
         .chain_function(move |_, _, buffer| {
             progress.fetch_add(1, Ordering::Relaxed);
             let mut state = lock(&collected);
-            let running = buffer
-                .pts()
-                .and_then(|pts| state.segment.as_ref()?.to_running_time_full(pts)?.positive());
-            let data = buffer.into_mapped_buffer_readable().map_err(|_| gst::FlowError::Error)?;
-            state.pictures.push(Coded { running, data: Bytes::from_owner(data) });
+            let running = buffer.pts().and_then(|pts| {
+                state
+                    .segment
+                    .as_ref()?
+                    .to_running_time_full(pts)?
+                    .positive()
+            });
+            let data = buffer
+                .into_mapped_buffer_readable()
+                .map_err(|_| gst::FlowError::Error)?;
+            state.pictures.push(Coded {
+                running,
+                data: Bytes::from_owner(data),
+            });
             Ok(gst::FlowSuccess::Ok)
         })
         .event_function(move |_, _, event| {

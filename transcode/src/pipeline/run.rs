@@ -69,7 +69,9 @@ fn feed(
     base: Timestamp,
     cancel: &CancellationToken,
 ) -> Result<(), PipelineError> {
-    graph.input.push_event(gst::event::StreamStart::new("segment"));
+    graph
+        .input
+        .push_event(gst::event::StreamStart::new("segment"));
     graph.input.push_event(gst::event::Caps::new(&graph.caps));
     let segment = gst::FormattedSegment::<gst::ClockTime>::new();
     graph.input.push_event(gst::event::Segment::new(&segment));
@@ -134,13 +136,22 @@ fn collect(
     let mut sorted = shown.clone();
     sorted.sort_unstable();
     if sorted != times {
-        let text = format!("{}: {} pictures of {asked}, or at other times", spec.name, shown.len());
+        let text = format!(
+            "{}: {} pictures of {asked}, or at other times",
+            spec.name,
+            shown.len()
+        );
         return Err(PipelineError::Internal(text));
     }
     let pictures = finish::pictures(
-        shown.into_iter().zip(done.pictures.into_iter().map(|Coded { data, .. }| data)),
+        shown
+            .into_iter()
+            .zip(done.pictures.into_iter().map(|Coded { data, .. }| data)),
         spec,
         &graph.key,
     )?;
-    Ok(Rendition { name: spec.name.clone(), pictures })
+    Ok(Rendition {
+        name: spec.name.clone(),
+        pictures,
+    })
 }

@@ -66,7 +66,10 @@ fn rank(profile_idc: u32) -> Option<u8> {
 }
 
 fn transform(payload: &[u8], pinned: &Pinned) -> Result<Vec<u8>, SpsError> {
-    let mut copy = Copy { from: BitReader::new(payload), to: BitWriter::default() };
+    let mut copy = Copy {
+        from: BitReader::new(payload),
+        to: BitWriter::default(),
+    };
     let profile = copy.skip(8)?;
     copy.skip(16)?;
     let (profile_idc, constraints) = pinned.profile.idc();
@@ -82,9 +85,7 @@ fn transform(payload: &[u8], pinned: &Pinned) -> Result<Vec<u8>, SpsError> {
         // chroma_format_idc, bit depths: 4:2:0 in 8 bits is all that the profile allows here.
         let plain = (copy.from.ue(), copy.from.ue(), copy.from.ue());
         let (bypass, matrices) = (copy.from.bit(), copy.from.bit());
-        if (plain, bypass, matrices)
-            != ((Some(1), Some(0), Some(0)), Some(false), Some(false))
-        {
+        if (plain, bypass, matrices) != ((Some(1), Some(0), Some(0)), Some(false), Some(false)) {
             return Err(SpsError::Malformed);
         }
     }
@@ -140,7 +141,12 @@ fn vui(to: &mut BitWriter, pinned: &Pinned, references: u32) {
     const EXTENDED_SAR: u32 = 255;
     const UNSPECIFIED_FORMAT: u32 = 5;
     const UNSPECIFIED: u8 = 2;
-    let Shape { colour, sample_aspect, reorder_depth, .. } = pinned.shape;
+    let Shape {
+        colour,
+        sample_aspect,
+        reorder_depth,
+        ..
+    } = pinned.shape;
 
     to.bit(true);
     let clamp = |v: u32| v.min(0xffff);

@@ -8,10 +8,10 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
-use rackcast_segment::media::AccessUnit;
-use rackcast_segment::wire::job::JobSpec;
 use rackcast_segment::h264::{self, H264Error};
+use rackcast_segment::media::AccessUnit;
 use rackcast_segment::ts::{self, TsError};
+use rackcast_segment::wire::job::JobSpec;
 use rackcast_service::frame::{FrameError, Framed};
 use rackcast_service::process::{InheritError, inherited_stream};
 use tokio::sync::mpsc;
@@ -123,10 +123,15 @@ fn work(
 ) {
     for task in todo {
         let end = match transcode(&mut pipelines, &task, answer) {
-            Ok(frames) => FromWorker::Done { job: task.job, frames },
-            Err(e) => {
-                FromWorker::Failed { job: task.job, code: e.code(), message: e.to_string() }
-            }
+            Ok(frames) => FromWorker::Done {
+                job: task.job,
+                frames,
+            },
+            Err(e) => FromWorker::Failed {
+                job: task.job,
+                code: e.code(),
+                message: e.to_string(),
+            },
         };
         if answer.blocking_send((end, Bytes::new())).is_err() {
             return;
@@ -140,12 +145,26 @@ fn transcode(
     answer: &mpsc::Sender<Answer>,
 ) -> Result<u32, PipelineError> {
     let units = access_units(task)?;
-    let layout = ts::Layout { video: true, audio: false };
-    pipelines.transcode(&task.spec, &units, &task.cancel, |Rendition { name, pictures }| {
-        let media = ts::Writer::new(layout).segment(&pictures, None);
-        // A supervisor that is gone takes this process with it.
-        let _ = answer.blocking_send((FromWorker::Rendition { job: task.job, name }, media));
-    })
+    let layout = ts::Layout {
+        video: true,
+        audio: false,
+    };
+    pipelines.transcode(
+        &task.spec,
+        &units,
+        &task.cancel,
+        |Rendition { name, pictures }| {
+            let media = ts::Writer::new(layout).segment(&pictures, None);
+            // A supervisor that is gone takes this process with it.
+            let _ = answer.blocking_send((
+                FromWorker::Rendition {
+                    job: task.job,
+                    name,
+                },
+                media,
+            ));
+        },
+    )
 }
 
 /// The segment's pictures, if they are what the job says: admission went by that, and no
@@ -159,11 +178,17 @@ fn access_units(task: &Task) -> Result<Vec<AccessUnit>, PipelineError> {
         })?
         .video;
     let Some(first) = units.first() else {
-        return Err(PipelineError::Unsupported("there is no H.264 video in it".to_owned()));
+        return Err(PipelineError::Unsupported(
+            "there is no H.264 video in it".to_owned(),
+        ));
     };
     let undecodable = |text| Err(PipelineError::Undecodable(text));
     if units.len() != source.frames as usize {
-        return undecodable(format!("{} pictures, {} announced", units.len(), source.frames));
+        return undecodable(format!(
+            "{} pictures, {} announced",
+            units.len(),
+            source.frames
+        ));
     }
     if !first.idr {
         return undecodable("the first picture is no IDR".to_owned());

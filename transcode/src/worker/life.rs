@@ -67,7 +67,13 @@ pub(super) async fn live(blueprint: &Blueprint, scheduler: &std::sync::Arc<Sched
         Err(e) => return End::Start(e),
     };
     let (sender, receiver) = Framed::new(socket).split();
-    let mut worker = Worker { sender, receiver, heard: Instant::now(), blueprint, scheduler };
+    let mut worker = Worker {
+        sender,
+        receiver,
+        heard: Instant::now(),
+        blueprint,
+        scheduler,
+    };
     let end = match worker.serve().await {
         Ok(()) => End::Recycled,
         Err(e) => e,
@@ -91,7 +97,10 @@ fn start(blueprint: &Blueprint) -> std::io::Result<(Child, UnixStream)> {
         .arg(format!("--encoder={}", encoder.encoder.as_str()))
         .arg(format!("--threads={}", encoder.threads))
         .arg(format!("--preset={}", encoder.preset))
-        .arg(format!("--warm-pipelines={}", blueprint.worker.warm_pipelines))
+        .arg(format!(
+            "--warm-pipelines={}",
+            blueprint.worker.warm_pipelines
+        ))
         .arg(format!("--log-level={}", blueprint.log_level))
         .env("GLIBC_TUNABLES", MALLOC)
         .fd(SOCKET, theirs.into_std()?)

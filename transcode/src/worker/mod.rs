@@ -45,9 +45,15 @@ pub async fn supervise(
     let mut failures = 0;
     loop {
         let started = Instant::now();
-        let end = shutdown.run_until_cancelled(life::live(&blueprint, &scheduler)).await;
+        let end = shutdown
+            .run_until_cancelled(life::live(&blueprint, &scheduler))
+            .await;
         let Some(end) = end else { return };
-        scheduler.metrics.worker_ends.with_label_values(&[end.reason()]).inc();
+        scheduler
+            .metrics
+            .worker_ends
+            .with_label_values(&[end.reason()])
+            .inc();
         if let life::End::Recycled = end {
             log::info!(rackcast_worker = number; "the worker has done its share and is replaced");
             failures = 0;
@@ -59,7 +65,11 @@ pub async fn supervise(
             rackcast_worker = number, rackcast_reason = end.reason();
             "the worker is gone: {end}; the next starts in {delay:?}"
         );
-        if shutdown.run_until_cancelled(tokio::time::sleep(delay)).await.is_none() {
+        if shutdown
+            .run_until_cancelled(tokio::time::sleep(delay))
+            .await
+            .is_none()
+        {
             return;
         }
     }

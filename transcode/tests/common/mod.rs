@@ -24,7 +24,11 @@ pub(crate) struct Segment {
 /// 8 s of 320x180 at 30 frames a second with B-frames, cut every 2 s.
 pub(crate) fn segments() -> &'static [Segment] {
     static SEGMENTS: LazyLock<Vec<Segment>> = LazyLock::new(|| {
-        make(&["testsrc2=size=320x180:rate=30:duration=8"], &["-bf", "2", "-g", "60"], "180p@300k,low:90@100k")
+        make(
+            &["testsrc2=size=320x180:rate=30:duration=8"],
+            &["-bf", "2", "-g", "60"],
+            "180p@300k,low:90@100k",
+        )
     });
     &SEGMENTS
 }
@@ -32,7 +36,9 @@ pub(crate) fn segments() -> &'static [Segment] {
 /// Encodes a test picture, cuts it at its keyframes and asks for `ladder`.
 pub(crate) fn make(lavfi: &[&str], options: &[&str], ladder: &str) -> Vec<Segment> {
     let ts = ffmpeg(lavfi, options);
-    let units = ts::read(&ts, Timestamp(0), &ts::Limits::default()).unwrap().video;
+    let units = ts::read(&ts, Timestamp(0), &ts::Limits::default())
+        .unwrap()
+        .video;
     let start = units[0].pts;
     let units: Vec<_> = units
         .into_iter()
@@ -42,12 +48,20 @@ pub(crate) fn make(lavfi: &[&str], options: &[&str], ladder: &str) -> Vec<Segmen
             ..u
         })
         .collect();
-    let cuts: Vec<_> = (0..units.len()).filter(|i| units[*i].idr).chain([units.len()]).collect();
-    cuts.windows(2).map(|w| segment(&units[w[0]..w[1]], ladder)).collect()
+    let cuts: Vec<_> = (0..units.len())
+        .filter(|i| units[*i].idr)
+        .chain([units.len()])
+        .collect();
+    cuts.windows(2)
+        .map(|w| segment(&units[w[0]..w[1]], ladder))
+        .collect()
 }
 
 pub(crate) fn segment(units: &[AccessUnit], ladder: &str) -> Segment {
-    let layout = ts::Layout { video: true, audio: false };
+    let layout = ts::Layout {
+        video: true,
+        audio: false,
+    };
     let ts = ts::Writer::new(layout).segment(units, None);
     let format = format_of(&units[0].data);
     let first_pts = units.iter().map(|u| u.pts).min().unwrap();
@@ -63,7 +77,10 @@ pub(crate) fn segment(units: &[AccessUnit], ladder: &str) -> Segment {
         sample_aspect: format.sample_aspect,
     };
     let renditions =
-        ladder.parse::<Ladder>().unwrap().resolve(format.width, format.height, rate.as_f64());
+        ladder
+            .parse::<Ladder>()
+            .unwrap()
+            .resolve(format.width, format.height, rate.as_f64());
     let source = Source {
         format,
         frames,
@@ -73,7 +90,15 @@ pub(crate) fn segment(units: &[AccessUnit], ladder: &str) -> Segment {
         duration,
         bytes: ts.len() as u64,
     };
-    Segment { units: units.to_vec(), ts, job: JobSpec { source, renditions, shape } }
+    Segment {
+        units: units.to_vec(),
+        ts,
+        job: JobSpec {
+            source,
+            renditions,
+            shape,
+        },
+    }
 }
 
 pub(crate) fn format_of(annex_b: &[u8]) -> VideoFormat {
@@ -87,9 +112,22 @@ fn ffmpeg(lavfi: &[&str], options: &[&str]) -> Bytes {
     for input in lavfi {
         command.args(["-f", "lavfi", "-i", input]);
     }
-    command.args(["-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p"]);
-    command.args(["-sc_threshold", "0", "-threads", "1"]).args(options);
-    let output = command.args(["-f", "mpegts", "-"]).stderr(Stdio::inherit()).output().unwrap();
+    command.args([
+        "-c:v",
+        "libx264",
+        "-preset",
+        "ultrafast",
+        "-pix_fmt",
+        "yuv420p",
+    ]);
+    command
+        .args(["-sc_threshold", "0", "-threads", "1"])
+        .args(options);
+    let output = command
+        .args(["-f", "mpegts", "-"])
+        .stderr(Stdio::inherit())
+        .output()
+        .unwrap();
     assert!(output.status.success());
     output.stdout.into()
 }
@@ -99,7 +137,15 @@ pub(crate) fn decode(ts: &[u8]) -> (String, usize) {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), ts).unwrap();
     let output = Command::new("ffmpeg")
-        .args(["-v", "warning", "-nostdin", "-xerror", "-err_detect", "explode", "-i"])
+        .args([
+            "-v",
+            "warning",
+            "-nostdin",
+            "-xerror",
+            "-err_detect",
+            "explode",
+            "-i",
+        ])
         .arg(file.path())
         .args(["-fps_mode", "passthrough", "-f", "framemd5", "-"])
         .output()

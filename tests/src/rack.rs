@@ -36,7 +36,7 @@ impl Node {
         let (listen, admin) = (free_address(), free_address());
         let socket = dir.path().join("transcode.sock");
         let config = format!(
-            "listen = {listen:?}\nadmin_listen = {admin:?}\nstatus_socket = {socket:?}\n{extra}\n"
+            "status_socket = {socket:?}\n{extra}\n[listen]\nsegments = {listen:?}\nadmin = {admin:?}\n"
         );
         let file = dir.path().join("transcode.toml");
         std::fs::write(&file, config).unwrap();

@@ -1,82 +1,57 @@
-//! Keeps what was made and serves it as HLS.
+//! Keeps what was made of a stream, for as long as players need it, and serves it as HLS.
+//!
+//! | Address below `/<app>/<stream>/` | What |
+//! |---|---|
+//! | `master.m3u8` | all renditions, audio as a group of its own |
+//! | `<rendition>.m3u8` | one of them: `source`, `audio`, those of the ladder |
+//! | `<epoch>/<rendition>/<sequence>.ts` | a segment, never anything else |
+//! | `muxed.m3u8`, `muxed/<rendition>.m3u8`, `muxed/<epoch>/<rendition>/<sequence>.ts` | the same with the audio inside, for old players |
+//!
+//! The producer of a stream [opens](Origin::open) an epoch, adds each
+//! [segment](OriginStream::segment) and settles it in each
+//! [rendition](OriginStream::rendition), as media or as a gap. What is settled never changes.
+//! All renditions share one window and its numbers. A stream that ended, or whose producer
+//! died, stays for `retention`; a new epoch within that time carries its playlists on. Memory
+//! is bounded by `max_bytes_per_stream`, whatever the producer does.
+//!
+//! No I/O and no waiting here: locks are held for as long as it takes to change or render a
+//! list, and [`http::handle`] answers from memory.
 
 mod config;
 pub mod http;
+mod info;
+mod master;
+mod metrics;
+mod mux;
+mod packager;
+mod playlist;
+mod rate;
+mod stream;
+mod window;
 
 pub use config::Config;
+pub use info::{Rendered, SegmentInfo, SourceVideo, StreamInfo};
+pub use packager::{MpegTs, PackageError, Packager};
 
-use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Instant;
 
 use bytes::Bytes;
+use prometheus::Registry;
 use rackcast_segment::id::{Epoch, RenditionName, Sequence, StreamId};
-use rackcast_segment::ladder::RenditionSpec;
-use rackcast_segment::media::{AudioConfig, VideoFormat};
-use rackcast_segment::shape::Ratio;
-use rackcast_segment::time::{Ticks, Timestamp};
 
 use crate::segmenter::Segment;
-
-/// What a stream is made of; fixed for an epoch.
-#[derive(Debug, Clone)]
-pub struct StreamInfo {
-    /// The publisher's video; `None` in an audio-only stream.
-    pub video: Option<SourceVideo>,
-    /// The publisher's audio; `None` in a video-only stream.
-    pub audio: Option<Arc<AudioConfig>>,
-    /// The renditions that transcoders make; empty for source only and audio only.
-    pub ladder: Vec<RenditionSpec>,
-    /// Shape of a pixel in the ladder's renditions.
-    pub sample_aspect: Ratio,
-    /// `EXT-X-TARGETDURATION`, seconds.
-    pub target_duration: u32,
-    /// Number of the epoch's first segment. Where the stream is still listed it must be
-    /// [`Origin::next_sequence`] or higher.
-    pub first_sequence: Sequence,
-    /// `EXT-X-DISCONTINUITY-SEQUENCE` to begin with where nothing of the stream is listed: a
-    /// value above that of the stream's earlier lives on whatever ingest.
-    pub first_discontinuity: u64,
-}
-
-/// The publisher's video.
-#[derive(Debug, Clone, PartialEq)]
-pub struct SourceVideo {
-    /// What its parameter sets say.
-    pub format: VideoFormat,
-    /// Frames a second, stated or measured, if known.
-    pub frame_rate: Option<Ratio>,
-}
-
-/// What a playlist says of one segment, the same in all renditions.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct SegmentInfo {
-    /// Its number: that of the segment before it plus one.
-    pub sequence: Sequence,
-    /// Where it begins on the stream's timeline.
-    pub start: Timestamp,
-    /// How long it is.
-    pub duration: Ticks,
-    /// It does not follow from the segment before it.
-    pub discontinuity: bool,
-    /// It begins with an IDR. If not, it is a gap in every rendition but the source.
-    pub independent: bool,
-    /// When its first picture was taken, as well as the ingest knows.
-    pub program_date_time: SystemTime,
-}
-
-/// What became of one segment in one rendition.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Rendered {
-    /// Verified media.
-    Media(Bytes),
-    /// It did not come by its deadline.
-    Gap,
-}
+use metrics::Metrics;
+use stream::Stream;
+use window::{Bounds, Published, Window};
 
 /// All streams that this process serves.
 #[derive(Debug)]
 pub struct Origin {
     config: Config,
+    metrics: Metrics,
+    streams: RwLock<HashMap<StreamId, Arc<Mutex<Stream>>>>,
 }
 
 impl Origin {
@@ -84,27 +59,78 @@ impl Origin {
     ///
     /// # Errors
     /// If its metrics are registered already.
-    pub fn new(config: Config, registry: &prometheus::Registry) -> Result<Self, prometheus::Error> {
-        let _ = registry;
-        Ok(Self { config })
+    pub fn new(config: Config, registry: &Registry) -> Result<Self, prometheus::Error> {
+        Ok(Self {
+            config,
+            metrics: Metrics::register(registry)?,
+            streams: RwLock::default(),
+        })
     }
 
-    /// Begins an epoch of a stream. If the stream is still listed, its playlists go on with a
-    /// discontinuity, and the segments of the epoch before stay under their own addresses.
+    /// Begins an epoch of a stream, in MPEG-TS. If the stream is still listed, its playlists
+    /// go on with a discontinuity, and the segments of the epoch before stay under their own
+    /// addresses.
     pub fn open(&self, id: StreamId, epoch: Epoch, info: StreamInfo) -> Arc<OriginStream> {
-        let _ = (&self.config, info);
-        Arc::new(OriginStream { id, epoch })
+        let bounds = Bounds {
+            listed: self.config.listed,
+            kept: self.config.kept,
+            bytes: self.config.max_bytes_per_stream,
+        };
+        let mut streams = self.streams.write().unwrap_or_else(PoisonError::into_inner);
+        let stream = match streams.get(&id) {
+            Some(stream) => {
+                let stream = Arc::clone(stream);
+                let mut held = lock(&stream);
+                let published = held.window.carry_on(epoch, &info, packager());
+                self.metrics.published(&published);
+                held.info = info;
+                held.ended = None;
+                held.changed();
+                drop(held);
+                stream
+            }
+            None => {
+                let window = Window::new(bounds, epoch, &info, packager());
+                let stream = Arc::new(Mutex::new(Stream::new(info, window)));
+                streams.insert(id.clone(), Arc::clone(&stream));
+                self.metrics.streams.inc();
+                stream
+            }
+        };
+        Arc::new(OriginStream {
+            id,
+            epoch,
+            stream,
+            packager: Mutex::new(packager()),
+            metrics: self.metrics.clone(),
+        })
     }
 
     /// The number that continues a stream's playlists without a hole, if it is still listed.
     pub fn next_sequence(&self, id: &StreamId) -> Option<Sequence> {
-        let _ = id;
-        None
+        self.find(id).map(|s| lock(&s).window.next_sequence())
     }
 
     /// Forgets the streams whose retention is over. To be called every second or so.
     pub fn sweep(&self, now: Instant) {
-        let _ = now;
+        let mut streams = self.streams.write().unwrap_or_else(PoisonError::into_inner);
+        streams.retain(|id, stream| {
+            let stream = lock(stream);
+            let over = stream
+                .ended
+                .is_some_and(|ended| now.saturating_duration_since(ended) >= self.config.retention);
+            if over {
+                self.metrics.streams.dec();
+                self.metrics.held.sub(gauge(stream.window.bytes()));
+                log::info!(rackcast_stream = id.to_string(); "a stream that ended is forgotten");
+            }
+            !over
+        });
+    }
+
+    fn find(&self, id: &StreamId) -> Option<Arc<Mutex<Stream>>> {
+        let streams = self.streams.read().unwrap_or_else(PoisonError::into_inner);
+        streams.get(id).cloned()
     }
 }
 
@@ -113,6 +139,11 @@ impl Origin {
 pub struct OriginStream {
     id: StreamId,
     epoch: Epoch,
+    stream: Arc<Mutex<Stream>>,
+    /// For the publisher's own media; apart from the window's, so that muxing a segment
+    /// keeps no player waiting.
+    packager: Mutex<Box<dyn Packager>>,
+    metrics: Metrics,
 }
 
 impl OriginStream {
@@ -130,23 +161,74 @@ impl OriginStream {
     /// rendition and is also the body of the transcode request, and the audio. To be called
     /// once a segment, in order.
     pub fn package(&self, segment: &Segment) -> (Option<Bytes>, Option<Bytes>) {
-        let _ = segment;
-        (None, None)
+        let mut packager = self.packager.lock().unwrap_or_else(PoisonError::into_inner);
+        packager.source(segment)
     }
 
     /// Lists a segment: at once in the source and the audio (a gap where `None`), and in each
     /// other rendition when [`rendition`](Self::rendition) has settled it and all before it.
+    /// Ignored, with a warning, if it is not the next one, or if another epoch has begun.
     pub fn segment(&self, info: SegmentInfo, source: Option<Bytes>, audio: Option<Bytes>) {
-        let _ = (info, source, audio);
+        if !self.change(|w| w.add(self.epoch, info, source, audio)) {
+            log::warn!(
+                rackcast_stream = self.id.to_string(),
+                rackcast_segment = info.sequence.0;
+                "a segment out of order, or of an epoch that is over, is not listed"
+            );
+        }
     }
 
     /// Settles a segment in one rendition. `false`: it was settled before or is gone, and what
     /// came now is dropped.
     pub fn rendition(&self, sequence: Sequence, name: &RenditionName, rendered: Rendered) -> bool {
-        let _ = (sequence, name, rendered);
-        false
+        let media = matches!(rendered, Rendered::Media(_));
+        let taken = self.change(|w| w.settle(self.epoch, sequence, name, rendered));
+        if media && !taken {
+            self.metrics.late.inc();
+        }
+        taken
     }
 
     /// The stream is over: playlists end once what is outstanding is settled.
-    pub fn end(&self) {}
+    pub fn end(&self) {
+        let mut stream = lock(&self.stream);
+        if stream.window.epoch() == self.epoch && stream.ended.is_none() {
+            stream.ended = Some(Instant::now());
+            stream.window.end(self.epoch);
+            stream.changed();
+        }
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Window) -> Option<Published>) -> bool {
+        let mut stream = lock(&self.stream);
+        let before = stream.window.bytes();
+        let Some(published) = change(&mut stream.window) else {
+            return false;
+        };
+        let after = stream.window.bytes();
+        stream.changed();
+        drop(stream);
+        self.metrics.held.add(gauge(after) - gauge(before));
+        self.metrics.published(&published);
+        true
+    }
+}
+
+impl Drop for OriginStream {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+fn packager() -> Box<dyn Packager> {
+    Box::new(MpegTs::default())
+}
+
+fn lock(stream: &Mutex<Stream>) -> MutexGuard<'_, Stream> {
+    // Every change leaves the stream whole before anything in it can panic.
+    stream.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn gauge(bytes: usize) -> i64 {
+    i64::try_from(bytes).unwrap_or(i64::MAX)
 }

@@ -21,7 +21,7 @@ mod write;
 
 pub use read::{Damage, Demuxed, Limits, read};
 pub use restamp::{Counters, restamp};
-pub use write::{Layout, Writer};
+pub use write::{AUDIO_PID, Layout, VIDEO_PID, Writer};
 
 /// Bytes of a transport packet.
 pub const PACKET: usize = 188;

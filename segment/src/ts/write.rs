@@ -11,8 +11,10 @@ use super::pes::{self, Header};
 use super::psi::{Program, pat_packet, pmt_packet};
 use super::{PACKET, SYNC, WRAP};
 
-const VIDEO_PID: u16 = 0x100;
-const AUDIO_PID: u16 = 0x101;
+/// The PID of the video that is written.
+pub const VIDEO_PID: u16 = 0x100;
+/// The PID of the audio that is written.
+pub const AUDIO_PID: u16 = 0x101;
 /// Start code, access unit delimiter, any slice type.
 const DELIMITER: [u8; 6] = [0, 0, 0, 1, 9, 0xf0];
 /// How far the clock runs behind the decoding time: the time that a unit has to arrive.

@@ -1,0 +1,181 @@
+//! The HTTP face of the origin: everything under `/<app>/<stream>/`.
+//!
+//! What changes is cached for about as long as it stays the same, what never changes for
+//! long, and what is not there (yet) for a moment, so that a CDN shields the origin in all
+//! three cases and nobody sees a stream late. Every answer may be read by a page of any
+//! origin.
+
+mod address;
+mod range;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::Full;
+
+use super::stream::Text;
+use super::{Origin, lock};
+use address::{Address, What};
+use range::Asked;
+
+const PLAYLIST: HeaderValue = HeaderValue::from_static("application/vnd.apple.mpegurl");
+const MPEG_TS: HeaderValue = HeaderValue::from_static("video/mp2t");
+const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
+const EXPOSED: HeaderValue =
+    HeaderValue::from_static("Accept-Ranges, Content-Length, Content-Range, Date, ETag");
+const ASKED: HeaderValue = HeaderValue::from_static("If-None-Match, If-Range, Range");
+/// How long a browser may remember what it was told of the methods, in seconds.
+const PREFLIGHT_MAX_AGE: HeaderValue = HeaderValue::from_static("86400");
+
+/// Something that is there.
+struct Found {
+    body: Bytes,
+    tag: String,
+    content_type: HeaderValue,
+    max_age: Duration,
+    immutable: bool,
+}
+
+/// Answers one request. Never waits: what is asked for is in memory, or not there.
+pub fn handle<B>(origin: &Origin, request: &Request<B>) -> Response<Full<Bytes>> {
+    let address = Address::parse(request.uri().path());
+    let kind = address.as_ref().map_or("other", Address::kind);
+    let mut response = match *request.method() {
+        Method::GET | Method::HEAD => match address.and_then(|a| find(origin, &a)) {
+            Some(found) => answer(&found, request),
+            None => missing(origin),
+        },
+        Method::OPTIONS => preflight(),
+        _ => not_allowed(),
+    };
+    let headers = response.headers_mut();
+    let any = HeaderValue::from_static("*");
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, any);
+    headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
+    let sent = http_body::Body::size_hint(response.body()).exact();
+    let sent = usize::try_from(sent.unwrap_or(0)).unwrap_or(usize::MAX);
+    let status = response.status().as_u16();
+    origin.metrics.request(kind, status, sent);
+    response
+}
+
+fn find(origin: &Origin, address: &Address) -> Option<Found> {
+    let config = &origin.config;
+    if address.muxed && !config.muxed {
+        return None;
+    }
+    let stream = origin.find(&address.id)?;
+    let mut stream = lock(&stream);
+    let playlist = |text: Text, max_age| Found {
+        body: text.body,
+        tag: text.tag,
+        content_type: PLAYLIST,
+        max_age,
+        immutable: false,
+    };
+    match &address.what {
+        What::Master(page) => Some(playlist(stream.page(page)?, config.master_max_age)),
+        What::Media(page) => Some(playlist(stream.page(page)?, config.playlist_max_age)),
+        What::Segment(epoch, name, sequence) => {
+            let body = if address.muxed {
+                stream.window.muxed(*epoch, name, *sequence)?
+            } else {
+                stream.window.media(*epoch, name, *sequence)?
+            };
+            let muxed = if address.muxed { "m" } else { "" };
+            Some(Found {
+                body,
+                tag: format!("\"{epoch}-{name}-{sequence}{muxed}\""),
+                content_type: MPEG_TS,
+                max_age: config.segment_max_age,
+                immutable: true,
+            })
+        }
+    }
+}
+
+/// 200, 206, 304 or 416.
+fn answer<B>(found: &Found, request: &Request<B>) -> Response<Full<Bytes>> {
+    let asked = request.headers();
+    let mut response = Response::new(Full::default());
+    let headers = response.headers_mut();
+    put(headers, header::ETAG, &found.tag);
+    let age = found.max_age.as_secs();
+    let immutable = if found.immutable { ", immutable" } else { "" };
+    let cache = format!("public, max-age={age}{immutable}");
+    put(headers, header::CACHE_CONTROL, &cache);
+    if range::matches(asked.get_all(header::IF_NONE_MATCH), &found.tag) {
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+        return response;
+    }
+    headers.insert(header::CONTENT_TYPE, found.content_type.clone());
+    let bytes = HeaderValue::from_static("bytes");
+    headers.insert(header::ACCEPT_RANGES, bytes);
+    let len = found.body.len();
+    let asked = match *request.method() {
+        Method::GET => range::asked(asked, &found.tag, len),
+        _ => Asked::Whole,
+    };
+    let body = match asked {
+        Asked::Whole => found.body.clone(),
+        Asked::Part(part) => {
+            let said = format!("bytes {}-{}/{len}", part.start, part.end.saturating_sub(1));
+            put(headers, header::CONTENT_RANGE, &said);
+            *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+            found.body.slice(part)
+        }
+        Asked::Outside => {
+            put(headers, header::CONTENT_RANGE, &format!("bytes */{len}"));
+            headers.remove(header::CONTENT_TYPE);
+            *response.status_mut() = StatusCode::RANGE_NOT_SATISFIABLE;
+            Bytes::new()
+        }
+    };
+    let length = HeaderValue::from(body.len());
+    response
+        .headers_mut()
+        .insert(header::CONTENT_LENGTH, length);
+    if request.method() != Method::HEAD {
+        *response.body_mut() = Full::new(body);
+    }
+    response
+}
+
+fn missing(origin: &Origin) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::from("not here (yet)\n"));
+    *response.status_mut() = StatusCode::NOT_FOUND;
+    let headers = response.headers_mut();
+    let text = HeaderValue::from_static("text/plain; charset=utf-8");
+    headers.insert(header::CONTENT_TYPE, text);
+    let age = origin.config.missing_max_age.as_secs();
+    let cache = format!("public, max-age={age}");
+    put(headers, header::CACHE_CONTROL, &cache);
+    response
+}
+
+fn preflight() -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::default());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    let headers = response.headers_mut();
+    headers.insert(header::ALLOW, METHODS);
+    headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, METHODS);
+    headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, ASKED);
+    headers.insert(header::ACCESS_CONTROL_MAX_AGE, PREFLIGHT_MAX_AGE);
+    response
+}
+
+fn not_allowed() -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::default());
+    *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
+    response.headers_mut().insert(header::ALLOW, METHODS);
+    response
+}
+
+/// Sets a header whose value is made of numbers and checked names, which is always valid.
+fn put(headers: &mut HeaderMap, name: HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        headers.insert(name, value);
+    }
+}

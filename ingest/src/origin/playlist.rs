@@ -1,0 +1,58 @@
+//! Media playlists as text (RFC 8216, and `EXT-X-GAP` of its second edition).
+//!
+//! Addresses are relative to the playlist: `<epoch>/<rendition>/<sequence>.ts`, which leads to
+//! the muxed segment where the playlist stands under `muxed/`. A gap keeps its address, at
+//! which there will never be anything.
+
+use std::fmt::Write;
+use std::time::{Duration, SystemTime};
+
+use humantime_serde::re::humantime::format_rfc3339_millis;
+
+use super::window::List;
+
+/// The last second that has four digits of year.
+const LATEST: Duration = Duration::from_secs(253_402_300_799);
+
+/// The text of one rendition's playlist.
+pub(super) fn media(list: &List<'_>) -> String {
+    // EXT-X-GAP needs 8, fractional durations need 3.
+    let version = if list.slots.iter().all(|(_, media)| *media) {
+        3
+    } else {
+        8
+    };
+    let first = list.slots.first().map_or(0, |(s, _)| s.info.sequence.0);
+    let mut text = format!(
+        "#EXTM3U\n#EXT-X-VERSION:{version}\n#EXT-X-TARGETDURATION:{}\n\
+         #EXT-X-MEDIA-SEQUENCE:{first}\n#EXT-X-DISCONTINUITY-SEQUENCE:{}\n",
+        list.target, list.discontinuities
+    );
+    if list.track.independent {
+        text.push_str("#EXT-X-INDEPENDENT-SEGMENTS\n");
+    }
+    let name = &list.track.name;
+    for (slot, media) in &list.slots {
+        let info = &slot.info;
+        if info.discontinuity {
+            text.push_str("#EXT-X-DISCONTINUITY\n");
+        }
+        if !media {
+            text.push_str("#EXT-X-GAP\n");
+        }
+        let date = info.program_date_time.min(SystemTime::UNIX_EPOCH + LATEST);
+        let date = format_rfc3339_millis(date.max(SystemTime::UNIX_EPOCH));
+        // Writing to a string cannot fail.
+        let _ = write!(
+            text,
+            "#EXT-X-PROGRAM-DATE-TIME:{date}\n#EXTINF:{:.6},\n{}/{name}/{}.ts\n",
+            info.duration.seconds(),
+            slot.epoch,
+            info.sequence,
+        );
+    }
+    if list.ended {
+        text.push_str("#EXT-X-ENDLIST\n");
+    }
+    text
+}

@@ -27,6 +27,9 @@ pub enum InvalidName {
     /// The name starts with a dot (`.`, `..` and hidden names).
     #[error("the name starts with '.'")]
     LeadingDot,
+    /// A stream's id without its application.
+    #[error("there is no '/'; write APP/STREAM")]
+    NoApp,
 }
 
 fn check(name: &str) -> Result<(), InvalidName> {
@@ -140,7 +143,7 @@ impl fmt::Display for StreamId {
 impl FromStr for StreamId {
     type Err = InvalidName;
     fn from_str(s: &str) -> Result<Self, InvalidName> {
-        let (app, name) = s.split_once('/').ok_or(InvalidName::Empty)?;
+        let (app, name) = s.split_once('/').ok_or(InvalidName::NoApp)?;
         Ok(Self {
             app: app.parse()?,
             name: name.parse()?,

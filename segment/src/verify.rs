@@ -13,10 +13,10 @@
     clippy::panic
 )]
 
-use crate::h264::{H264Error, has_picture, parameter_sets, parse_sps};
+use crate::h264::{H264Error, codec_string, has_picture, parameter_sets, parse_sps};
 use crate::ladder::RenditionSpec;
 use crate::media::{AccessUnit, VideoFormat};
-use crate::shape::{Ratio, Shape, assign_dts, reorder_depth};
+use crate::shape::{Colour, Ratio, Shape, assign_dts, reorder_depth};
 use crate::time::Timestamp;
 use crate::ts::{self, Damage, TsError};
 use crate::wire::job::Source;
@@ -92,21 +92,21 @@ pub enum Defect {
     /// Coded as fields.
     #[error("interlaced")]
     Interlaced,
-    /// A decoder for the profile that was asked for might not play it.
-    #[error("profile {got}, at most {expected} expected")]
-    Profile {
-        /// `profile_idc` asked for.
-        expected: u8,
-        /// `profile_idc` that came.
-        got: u8,
+    /// Another profile, constraints or level than asked for, which is what playlists promise.
+    #[error("{got}, {expected} expected")]
+    Codec {
+        /// Asked for.
+        expected: String,
+        /// What came.
+        got: String,
     },
-    /// A decoder for the level that was asked for might not play it.
-    #[error("level {got}, at most {expected} expected")]
-    Level {
-        /// `level_idc` asked for.
-        expected: u8,
-        /// `level_idc` that came.
-        got: u8,
+    /// Another colour description: players change colour in mid-stream.
+    #[error("colour {got:?}, {expected:?} expected")]
+    Colour {
+        /// The shape's.
+        expected: Colour,
+        /// The answer's.
+        got: Colour,
     },
     /// Pixels of another shape.
     #[error("sample aspect {got}, {expected} expected")]
@@ -167,8 +167,8 @@ impl Defect {
             Self::ParameterSets(_) => "parameter-sets",
             Self::Size { .. } => "size",
             Self::Interlaced => "interlaced",
-            Self::Profile { .. } => "profile",
-            Self::Level { .. } => "level",
+            Self::Codec { .. } => "codec",
+            Self::Colour { .. } => "colour",
             Self::SampleAspect { .. } => "sample-aspect",
             Self::FirstPts { .. } => "first-pts",
             Self::LastPts { .. } => "last-pts",
@@ -179,8 +179,6 @@ impl Defect {
 }
 
 /// Reads a rendition and compares it with what was asked for.
-///
-/// Colour is not compared: encoders state a default where the source was silent.
 ///
 /// # Errors
 /// The first defect that was found.
@@ -245,13 +243,20 @@ fn check_format(
     if format.interlaced {
         return Err(Defect::Interlaced);
     }
-    let (expected, got) = (spec.profile.idc().0, format.profile_idc);
-    if got > expected {
-        return Err(Defect::Profile { expected, got });
+    let (profile_idc, constraints) = spec.profile.idc();
+    let asked = VideoFormat {
+        profile_idc,
+        constraints,
+        level_idc: spec.level_idc,
+        ..format
+    };
+    let (expected, got) = (codec_string(&asked), codec_string(&format));
+    if got != expected {
+        return Err(Defect::Codec { expected, got });
     }
-    let (expected, got) = (spec.level_idc, format.level_idc);
-    if got > expected {
-        return Err(Defect::Level { expected, got });
+    let (expected, got) = (shape.colour, format.colour);
+    if got != expected {
+        return Err(Defect::Colour { expected, got });
     }
     let (expected, got) = (shape.sample_aspect, format.sample_aspect);
     if got != expected {
@@ -302,7 +307,7 @@ mod tests {
 
     use super::*;
     use crate::media::{AudioConfig, AudioFrame};
-    use crate::shape::{Colour, Profile};
+    use crate::shape::Profile;
     use crate::time::Ticks;
     use crate::ts::{Layout, Writer};
 
@@ -439,17 +444,25 @@ mod tests {
             got: (640, 360),
         };
         assert_eq!(defect(|_, q| q.spec.height = 480), size);
-        let profile = Defect::Profile {
-            expected: 77,
-            got: 100,
+        let codec = |expected: &str| Defect::Codec {
+            expected: expected.to_owned(),
+            got: "avc1.64001f".to_owned(),
         };
-        assert_eq!(defect(|_, q| q.spec.profile = Profile::Main), profile);
         assert_eq!(
-            defect(|_, q| q.spec.level_idc = 30),
-            Defect::Level {
-                expected: 30,
-                got: 31
-            }
+            defect(|_, q| q.spec.profile = Profile::Main),
+            codec("avc1.4d401f")
+        );
+        assert_eq!(defect(|_, q| q.spec.level_idc = 30), codec("avc1.64001e"));
+        let (expected, got) = (
+            Colour {
+                matrix: 1,
+                ..Colour::default()
+            },
+            Colour::default(),
+        );
+        assert_eq!(
+            defect(|_, q| q.shape.colour = expected),
+            Defect::Colour { expected, got }
         );
         let wide = Ratio::new(4, 3).unwrap();
         let aspect = Defect::SampleAspect {

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::h264::MAX_DIMENSION;
 use crate::id::{Sequence, StreamToken};
-use crate::ladder::{MAX_RUNGS, RenditionSpec};
+use crate::ladder::{BITRATE_RANGE, MAX_RUNGS, RenditionSpec};
 use crate::media::VideoFormat;
 use crate::shape::{Ratio, Shape};
 use crate::time::{Ticks, Timestamp};
@@ -15,6 +16,11 @@ use super::{HEADER_STREAM, PROTOCOL};
 
 /// The most bytes of JSON that [`HEADER_JOB`] may carry.
 pub const MAX_JOB_HEADER: usize = 12 * 1024;
+/// The most pictures of one segment.
+pub const MAX_FRAMES: u32 = 8192;
+/// The most reordering that H.264 has.
+const MAX_REORDER_DEPTH: u8 = 16;
+const MAX_DTS_OFFSET: Ticks = Ticks::from_millis(10_000);
 
 /// The video of a segment as the ingest knows it; admission counts its cost from this before
 /// the body is read.
@@ -78,7 +84,13 @@ pub enum InvalidJob {
     Protocol(String),
     /// No renditions, too many, or of impossible size.
     #[error("the ladder is not valid: {0}")]
-    Ladder(String),
+    Ladder(&'static str),
+    /// Nothing to transcode, or more than any segment holds.
+    #[error("the source is not valid: {0}")]
+    Source(&'static str),
+    /// A reordering or an offset that no stream has.
+    #[error("the shape is not valid: {0}")]
+    Shape(&'static str),
 }
 
 impl Job {
@@ -145,27 +157,206 @@ impl JobSpec {
     }
 
     fn check(&self) -> Result<(), InvalidJob> {
-        let bad = |why: &str| Err(InvalidJob::Ladder(why.to_owned()));
+        self.check_ladder().map_err(InvalidJob::Ladder)?;
+        self.check_source().map_err(InvalidJob::Source)?;
+        let Shape {
+            reorder_depth,
+            dts_offset,
+            ..
+        } = self.shape;
+        if reorder_depth > MAX_REORDER_DEPTH {
+            return Err(InvalidJob::Shape("no decoder reorders more than 16 frames"));
+        }
+        if !(Ticks(0)..=MAX_DTS_OFFSET).contains(&dts_offset) {
+            return Err(InvalidJob::Shape(
+                "the DTS offset is negative or above ten seconds",
+            ));
+        }
+        Ok(())
+    }
+
+    fn check_ladder(&self) -> Result<(), &'static str> {
         if self.renditions.is_empty() {
-            return bad("no rendition is asked for");
+            return Err("no rendition is asked for");
         }
         if self.renditions.len() > MAX_RUNGS {
-            return bad("too many renditions");
+            return Err("too many renditions");
         }
         let mut names = std::collections::BTreeSet::new();
         for r in &self.renditions {
             if !names.insert(&r.name) {
-                return bad("two renditions have one name");
+                return Err("two renditions have one name");
             }
-            let even = r.width % 2 == 0 && r.height % 2 == 0;
-            if !even || !(2..=8192).contains(&r.width) || !(2..=8192).contains(&r.height) {
-                return bad("a size is odd or out of range");
+            let sides = [r.width, r.height];
+            if sides
+                .iter()
+                .any(|s| s % 2 != 0 || !(2..=MAX_DIMENSION).contains(s))
+            {
+                return Err("a size is odd or out of range");
             }
-        }
-        let s = &self.source;
-        if s.frames == 0 || s.bytes == 0 || s.last_pts < s.first_pts || s.duration.0 <= 0 {
-            return bad("the source has no frames, no bytes or no duration");
+            if !BITRATE_RANGE.contains(&r.bitrate) {
+                return Err("a bitrate is out of range");
+            }
         }
         Ok(())
+    }
+
+    fn check_source(&self) -> Result<(), &'static str> {
+        let Source {
+            format,
+            frames,
+            first_pts,
+            last_pts,
+            duration,
+            bytes,
+            ..
+        } = &self.source;
+        if *frames == 0 || *bytes == 0 || duration.0 <= 0 {
+            return Err("it has no frames, no bytes or no duration");
+        }
+        if *frames > MAX_FRAMES {
+            return Err("it has more frames than a segment can have");
+        }
+        if first_pts.0 < 0 || last_pts < first_pts {
+            return Err("its times are negative or out of order");
+        }
+        let sides = [format.width, format.height];
+        if sides.iter().any(|s| !(1..=MAX_DIMENSION).contains(s)) {
+            return Err("its size is out of range");
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::shape::{Colour, Profile};
+
+    fn job() -> Job {
+        let format = VideoFormat {
+            width: 1280,
+            height: 720,
+            profile_idc: 100,
+            constraints: 0,
+            level_idc: 31,
+            frame_rate: None,
+            sample_aspect: Ratio::ONE,
+            colour: Colour::default(),
+            interlaced: false,
+        };
+        let source = Source {
+            format,
+            frames: 60,
+            frame_rate: Ratio::new(30, 1).unwrap(),
+            first_pts: Timestamp(900_000),
+            last_pts: Timestamp(1_077_000),
+            duration: Ticks(180_000),
+            bytes: 700_000,
+        };
+        let rendition = RenditionSpec {
+            name: "480p".parse().unwrap(),
+            width: 854,
+            height: 480,
+            bitrate: 1_400_000,
+            profile: Profile::High,
+            level_idc: 31,
+        };
+        let shape = Shape {
+            reorder_depth: 2,
+            dts_offset: Ticks(6_000),
+            colour: Colour::default(),
+            sample_aspect: Ratio::ONE,
+        };
+        Job {
+            stream: "t0k3n".parse().unwrap(),
+            sequence: Sequence(7),
+            deadline: Duration::from_millis(2_500),
+            attempt: 1,
+            spec: JobSpec {
+                source,
+                renditions: vec![rendition],
+                shape,
+            },
+        }
+    }
+
+    fn carried(job: &Job) -> Result<Job, InvalidJob> {
+        let headers: BTreeMap<_, _> = job.to_headers().unwrap().into_iter().collect();
+        Job::from_headers(|name| headers.get(name).map(String::as_str))
+    }
+
+    /// Why a job that was changed so is refused.
+    fn refused(change: impl FnOnce(&mut JobSpec)) -> InvalidJob {
+        let mut job = job();
+        change(&mut job.spec);
+        carried(&job).unwrap_err()
+    }
+
+    #[test]
+    fn headers_carry_the_whole_job() {
+        assert_eq!(carried(&job()).unwrap(), job());
+        assert_eq!(job().spec.work(), 854 * 480 * 60);
+    }
+
+    #[test]
+    fn the_longest_ladder_fits_into_the_header() {
+        let mut job = job();
+        let rendition = job.spec.renditions.remove(0);
+        for rung in 0..MAX_RUNGS {
+            let name = format!("{rung:0>width$}", width = crate::id::MAX_NAME_LEN);
+            job.spec.renditions.push(RenditionSpec {
+                name: name.parse().unwrap(),
+                ..rendition.clone()
+            });
+        }
+        assert_eq!(carried(&job).unwrap(), job);
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        let ladder = |e| matches!(e, InvalidJob::Ladder(_));
+        assert!(ladder(refused(|s| s.renditions.clear())));
+        assert!(ladder(refused(|s| s
+            .renditions
+            .push(s.renditions[0].clone()))));
+        assert!(ladder(refused(|s| s.renditions[0].width = 853)));
+        assert!(ladder(refused(|s| s.renditions[0].height = 10_000)));
+        assert!(ladder(refused(|s| s.renditions[0].bitrate = 0)));
+        let source = |e| matches!(e, InvalidJob::Source(_));
+        assert!(source(refused(|s| s.source.frames = 0)));
+        assert!(source(refused(|s| s.source.frames = u32::MAX)));
+        assert!(source(refused(|s| s.source.duration = Ticks(-1))));
+        assert!(source(refused(|s| s.source.first_pts = Timestamp(-1))));
+        assert!(source(refused(|s| s.source.last_pts = Timestamp(899_999))));
+        assert!(source(refused(|s| s.source.format.width = 0)));
+        let shape = |e| matches!(e, InvalidJob::Shape(_));
+        assert!(shape(refused(|s| s.shape.reorder_depth = 17)));
+        assert!(shape(refused(|s| s.shape.dts_offset = Ticks(i64::MAX))));
+        assert!(shape(refused(|s| s.shape.dts_offset = Ticks(-1))));
+    }
+
+    #[test]
+    fn a_missing_or_foreign_header_is_named() {
+        let headers: BTreeMap<_, _> = job().to_headers().unwrap().into_iter().collect();
+        for missing in headers.keys() {
+            let get = |name| {
+                headers
+                    .get(name)
+                    .filter(|_| name != *missing)
+                    .map(String::as_str)
+            };
+            assert_eq!(Job::from_headers(get), Err(InvalidJob::Missing(missing)));
+        }
+        let get = |name| match name {
+            HEADER_PROTOCOL => Some("2"),
+            _ => headers.get(name).map(String::as_str),
+        };
+        assert_eq!(
+            Job::from_headers(get),
+            Err(InvalidJob::Protocol("2".to_owned()))
+        );
     }
 }

@@ -280,6 +280,9 @@ impl Reader {
             self.input.clear();
             return Ok(State::End);
         }
+        let fields = fields
+            .strip_prefix("\r\n")
+            .ok_or(MultipartError::Delimiter)?;
         if self.parts >= self.limits.max_parts {
             return Err(MultipartError::TooManyParts(self.limits.max_parts));
         }

@@ -36,7 +36,7 @@ impl Node {
         let (listen, admin) = (free_address(), free_address());
         let socket = dir.path().join("transcode.sock");
         let config = format!(
-            "status_socket = {socket:?}\n{extra}\n[listen]\nsegments = {listen:?}\nadmin = {admin:?}\n"
+            "status_socket = {socket:?}\n[listen]\nsegments = {listen:?}\nadmin = {admin:?}\n{extra}\n"
         );
         let file = dir.path().join("transcode.toml");
         std::fs::write(&file, config).unwrap();

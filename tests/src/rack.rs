@@ -1,4 +1,5 @@
-//! A transcode node by itself, spoken to as an ingest speaks to it.
+//! Single daemons: a transcode node, spoken to as an ingest speaks to it, and an ingest without
+//! any node.
 
 use std::process::Command;
 use std::time::Duration;
@@ -93,5 +94,62 @@ impl Node {
             }
         }
         Err("no summary".to_owned())
+    }
+}
+
+/// A running `rackcast-ingest` that knows no transcode node.
+#[derive(Debug)]
+pub struct Ingest {
+    /// Base address for publishers.
+    pub rtmp: String,
+    /// Base address for players.
+    pub hls: String,
+    process: Process,
+    _dir: TempDir,
+}
+
+impl Ingest {
+    /// Starts one; `extra` is added to its configuration.
+    ///
+    /// # Panics
+    /// It does not become ready.
+    pub async fn start(extra: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let (rtmp, http, admin) = (free_address(), free_address(), free_address());
+        let (state, socket) = (dir.path().join("state"), dir.path().join("ingest.sock"));
+        std::fs::create_dir(&state).unwrap();
+        let config = format!(
+            "state_dir = {state:?}\nstatus_socket = {socket:?}\n\
+             [listen]\nrtmp = {rtmp:?}\nhttp = {http:?}\nadmin = {admin:?}\n\
+             [consul]\naddress = \"http://127.0.0.1:1\"\n{extra}\n"
+        );
+        let file = dir.path().join("ingest.toml");
+        std::fs::write(&file, config).unwrap();
+        let mut process = Process::start(
+            Command::new(program("rackcast-ingest"))
+                .arg("--config")
+                .arg(&file),
+        );
+        wait_for("the ingest to be ready", Duration::from_secs(30), || {
+            assert!(
+                process.ended().is_none(),
+                "the ingest ended while it started"
+            );
+            let (http, url) = (Http::default(), format!("http://{admin}/readyz"));
+            async move { (http.get(&url).await.ok()?.status == 200).then_some(()) }
+        })
+        .await;
+        let (rtmp, hls) = (format!("rtmp://{rtmp}"), format!("http://{http}"));
+        Self {
+            rtmp,
+            hls,
+            process,
+            _dir: dir,
+        }
+    }
+
+    /// What it has written.
+    pub fn log(&self) -> String {
+        self.process.output().lines().join("\n")
     }
 }

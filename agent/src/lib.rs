@@ -12,11 +12,13 @@
 //! It recovers from everything by doing the same again: an agent that was restarted hears the
 //! services anew and finds its registrations by the owner that is marked in them.
 //!
-//! The crate also holds the operator's command, `rackcast`.
+//! The crate also holds the operator's command, `rackcast`, and with it [`dev`]: a whole Rackcast
+//! on one machine.
 
 pub mod board;
 pub mod config;
 pub mod daemon;
+pub mod dev;
 mod journal;
 pub mod metrics;
 pub mod poll;

@@ -248,7 +248,7 @@ impl Agent {
         self.metrics.standing(standing);
         let health = health(standing);
         match health.state {
-            HealthState::Passing => log::info!("{}", health.summary),
+            HealthState::Passing => log::debug!("{}", health.summary),
             _ => log::warn!("{}", health.summary),
         }
         notify::status(&health.summary);

@@ -17,6 +17,9 @@ use super::store::Shared;
 use super::wire::{HttpPoll, Kind, TcpPoll};
 use crate::register::Status;
 
+/// Polls are no closer together, as in Consul.
+const SHORTEST_INTERVAL: Duration = Duration::from_secs(1);
+
 /// As much of an answer as a check keeps.
 const ANSWER_LIMIT: usize = 4096;
 
@@ -67,6 +70,7 @@ async fn expire(shared: Weak<Shared>, id: String, ttl: Duration) {
 }
 
 async fn poll_forever(shared: Weak<Shared>, id: String, interval: Duration, poller: Poller) {
+    let interval = interval.max(SHORTEST_INTERVAL);
     // The first poll is anywhere within the interval, so that many checks spread.
     let first = interval.mul_f64(rand::rng().random_range(0.0..1.0));
     tokio::time::sleep(first).await;

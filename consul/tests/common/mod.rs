@@ -1,0 +1,176 @@
+//! Both catalogs behind one face, and a plain HTTP client to talk to them without our own.
+
+#![allow(dead_code, reason = "each test binary uses its part")]
+
+pub mod http;
+pub mod real;
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::time::{Duration, Instant};
+
+use rackcast_consul::catalog::Catalog;
+use rackcast_consul::client::{Client, Config};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use http::Reply;
+use real::RealConsul;
+
+/// Which catalog a suite runs on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Development,
+    Real,
+}
+
+/// A running catalog that can be stopped, and started again with nothing in it.
+pub struct Consul {
+    pub kind: Kind,
+    pub address: SocketAddr,
+    running: Option<Running>,
+}
+
+enum Running {
+    Development(CancellationToken, JoinHandle<()>),
+    Real(RealConsul),
+}
+
+impl Consul {
+    pub async fn start(kind: Kind) -> Self {
+        let (address, running) = match kind {
+            Kind::Real => {
+                let consul = RealConsul::start(None).await;
+                (consul.address, Running::Real(consul))
+            }
+            Kind::Development => develop(SocketAddr::from(([127, 0, 0, 1], 0))).await,
+        };
+        Self {
+            kind,
+            address,
+            running: Some(running),
+        }
+    }
+
+    /// Ends it as a power cut would.
+    pub async fn stop(&mut self) {
+        match self.running.take() {
+            Some(Running::Development(stop, task)) => {
+                stop.cancel();
+                task.await.unwrap();
+            }
+            Some(Running::Real(consul)) => drop(consul),
+            None => {}
+        }
+    }
+
+    /// Starts it again at the same address with nothing in it.
+    pub async fn start_empty(&mut self) {
+        self.running = Some(match self.kind {
+            Kind::Real => Running::Real(RealConsul::start(Some(self.address)).await),
+            Kind::Development => develop(self.address).await.1,
+        });
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    pub fn client(&self) -> Client {
+        Client::new(&Config {
+            address: self.url(),
+            ..Config::default()
+        })
+        .unwrap()
+    }
+
+    pub async fn get(&self, path: &str) -> Reply {
+        http::send("GET", self.address, path, &[], "")
+            .await
+            .unwrap()
+    }
+
+    pub async fn put(&self, path: &str, body: impl Into<String>) -> Reply {
+        http::send("PUT", self.address, path, &[], &body.into())
+            .await
+            .unwrap()
+    }
+
+    pub async fn call(&self, method: &str, path: &str, body: &str) -> Reply {
+        http::send(method, self.address, path, &[], body)
+            .await
+            .unwrap()
+    }
+
+    /// Registers a service and expects it to be taken.
+    pub async fn register(&self, service: &serde_json::Value) {
+        let reply = self
+            .put("/v1/agent/service/register", service.to_string())
+            .await;
+        assert_eq!(reply.status, 200, "{}", reply.text());
+        let (id, name) = (service["ID"].as_str(), service["Name"].as_str().unwrap());
+        let id = id.unwrap_or(name).to_owned();
+        // The agent answers before the servers know.
+        eventually("the servers know the service", || async {
+            let found = self
+                .get(&format!("/v1/catalog/service/{name}"))
+                .await
+                .json();
+            found
+                .as_array()
+                .unwrap()
+                .iter()
+                .any(|found| found["ServiceID"] == id.as_str())
+        })
+        .await;
+    }
+}
+
+async fn develop(address: SocketAddr) -> (SocketAddr, Running) {
+    let catalog = Catalog::bind(address).await.unwrap();
+    let address = catalog.addr();
+    let stop = CancellationToken::new();
+    let task = tokio::spawn(catalog.serve(stop.clone()));
+    (address, Running::Development(stop, task))
+}
+
+/// Waits for a condition, and fails after ten seconds; says how long it took.
+pub async fn eventually<F: Future<Output = bool>>(
+    what: &str,
+    condition: impl Fn() -> F,
+) -> Duration {
+    let start = Instant::now();
+    while !condition().await {
+        assert!(
+            start.elapsed() < Duration::from_secs(10),
+            "still not: {what}"
+        );
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    start.elapsed()
+}
+
+/// A case of a suite.
+pub type Case = (&'static str, Pin<Box<dyn Future<Output = ()> + Send>>);
+
+/// Runs cases side by side, since most of their time is waiting; names those that fail.
+pub async fn run_all(suite: &str, cases: Vec<Case>) {
+    let mut running = JoinSet::new();
+    let mut names = std::collections::HashMap::new();
+    for (name, case) in cases {
+        names.insert(running.spawn(case).id(), name);
+    }
+    let mut failed = Vec::new();
+    while let Some(ended) = running.join_next_with_id().await {
+        if let Err(error) = ended {
+            failed.push(names[&error.id()]);
+        }
+    }
+    assert!(
+        failed.is_empty(),
+        "{suite}: {} of {} failed: {failed:?}",
+        failed.len(),
+        names.len()
+    );
+}

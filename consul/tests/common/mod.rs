@@ -159,7 +159,12 @@ pub async fn run_all(suite: &str, cases: Vec<Case>) {
     let mut running = JoinSet::new();
     let mut names = std::collections::HashMap::new();
     for (name, case) in cases {
-        names.insert(running.spawn(case).id(), name);
+        let timed = async move {
+            let start = Instant::now();
+            case.await;
+            println!("{name}: {:.1?}", start.elapsed());
+        };
+        names.insert(running.spawn(timed).id(), name);
     }
     let mut failed = Vec::new();
     while let Some(ended) = running.join_next_with_id().await {

@@ -1,0 +1,11 @@
+//! RTMP, from single chunks to a real publisher. Among them is a test for every line of bad
+//! input that the service must survive.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod amf;
+mod chunk;
+mod clock;
+mod media;
+mod server;
+mod session;
+mod support;

@@ -17,6 +17,7 @@ mod pes;
 mod psi;
 mod read;
 mod restamp;
+mod stream;
 mod write;
 
 pub use read::{Damage, Demuxed, Limits, read};

@@ -7,16 +7,15 @@
     clippy::panic
 )]
 
-use bytes::BytesMut;
-
 use crate::h264::{is_idr, strip_delimiter};
 use crate::media::{AccessUnit, AudioConfig, AudioFrame};
 use crate::time::Timestamp;
 
 use super::adts::Frames;
 use super::packet::{Arrival, Continuity, Packet, Packets};
-use super::psi::{self, PAT_PID, Program, Sections};
-use super::{NULL_PID, TsError, WRAP, pes};
+use super::psi::{self, PAT_PID, Program};
+use super::stream::{Stream, Table};
+use super::{NULL_PID, TsError, WRAP};
 
 /// What a segment may cost its reader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,7 +75,7 @@ impl Damage {
     }
 }
 
-fn count(counter: &mut u32) {
+pub(super) fn count(counter: &mut u32) {
     *counter = counter.saturating_add(1);
 }
 
@@ -124,35 +123,6 @@ struct Demuxer<'a> {
     audio: Stream<'a>,
     frames: Frames,
     out: Demuxed,
-}
-
-#[derive(Default)]
-struct Table<'a> {
-    continuity: Continuity<'a>,
-    sections: Sections,
-}
-
-#[derive(Default)]
-struct Stream<'a> {
-    continuity: Continuity<'a>,
-    unit: Option<Unit>,
-    buffer: BytesMut,
-}
-
-/// The PES unit that is being put together.
-struct Unit {
-    pts: Option<u64>,
-    dts: Option<u64>,
-    /// Bytes that are still to come, if the header said how many there are.
-    missing: Option<usize>,
-    len: usize,
-}
-
-impl Unit {
-    /// Whether nothing is known to be missing.
-    fn is_whole(&self) -> bool {
-        self.missing.is_none_or(|missing| missing == 0)
-    }
 }
 
 impl<'a> Demuxer<'a> {
@@ -288,7 +258,7 @@ impl<'a> Demuxer<'a> {
         let Some(unit) = self.audio.unit.take() else {
             return Ok(());
         };
-        if unit.missing.is_some_and(|m| m > 0) {
+        if !unit.is_whole() {
             count(&mut self.out.damage.units);
             self.audio.buffer.clear();
             self.frames.interrupt();
@@ -330,65 +300,6 @@ impl<'a> Demuxer<'a> {
             }
         }
         Ok(out)
-    }
-}
-
-impl<'a> Table<'a> {
-    fn packet(&mut self, packet: &Packet<'a>, damage: &mut Damage, found: impl FnMut(&[u8])) {
-        match self.continuity.check(packet) {
-            Arrival::Duplicate => return,
-            Arrival::Gap => {
-                count(&mut damage.gaps);
-                self.sections.reset();
-            }
-            Arrival::Next => {}
-        }
-        let bad = self.sections.push(packet.unit_start, packet.payload, found);
-        damage.tables = damage.tables.saturating_add(bad);
-    }
-}
-
-impl Stream<'_> {
-    /// Begins a unit with the first packet's payload.
-    fn begin(
-        &mut self,
-        payload: &[u8],
-        damage: &mut Damage,
-        limits: &Limits,
-    ) -> Result<(), TsError> {
-        let Some(header) = pes::parse(payload) else {
-            count(&mut damage.units);
-            return Ok(());
-        };
-        self.unit = Some(Unit {
-            pts: header.pts,
-            dts: header.dts,
-            missing: header.len,
-            len: 0,
-        });
-        self.extend(header.payload, limits)
-    }
-
-    fn extend(&mut self, payload: &[u8], limits: &Limits) -> Result<(), TsError> {
-        let Some(unit) = &mut self.unit else {
-            return Ok(());
-        };
-        let take = unit.missing.map_or(payload.len(), |m| m.min(payload.len()));
-        unit.missing = unit.missing.map(|m| m.saturating_sub(take));
-        unit.len = unit.len.saturating_add(take);
-        if unit.len > limits.access_unit {
-            return Err(TsError::AccessUnitTooLarge(limits.access_unit));
-        }
-        self.buffer
-            .extend_from_slice(payload.get(..take).unwrap_or(payload));
-        Ok(())
-    }
-
-    /// What is missing of the unit will not come: only one that is known to be whole is kept.
-    fn give_up_partial(&mut self) {
-        if let Some(unit) = &mut self.unit {
-            unit.missing = unit.missing.or(Some(usize::MAX));
-        }
     }
 }
 

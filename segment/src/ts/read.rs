@@ -269,7 +269,10 @@ impl<'a> Demuxer<'a> {
         let lost = self
             .frames
             .take(&mut self.audio.buffer, carried, pts, |frame| {
-                self.out.audio.push(frame);
+                // One above the limit shows that it was reached.
+                if self.out.audio.len() <= self.limits.units {
+                    self.out.audio.push(frame);
+                }
             });
         self.out.damage.units = self.out.damage.units.saturating_add(lost);
         if self.out.audio.len() > self.limits.units {

@@ -200,7 +200,7 @@ impl Connection {
         };
         let publication = timeout_at(self.deadline, self.streams.publish(request))
             .await
-            .map_err(|_| End::Timeout(self.phase))??;
+            .map_err(|_| Refused::AuthUnavailable("it took too long".to_owned()))??;
         self.session.accept();
         self.metrics.publishers.inc();
         self.metrics.publishes.inc();

@@ -126,6 +126,8 @@ pub struct Session {
     app: Option<AppName>,
     streams: u32,
     publish: Publish,
+    /// The encoder's name is known; once is enough.
+    encoder: bool,
     events: VecDeque<Event>,
     received: u64,
     acknowledged: u64,
@@ -143,6 +145,7 @@ impl Session {
             app: None,
             streams: 0,
             publish: Publish::No,
+            encoder: false,
             events: VecDeque::new(),
             received: 0,
             acknowledged: 0,
@@ -289,12 +292,14 @@ impl Session {
     /// Metadata is the publisher's word on what the stream itself says better; only the
     /// encoder's name is of use, in the log.
     fn data(&mut self, payload: &[u8]) {
-        if payload.len() > MAX_COMMAND || !matches!(self.publish, Publish::Yes(..)) {
+        let publishing = matches!(self.publish, Publish::Yes(..));
+        if self.encoder || !publishing || payload.len() > MAX_COMMAND {
             return;
         }
         match amf::read(payload) {
             Ok(values) => {
                 let encoder = values.iter().find_map(|v| v.get("encoder")?.as_str());
+                self.encoder = encoder.is_some();
                 self.events
                     .extend(encoder.map(|name| Event::Encoder(name.to_owned())));
             }

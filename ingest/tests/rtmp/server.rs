@@ -447,3 +447,42 @@ async fn a_real_publisher_of_mp3_learns_what_is_wrong() {
     assert!(said.contains("MP3 audio is not supported"), "{said}");
     server.stop().await;
 }
+
+/// GStreamer has two publishers: one of its own, and librtmp, which OBS uses as well.
+#[tokio::test]
+async fn other_real_publishers() {
+    for sink in ["rtmpsink", "rtmp2sink"] {
+        let mut server = Server::start(Config::default(), accept).await;
+        let pipeline = format!(
+            "videotestsrc num-buffers=60 ! video/x-raw,format=I420,width=320,height=180,framerate=30/1 \
+             ! x264enc key-int-max=30 ! h264parse ! flvmux name=mux streamable=true \
+             ! {sink} location=rtmp://{}/live/show \
+             audiotestsrc num-buffers=90 samplesperbuffer=1024 ! audio/x-raw,rate=44100 \
+             ! avenc_aac ! aacparse ! mux.",
+            server.address
+        );
+        let mut publisher = Command::new("gst-launch-1.0")
+            .arg("--quiet")
+            .args(pipeline.split_whitespace())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let (_, mut feed) = server.feed().await;
+        let (mut video, mut audio) = (0, 0);
+        loop {
+            match timeout(LIMIT, feed.recv()).await.unwrap() {
+                Some(Input::Media(MediaEvent::Video(_))) => video += 1,
+                Some(Input::Media(MediaEvent::Audio(_))) => audio += 1,
+                Some(Input::Media(_)) => {}
+                Some(Input::Finish) => break,
+                None => panic!("{sink}: lost, not finished"),
+            }
+        }
+        let status = timeout(LIMIT, publisher.wait()).await.unwrap().unwrap();
+        assert!(status.success(), "{sink}: {status}");
+        assert_eq!(video, 60, "{sink}");
+        assert!(audio >= 88, "{sink}: {audio}");
+        assert_eq!(server.counted("notices_total", ""), 0.0, "{sink}");
+        server.stop().await;
+    }
+}

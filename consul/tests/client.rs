@@ -1,5 +1,11 @@
 //! The client against servers that misbehave, and against the real Consul's ACLs.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a failed test"
+)]
 #![allow(unreachable_pub, reason = "modules of a test binary")]
 
 mod common;

@@ -1,6 +1,12 @@
 //! What Rackcast relies on of Consul's HTTP API, asked of the development catalog and of the
 //! real Consul alike, from outside.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a failed test"
+)]
 #![allow(unreachable_pub, reason = "modules of a test binary")]
 
 mod common;

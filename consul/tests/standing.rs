@@ -1,6 +1,12 @@
 //! The watcher and the reconciler through what happens to a catalog: foreign hands, loss of
 //! state, absence. On the development catalog and on the real Consul alike.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a failed test"
+)]
 #![allow(unreachable_pub, reason = "modules of a test binary")]
 
 mod common;

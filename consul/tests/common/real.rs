@@ -65,7 +65,10 @@ impl RealConsul {
         for _ in 0..5 {
             match Self::try_start(address, config).await {
                 Ok(consul) => return consul,
-                Err(reason) => why = reason,
+                Err(reason) => {
+                    println!("the real Consul does not start, trying again: {reason}");
+                    why = reason;
+                }
             }
         }
         panic!("the real Consul does not start: {why}");

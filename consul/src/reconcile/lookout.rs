@@ -63,8 +63,15 @@ impl Drop for Lookout {
 async fn watch(client: Client, id: String, drift: Arc<Notify>) {
     let mut hash: Option<String> = None;
     let mut failures = 0_u32;
+    let mut before = FAILING;
     loop {
-        let backoff = match client.agent_service(&id, hash.as_deref(), WAIT).await {
+        let r = client.agent_service(&id, hash.as_deref(), WAIT).await;
+        eprintln!(
+            "{:?} look {id} {:?}",
+            std::time::SystemTime::now(),
+            r.as_ref().map(|f| f.is_some())
+        );
+        let backoff = match r {
             Ok(Some(found)) if found.hash.is_some() => {
                 failures = 0;
                 if found.hash != hash {
@@ -83,7 +90,12 @@ async fn watch(client: Client, id: String, drift: Arc<Notify>) {
             Err(_) => FAILING,
         };
         hash = None;
-        failures = failures.saturating_add(1);
+        // An agent that is back but empty is no continuation of its absence.
+        failures = match backoff == before {
+            true => failures.saturating_add(1),
+            false => 1,
+        };
+        before = backoff;
         let delay = backoff.delay(failures, &mut rand::rng());
         tokio::time::sleep(delay).await;
     }

@@ -1,3 +1,4 @@
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -139,7 +140,7 @@ impl Table {
     /// No node may have it now; the reason says whether waiting can help.
     pub fn pick(&self, job: &Job<'_>, now: Instant, rng: &mut impl Rng) -> Result<Choice, NoNode> {
         let mut best: Option<(Tier, f64, &Node)> = None;
-        let mut candidates = 0u32;
+        let mut rivals = 0u32;
         let mut equal_weight = 0u32;
         let (mut busy, mut full) = (false, false);
         let mut retry_at: Option<Instant> = None;
@@ -160,24 +161,28 @@ impl Table {
                 full = true;
                 continue;
             }
-            candidates += 1;
             let tier = tier(node, job, now);
+            match best.as_ref().map(|b| tier.cmp(&b.0)) {
+                None | Some(Ordering::Less) => rivals = 0,
+                Some(Ordering::Equal) => rivals += 1,
+                Some(Ordering::Greater) => continue,
+            }
             let predicted = node.predict(job.work, now, &self.config);
             let weight = node.member.weight.max(1);
-            let order = best.as_ref().map_or(std::cmp::Ordering::Less, |b| {
+            let order = best.as_ref().map_or(Ordering::Less, |b| {
                 tier.cmp(&b.0).then(predicted.total_cmp(&b.1))
             });
             let wins = match order {
-                std::cmp::Ordering::Less => {
+                Ordering::Less => {
                     equal_weight = weight;
                     true
                 }
                 // Among equals each has a chance in proportion to its weight.
-                std::cmp::Ordering::Equal => {
+                Ordering::Equal => {
                     equal_weight = equal_weight.saturating_add(weight);
                     rng.random_range(0..equal_weight) < weight
                 }
-                std::cmp::Ordering::Greater => false,
+                Ordering::Greater => false,
             };
             if wins {
                 best = Some((tier, predicted, node));
@@ -196,7 +201,7 @@ impl Table {
             Tier::Doubtful => Reason::LastResort,
             Tier::Curious if node.health.ejected_until().is_some() => Reason::Trial,
             _ if !node.measured => Reason::Unmeasured,
-            _ if candidates == 1 => Reason::OnlyOne,
+            _ if rivals == 0 => Reason::OnlyOne,
             _ => Reason::Fastest,
         };
         Ok(Choice {

@@ -1,5 +1,7 @@
 //! What holds whatever happens, in any order.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;

@@ -84,6 +84,22 @@ enum State {
     Down(Arc<str>),
 }
 
+impl State {
+    fn usable(&self) -> Option<SendRequest<Full<Bytes>>> {
+        match self {
+            Self::Up(sender) if !sender.is_closed() => Some(sender.clone()),
+            _ => None,
+        }
+    }
+
+    fn down(&self) -> Option<Arc<str>> {
+        match self {
+            Self::Down(reason) => Some(Arc::clone(reason)),
+            _ => None,
+        }
+    }
+}
+
 /// A few connections to one node.
 #[derive(Debug)]
 pub(crate) struct Link {
@@ -138,25 +154,27 @@ impl Link {
     /// The next connection in turn that is up; waits while one is being made.
     async fn connection(&self) -> Result<SendRequest<Full<Bytes>>, LinkError> {
         let mut states = self.states.clone();
-        let usable = |s: &State| matches!(s, State::Up(sender) if !sender.is_closed());
-        let settled = states
-            .wait_for(|all| {
-                all.iter().any(usable) || all.iter().all(|s| matches!(s, State::Down(_)))
-            })
-            .await;
-        let down = |reason: &Arc<str>| LinkError::Down {
-            endpoint: self.endpoint.clone(),
-            reason: Arc::clone(reason),
-        };
-        let all = settled.map_err(|_| down(&"the link is closed".into()))?;
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-        let up = (0..all.len())
-            .filter_map(|i| all.get(turn.wrapping_add(i) % all.len()))
-            .find(|s| usable(s));
-        match up.or(all.first()) {
-            Some(State::Up(sender)) => Ok(sender.clone()),
-            Some(State::Down(reason)) => Err(down(reason)),
-            _ => Err(down(&"it was just lost".into())),
+        loop {
+            let down = {
+                let all = states.borrow_and_update();
+                let in_turn = all.iter().cycle().skip(turn % all.len().max(1));
+                let up = in_turn.take(all.len()).find_map(State::usable);
+                if let Some(sender) = up {
+                    return Ok(sender);
+                }
+                // All down: then any of the reasons will do.
+                all.iter().map(State::down).collect::<Option<Vec<_>>>()
+            };
+            let reason = match down {
+                Some(reasons) => reasons.into_iter().next().unwrap_or_default(),
+                None if states.changed().await.is_ok() => continue,
+                None => "the link is closed".into(),
+            };
+            return Err(LinkError::Down {
+                endpoint: self.endpoint.clone(),
+                reason,
+            });
         }
     }
 }
@@ -197,9 +215,11 @@ async fn keep_up(
         log::debug!(rackcast_peer = endpoint.as_str(), rackcast_reason = reason;
             "connection {i} to the node is down");
         // A node that closes a connection (a restart, a GOAWAY) is not gone: requests wait for
-        // the first attempt to come back, and fail at once only when that fails too.
-        if !was_up || failures > 1 {
+        // the next attempt to connect, and fail at once only if that has failed.
+        if !was_up {
             publish(State::Down(reason.into()));
+        }
+        if !was_up || failures > 1 {
             sleep(backoff.delay(failures, rand::random())).await;
         }
     }

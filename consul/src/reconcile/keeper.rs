@@ -93,7 +93,7 @@ impl Keeper {
                         sync_at = Instant::now();
                     }
                 }
-                () = drift.notified() => { eprintln!("{:?} {:?} drift", std::time::SystemTime::now(), self.started.elapsed()); sync_at = self.soon() },
+                () = drift.notified() => sync_at = self.soon(),
                 () = tokio::time::sleep_until(wake.into()) => {}
             }
         }
@@ -119,18 +119,7 @@ impl Keeper {
     async fn step(&mut self, sync_at: Instant) -> Instant {
         let mut next = sync_at;
         if Instant::now() >= sync_at {
-            eprintln!(
-                "{:?} {:?} sync start",
-                std::time::SystemTime::now(),
-                self.started.elapsed()
-            );
             let synced = self.sync().await;
-            eprintln!(
-                "{:?} {:?} sync {:?}",
-                std::time::SystemTime::now(),
-                self.started.elapsed(),
-                synced
-            );
             let now = Instant::now();
             self.last_sync = Some(now);
             next = now

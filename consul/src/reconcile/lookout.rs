@@ -65,13 +65,7 @@ async fn watch(client: Client, id: String, drift: Arc<Notify>) {
     let mut failures = 0_u32;
     let mut before = FAILING;
     loop {
-        let r = client.agent_service(&id, hash.as_deref(), WAIT).await;
-        eprintln!(
-            "{:?} look {id} {:?}",
-            std::time::SystemTime::now(),
-            r.as_ref().map(|f| f.is_some())
-        );
-        let backoff = match r {
+        let backoff = match client.agent_service(&id, hash.as_deref(), WAIT).await {
             Ok(Some(found)) if found.hash.is_some() => {
                 failures = 0;
                 if found.hash != hash {

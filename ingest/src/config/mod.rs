@@ -1,1 +1,130 @@
-//! The configuration of `rackcast-ingest`.
+//! The configuration of `rackcast-ingest`: one TOML file, read and checked before anything is
+//! bound. Every module owns its own table.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+/// The whole file. Every key has a default; an unknown key is an error.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// This machine's name in the catalog and in logs; empty for the host name.
+    pub node: String,
+    /// Tells several ingests of one machine apart.
+    pub instance: String,
+    /// The zone that this machine stands in.
+    pub zone: String,
+    /// Least level of log lines: error, warn, info, debug or trace.
+    pub log_level: log::LevelFilter,
+    /// What must survive a restart: epochs, the last catalog.
+    pub state_dir: PathBuf,
+    /// Unix socket at which this service tells the agent about itself.
+    pub status_socket: PathBuf,
+    /// Addresses.
+    pub listen: Listen,
+    /// RTMP publishers.
+    pub rtmp: crate::rtmp::Config,
+    /// HLS over HTTP.
+    pub http: crate::generation::http::Config,
+    /// Who may publish.
+    pub auth: crate::auth::Config,
+    /// What is decided once a stream.
+    pub stream: crate::stream::Config,
+    /// Where streams are cut.
+    pub segmenter: crate::segmenter::Config,
+    /// What is kept and how it is served.
+    pub origin: crate::origin::Config,
+    /// How segments are sent out.
+    pub dispatch: crate::dispatch::Config,
+    /// How one node is preferred to another.
+    pub route: rackcast_route::Config,
+    /// How nodes are found and probed.
+    pub discovery: crate::discovery::Config,
+    /// What the services are called in the catalog: `PREFIX-transcode`.
+    pub service_prefix: String,
+    /// Consul datacenters that transcode nodes are taken from; none for the Consul agent's own.
+    pub datacenters: Vec<String>,
+    /// The Consul agent.
+    pub consul: rackcast_consul::client::Config,
+    /// Start, restart and stop of the generation.
+    pub supervisor: crate::supervisor::Config,
+}
+
+/// `[listen]`: port 0 takes a free one, which the status socket and the log name.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Listen {
+    /// RTMP.
+    pub rtmp: SocketAddr,
+    /// HLS.
+    pub http: SocketAddr,
+    /// `/metrics`, `/healthz` and `/readyz`.
+    pub admin: SocketAddr,
+}
+
+impl Default for Listen {
+    fn default() -> Self {
+        let at = |ip: [u8; 4], port| SocketAddr::from((ip, port));
+        Self {
+            rtmp: at([0; 4], 1935),
+            http: at([0; 4], 8080),
+            admin: at([127, 0, 0, 1], 9611),
+        }
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            node: String::new(),
+            instance: "1".to_owned(),
+            zone: String::new(),
+            log_level: log::LevelFilter::Info,
+            state_dir: PathBuf::from("/var/lib/rackcast/ingest"),
+            status_socket: PathBuf::from("/run/rackcast/ingest.sock"),
+            listen: Listen::default(),
+            rtmp: Default::default(),
+            http: Default::default(),
+            auth: Default::default(),
+            stream: Default::default(),
+            segmenter: Default::default(),
+            origin: Default::default(),
+            dispatch: Default::default(),
+            route: Default::default(),
+            discovery: Default::default(),
+            service_prefix: "rackcast".to_owned(),
+            datacenters: Vec::new(),
+            consul: Default::default(),
+            supervisor: Default::default(),
+        }
+    }
+}
+
+impl Config {
+    /// This machine's name in the catalog and in logs.
+    pub fn node_name(&self) -> String {
+        if self.node.is_empty() {
+            rackcast_service::host::name()
+        } else {
+            self.node.clone()
+        }
+    }
+
+    /// Refuses values that cannot work, each with what would.
+    ///
+    /// # Errors
+    /// The first that was found.
+    pub fn check(&self) -> Result<(), String> {
+        self.stream.check()?;
+        self.segmenter.check()?;
+        self.origin.check()?;
+        self.dispatch.check()?;
+        self.route.check()?;
+        self.discovery.check()?;
+        self.rtmp.check()?;
+        self.auth.check()?;
+        self.consul.check()
+    }
+}

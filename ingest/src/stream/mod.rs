@@ -10,8 +10,21 @@
 //! ```
 //!
 //! Every channel is bounded. The stream task never waits for a transcoder or a player, so a
-//! publisher waits for nobody.
+//! publisher waits for nobody: see [`task`].
 
+mod config;
+mod epoch;
+mod format;
+mod life;
+mod metrics;
 mod publication;
+mod registry;
+mod settle;
+mod task;
+mod timeline;
 
+pub use config::{Config, SecondPublisher};
+pub use epoch::Epochs;
+pub use metrics::Metrics;
 pub use publication::{Ended, Feed, Input, Knock, Publication, PublishRequest, Refused, Streams};
+pub use registry::{Parts, Registry};

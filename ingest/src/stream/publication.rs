@@ -13,7 +13,7 @@ use rackcast_segment::media::MediaEvent;
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// Events that may wait between a protocol session and the stream's task.
-pub const FEED_CAPACITY: usize = 16;
+const FEED_CAPACITY: usize = 16;
 
 /// What a publisher asks for, as it came over the wire.
 #[derive(Clone)]
@@ -82,9 +82,6 @@ pub enum Ended {
     /// Another publisher took the stream over.
     #[error("another publisher took the stream over")]
     TakenOver,
-    /// What was sent cannot be served.
-    #[error("{0}")]
-    Unsupported(String),
     /// The ingest is shutting down.
     #[error("the ingest is shutting down")]
     ShuttingDown,

@@ -1,0 +1,147 @@
+//! The HTTP server that players and CDNs reach: connections, limits, and the origin behind.
+
+use std::convert::Infallible;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::GracefulShutdown;
+use prometheus::{IntCounter, IntGauge, Registry};
+use serde::Deserialize;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use crate::origin::{Origin, http};
+
+/// Pause after a failed accept (no file descriptors left), so that it cannot spin.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// `[http]`: limits of the server for players.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Connections at a time; more wait in the backlog.
+    pub max_connections: usize,
+    /// How long a client may take to send a request's head, or to send none at all.
+    #[serde(with = "humantime_serde")]
+    pub header_timeout: Duration,
+    /// Requests that one HTTP/2 connection may have open.
+    pub max_concurrent_streams: u32,
+    /// How long open answers may take once the generation stops.
+    #[serde(with = "humantime_serde")]
+    pub stop_grace: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            max_connections: 10_000,
+            header_timeout: Duration::from_secs(30),
+            max_concurrent_streams: 128,
+            stop_grace: Duration::from_secs(5),
+        }
+    }
+}
+
+/// Figures of the server.
+#[derive(Debug, Clone)]
+pub struct Metrics {
+    connections: IntGauge,
+    refused: IntCounter,
+}
+
+impl Metrics {
+    /// Makes and registers them.
+    ///
+    /// # Errors
+    /// A name is registered already.
+    pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let metrics = Self {
+            connections: IntGauge::new(
+                "rackcast_ingest_http_connections",
+                "Open connections of players and CDNs",
+            )?,
+            refused: IntCounter::new(
+                "rackcast_ingest_http_accept_failures_total",
+                "Connections that could not be accepted",
+            )?,
+        };
+        registry.register(Box::new(metrics.connections.clone()))?;
+        registry.register(Box::new(metrics.refused.clone()))?;
+        Ok(metrics)
+    }
+}
+
+/// Serves the origin until `shutdown`, then lets open answers finish within a grace.
+pub async fn serve(
+    listener: TcpListener,
+    origin: Arc<Origin>,
+    config: Config,
+    metrics: Metrics,
+    shutdown: CancellationToken,
+) {
+    let room = Arc::new(Semaphore::new(config.max_connections));
+    let open = GracefulShutdown::new();
+    let mut server = auto::Builder::new(TokioExecutor::new());
+    server
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(config.header_timeout);
+    server
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(config.max_concurrent_streams);
+    let accepting = async {
+        while let Ok(permit) = Arc::clone(&room).acquire_owned().await {
+            let Some(stream) = accept(&listener, &metrics).await else {
+                continue;
+            };
+            let origin = Arc::clone(&origin);
+            let service = service_fn(move |request: hyper::Request<Incoming>| {
+                let origin = Arc::clone(&origin);
+                async move { Ok::<_, Infallible>(http::handle(&origin, &request)) }
+            });
+            let connection = server
+                .serve_connection(TokioIo::new(stream), service)
+                .into_owned();
+            let connection = open.watch(connection);
+            let count = metrics.connections.clone();
+            count.inc();
+            tokio::spawn(async move {
+                // A player that breaks off in the middle is everyday life.
+                if let Err(e) = connection.await {
+                    log::debug!("a player's connection ended: {e}");
+                }
+                count.dec();
+                drop(permit);
+            });
+        }
+    };
+    shutdown.run_until_cancelled(accepting).await;
+    let _ = tokio::time::timeout(config.stop_grace, open.shutdown()).await;
+}
+
+async fn accept(listener: &TcpListener, metrics: &Metrics) -> Option<TcpStream> {
+    match listener.accept().await {
+        Ok((stream, _)) => {
+            if let Err(e) = stream.set_nodelay(true) {
+                log::debug!("TCP_NODELAY: {e}");
+            }
+            Some(stream)
+        }
+        Err(e) => {
+            metrics.refused.inc();
+            // A peer that left at once says nothing of this machine.
+            if e.kind() != io::ErrorKind::ConnectionAborted {
+                log::warn!("a connection could not be accepted: {e}");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+            None
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! `[stream]`: what is decided once a stream.
+
+use std::time::Duration;
+
+use rackcast_segment::ladder::Ladder;
+use serde::Deserialize;
+
+/// What happens when a second publisher comes to a stream that has one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SecondPublisher {
+    /// The second is refused.
+    #[default]
+    Refuse,
+    /// The second takes over and the first is sent away.
+    TakeOver,
+}
+
+/// `[stream]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// The ladder of streams for which the authorisation names none.
+    pub ladder: Ladder,
+    /// What happens when a second publisher comes: `refuse` or `take-over`.
+    pub second_publisher: SecondPublisher,
+    /// How long a stream whose publisher was lost waits for it before it ends.
+    #[serde(with = "humantime_serde")]
+    pub grace: Duration,
+    /// Time from the cut of a segment until its renditions must be there, in target durations.
+    pub deadline_targets: f64,
+    /// Streams with a publisher or in their grace, at most.
+    pub max_streams: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            ladder: Ladder::default(),
+            second_publisher: SecondPublisher::default(),
+            grace: Duration::from_secs(30),
+            deadline_targets: 1.5,
+            max_streams: 500,
+        }
+    }
+}
+
+impl Config {
+    /// Refuses values that cannot work.
+    ///
+    /// # Errors
+    /// What is wrong and what is allowed.
+    pub fn check(&self) -> Result<(), String> {
+        if !(0.5..=10.0).contains(&self.deadline_targets) {
+            return Err("stream.deadline_targets must be between 0.5 and 10".to_owned());
+        }
+        if self.max_streams == 0 {
+            return Err("stream.max_streams must be at least 1".to_owned());
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,228 @@
+//! One epoch of a stream: what is fixed from its first segment on.
+//!
+//! Which tracks there are, which renditions, and the shape that every encoder must keep to. A
+//! change of the pictures' format is carried within the epoch behind a discontinuity; tracks
+//! that come or go make a new epoch, since the master playlist names them.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use bytes::Bytes;
+use rackcast_segment::id::{Epoch, StreamId, StreamToken};
+use rackcast_segment::ladder::{Ladder, RenditionSpec};
+use rackcast_segment::media::VideoConfig;
+use rackcast_segment::shape::{Profile, REORDER_DEPTH, Ratio, Shape};
+use rackcast_segment::wire::job::{JobSpec, Source};
+use tokio_util::task::TaskTracker;
+
+use super::registry::Parts;
+use super::{epoch, format, settle};
+use crate::dispatch::Order;
+use crate::origin::{OriginStream, SegmentInfo, SourceVideo, StreamInfo};
+use crate::segmenter::Segment;
+
+/// An epoch of a stream.
+pub(super) struct Life {
+    id: StreamId,
+    token: StreamToken,
+    ladder: Ladder,
+    tracks: Tracks,
+    picture: Option<Picture>,
+    stream: Arc<OriginStream>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Tracks {
+    video: bool,
+    audio: bool,
+}
+
+impl Tracks {
+    fn of(segment: &Segment) -> Self {
+        Self {
+            video: segment.video_config.is_some(),
+            audio: segment.audio_config.is_some(),
+        }
+    }
+}
+
+/// What depends on the pictures' format.
+struct Picture {
+    config: Arc<VideoConfig>,
+    rate: Ratio,
+    shape: Shape,
+    renditions: Vec<RenditionSpec>,
+}
+
+impl Picture {
+    fn of(segment: &Segment, ladder: &Ladder, known: &[RenditionSpec]) -> Option<Self> {
+        let config = segment.video_config.clone()?;
+        let stated = config.format.frame_rate;
+        let rate = format::frame_rate(segment.video.len(), segment.duration, stated);
+        let renditions = format::renditions(ladder, known, &config.format, rate);
+        let b_frames = renditions
+            .iter()
+            .any(|r| r.profile != Profile::ConstrainedBaseline);
+        let pts: Vec<_> = segment.video.iter().map(|au| au.pts).collect();
+        let depth = if b_frames { REORDER_DEPTH } else { 0 };
+        let shape = Shape::choose(&config.format, &pts, depth);
+        Some(Self {
+            config,
+            rate,
+            shape,
+            renditions,
+        })
+    }
+
+    fn source(&self) -> SourceVideo {
+        SourceVideo {
+            format: self.config.format.clone(),
+            frame_rate: Some(self.rate),
+        }
+    }
+
+    fn job(&self, segment: &Segment, bytes: usize) -> Option<JobSpec> {
+        let first_pts = segment.video.iter().map(|au| au.pts).min()?;
+        let last_pts = segment.video.iter().map(|au| au.pts).max()?;
+        let source = Source {
+            format: self.config.format.clone(),
+            frames: u32::try_from(segment.video.len()).ok()?,
+            frame_rate: self.rate,
+            first_pts,
+            last_pts,
+            duration: segment.duration,
+            bytes: bytes as u64,
+        };
+        Some(JobSpec {
+            source,
+            renditions: self.renditions.clone(),
+            shape: self.shape,
+        })
+    }
+}
+
+impl Life {
+    /// Begins an epoch with its first segment.
+    pub(super) fn begin(
+        id: &StreamId,
+        epoch: Epoch,
+        ladder: &Ladder,
+        first: &Segment,
+        parts: &Parts,
+    ) -> Self {
+        let picture = Picture::of(first, ladder, &[]);
+        let info = StreamInfo {
+            video: picture.as_ref().map(Picture::source),
+            audio: first.audio_config.clone(),
+            ladder: picture
+                .as_ref()
+                .map(|p| p.renditions.clone())
+                .unwrap_or_default(),
+            sample_aspect: picture
+                .as_ref()
+                .map_or(Ratio::ONE, |p| p.shape.sample_aspect),
+            target_duration: first.target_duration,
+            first_sequence: first.sequence,
+            first_discontinuity: epoch::first_discontinuity(epoch),
+        };
+        log::info!(
+            rackcast_stream = id.to_string(), rackcast_segment = first.sequence.0;
+            "epoch {epoch} begins with {} renditions beside the source", info.ladder.len()
+        );
+        Self {
+            id: id.clone(),
+            token: token(),
+            ladder: ladder.clone(),
+            tracks: Tracks::of(first),
+            stream: parts.origin.open(id.clone(), epoch, info),
+            picture,
+        }
+    }
+
+    /// Whether a segment has the tracks of this epoch.
+    pub(super) fn fits(&self, segment: &Segment) -> bool {
+        self.tracks == Tracks::of(segment)
+    }
+
+    /// Publishes a segment's source and sends it out to be transcoded.
+    pub(super) fn segment(
+        &mut self,
+        segment: &Segment,
+        wall: SystemTime,
+        parts: &Parts,
+        out: &TaskTracker,
+    ) {
+        self.follow_format(segment);
+        let deadline = deadline(segment.target_duration, parts.config.deadline_targets);
+        let (source, audio) = self.stream.package(segment);
+        let info = SegmentInfo {
+            sequence: segment.sequence,
+            start: segment.start,
+            duration: segment.duration,
+            discontinuity: segment.discontinuity,
+            independent: segment.independent,
+            program_date_time: wall,
+        };
+        self.stream.segment(info, source.clone(), audio);
+        let Some(picture) = self.picture.as_ref().filter(|_| segment.independent) else {
+            return;
+        };
+        let order = source.and_then(|body| self.order(picture, segment, body, deadline));
+        let outcomes = order.map(|order| parts.dispatcher.submit(order));
+        let names = picture.renditions.iter().map(|r| r.name.clone()).collect();
+        out.spawn(settle::settle(
+            Arc::clone(&self.stream),
+            segment.sequence,
+            names,
+            outcomes,
+        ));
+    }
+
+    /// The job that a segment is, if there is anything to transcode.
+    fn order(
+        &self,
+        picture: &Picture,
+        segment: &Segment,
+        body: Bytes,
+        deadline: Instant,
+    ) -> Option<Order> {
+        let spec = picture
+            .job(segment, body.len())
+            .filter(|s| !s.renditions.is_empty())?;
+        Some(Order {
+            id: self.id.clone(),
+            token: self.token.clone(),
+            sequence: segment.sequence,
+            spec,
+            body,
+            deadline,
+        })
+    }
+
+    /// The stream is over.
+    pub(super) fn end(&self) {
+        self.stream.end();
+    }
+
+    fn follow_format(&mut self, segment: &Segment) {
+        let Some(picture) = &self.picture else { return };
+        let unchanged = segment
+            .video_config
+            .as_ref()
+            .is_none_or(|c| Arc::ptr_eq(c, &picture.config) || **c == *picture.config);
+        if unchanged {
+            return;
+        }
+        self.picture = Picture::of(segment, &self.ladder, &picture.renditions);
+    }
+}
+
+fn deadline(target_duration: u32, targets: f64) -> Instant {
+    Instant::now() + Duration::from_secs_f64(f64::from(target_duration) * targets)
+}
+
+/// What transcoders call the stream: random, so that it tells them nothing.
+fn token() -> StreamToken {
+    let opaque = format!("{:016x}", rand::random::<u64>());
+    opaque.parse().unwrap_or_else(|_| unreachable!())
+}

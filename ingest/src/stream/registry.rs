@@ -1,0 +1,194 @@
+//! Who publishes what: answers every knock at the door.
+//!
+//! One task reads the knocks and starts a task for each, since an authorisation may take its
+//! time. A stream's task is started by its first publisher and removes itself; a publisher
+//! that comes while a stream ends waits for a new one to be made.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rackcast_segment::id::StreamId;
+use rackcast_segment::ladder::Ladder;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::publication::{Knock, Publication, PublishRequest, Refused};
+use super::task::{Attach, StreamTask};
+use super::{Config, Epochs, Metrics};
+use crate::auth::{AuthRequest, Authoriser, Denied};
+use crate::dispatch::Dispatcher;
+use crate::origin::Origin;
+
+/// How often a knock is tried again when it met a stream that was just ending.
+const TRIES: usize = 3;
+
+/// What every stream of this generation works with.
+#[derive(Debug)]
+pub struct Parts {
+    /// `[stream]`.
+    pub config: Config,
+    /// `[segmenter]`.
+    pub segmenter: crate::segmenter::Config,
+    /// Decides who may publish.
+    pub authoriser: Authoriser,
+    /// Takes what is made.
+    pub origin: Arc<Origin>,
+    /// Gets segments transcoded.
+    pub dispatcher: Arc<Dispatcher>,
+    /// Gives out epochs.
+    pub epochs: Epochs,
+    /// Figures.
+    pub metrics: Metrics,
+    /// Ends all streams.
+    pub shutdown: CancellationToken,
+}
+
+/// All streams of this generation.
+#[derive(Debug)]
+pub struct Registry {
+    parts: Arc<Parts>,
+    streams: Mutex<HashMap<StreamId, mpsc::Sender<Attach>>>,
+    tasks: TaskTracker,
+}
+
+impl Registry {
+    /// A registry without streams.
+    pub fn new(parts: Parts) -> Arc<Self> {
+        Arc::new(Self {
+            parts: Arc::new(parts),
+            streams: Mutex::default(),
+            tasks: TaskTracker::new(),
+        })
+    }
+
+    /// Answers knocks until the shutdown, then waits until every stream has ended.
+    pub async fn run(self: Arc<Self>, mut knocks: mpsc::Receiver<Knock>) {
+        let shutdown = self.parts.shutdown.clone();
+        while let Some(Some(knock)) = shutdown.run_until_cancelled(knocks.recv()).await {
+            let this = Arc::clone(&self);
+            self.tasks.spawn(async move {
+                let answer = this.admit(&knock.request).await;
+                this.count(&knock.request, &answer);
+                // A publisher that left while it waited is found lost by its stream.
+                let _ = knock.reply.send(answer);
+            });
+        }
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+
+    async fn admit(self: &Arc<Self>, request: &PublishRequest) -> Result<Publication, Refused> {
+        let asked = AuthRequest {
+            app: &request.app.parse()?,
+            name_and_query: &request.name_and_query,
+            peer: request.peer,
+            protocol: request.protocol,
+        };
+        let grant = self
+            .parts
+            .authoriser
+            .authorise(asked)
+            .await
+            .map_err(refused)?;
+        let id = StreamId {
+            app: request.app.parse()?,
+            name: grant.name,
+        };
+        for _ in 0..TRIES {
+            let attaches = self.stream(&id, grant.ladder.as_ref())?;
+            let (publication, feed) = Publication::pair(id.clone());
+            let (reply, answer) = oneshot::channel();
+            if attaches
+                .send(Attach {
+                    feed,
+                    peer: request.peer,
+                    reply,
+                })
+                .await
+                .is_ok()
+                && let Ok(answer) = answer.await
+            {
+                return answer.map(|()| publication);
+            }
+        }
+        Err(Refused::Full(format!(
+            "{id} is just ending; publish again in some seconds"
+        )))
+    }
+
+    /// The way to a stream's task, which is started if there is none.
+    fn stream(
+        self: &Arc<Self>,
+        id: &StreamId,
+        ladder: Option<&Ladder>,
+    ) -> Result<mpsc::Sender<Attach>, Refused> {
+        let mut streams = self.lock();
+        if let Some(known) = streams.get(id).filter(|s| !s.is_closed()) {
+            return Ok(known.clone());
+        }
+        let limit = self.parts.config.max_streams;
+        if streams.len() >= limit {
+            return Err(Refused::Full(format!("it carries {limit} streams already")));
+        }
+        let (attach, attaches) = mpsc::channel(1);
+        streams.insert(id.clone(), attach.clone());
+        self.parts.metrics.streams.set(streams.len() as i64);
+        let ladder = ladder.unwrap_or(&self.parts.config.ladder).clone();
+        let task = StreamTask::new(id.clone(), ladder, Arc::clone(&self.parts));
+        let (this, id) = (Arc::clone(self), id.clone());
+        self.tasks.spawn(async move {
+            task.run(attaches).await;
+            this.forget(&id);
+        });
+        Ok(attach)
+    }
+
+    fn forget(&self, id: &StreamId) {
+        let mut streams = self.lock();
+        // A successor may stand under the same name by now.
+        if streams.get(id).is_some_and(mpsc::Sender::is_closed) {
+            streams.remove(id);
+        }
+        self.parts.metrics.streams.set(streams.len() as i64);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<StreamId, mpsc::Sender<Attach>>> {
+        self.streams.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn count(&self, request: &PublishRequest, answer: &Result<Publication, Refused>) {
+        let result = match answer {
+            Ok(publication) => {
+                log::info!(
+                    rackcast_stream = publication.id().to_string(),
+                    rackcast_peer = request.peer.to_string();
+                    "publisher admitted over {}", request.protocol
+                );
+                "admitted"
+            }
+            Err(refused) => {
+                let result = refused.label();
+                log::warn!(
+                    rackcast_peer = request.peer.to_string(), rackcast_reason = result;
+                    "publisher refused: {refused}"
+                );
+                result
+            }
+        };
+        self.parts
+            .metrics
+            .publishes
+            .with_label_values(&[result])
+            .inc();
+    }
+}
+
+fn refused(denied: Denied) -> Refused {
+    let text = denied.to_string();
+    if denied.retryable() {
+        Refused::AuthUnavailable(text)
+    } else {
+        Refused::Denied(text)
+    }
+}

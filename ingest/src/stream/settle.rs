@@ -1,0 +1,36 @@
+//! Carries the outcomes of one segment to the origin.
+//!
+//! Whatever happens, every rendition of the segment is settled once: with media, or with a
+//! gap. A dispatch that broke off without a word is a gap too.
+
+use std::sync::Arc;
+
+use rackcast_segment::id::{RenditionName, Sequence};
+use tokio::sync::mpsc;
+
+use crate::dispatch::Outcome;
+use crate::origin::{OriginStream, Rendered};
+
+/// Settles the renditions `names` of a segment; without `outcomes` all are gaps at once.
+pub(super) async fn settle(
+    stream: Arc<OriginStream>,
+    sequence: Sequence,
+    mut names: Vec<RenditionName>,
+    outcomes: Option<mpsc::Receiver<Outcome>>,
+) {
+    if let Some(mut outcomes) = outcomes {
+        while let Some(outcome) = outcomes.recv().await {
+            let (rendition, rendered) = match outcome {
+                Outcome::Ready { rendition, media } => (rendition, Rendered::Media(media)),
+                Outcome::Missing { rendition, .. } => (rendition, Rendered::Gap),
+            };
+            if let Some(at) = names.iter().position(|name| *name == rendition) {
+                names.swap_remove(at);
+                stream.rendition(sequence, &rendition, rendered);
+            }
+        }
+    }
+    for name in names {
+        stream.rendition(sequence, &name, Rendered::Gap);
+    }
+}

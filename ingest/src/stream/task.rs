@@ -1,0 +1,238 @@
+//! One stream's task: a small state machine with a function for each state.
+//!
+//! ```text
+//!            ┌──── taken over ────┐
+//! attach ──▶ live ── lost ──▶ waiting ── grace over ──▶ end
+//!              └──── finished, shut down ────────────────▲
+//! ```
+//!
+//! What makes it act: what the publisher sends, a second publisher, the grace timer, the
+//! shutdown. It hands segments to the origin and to dispatch and waits for neither.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+use rackcast_segment::id::{Epoch, StreamId};
+use rackcast_segment::ladder::Ladder;
+use rackcast_segment::media::MediaEvent;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::task::TaskTracker;
+
+use super::life::Life;
+use super::publication::{Ended, Feed, Input, Refused};
+use super::registry::Parts;
+use super::timeline::Timeline;
+use super::{SecondPublisher, epoch};
+use crate::segmenter::{Segment, Segmenter, SegmenterError};
+
+/// A publisher that wants this stream.
+pub(super) struct Attach {
+    pub(super) feed: Feed,
+    pub(super) peer: SocketAddr,
+    pub(super) reply: oneshot::Sender<Result<(), Refused>>,
+}
+
+/// Why a publication is over.
+enum Over {
+    Finished,
+    Lost,
+    TakenOver(Feed),
+    ShutDown,
+}
+
+pub(super) struct StreamTask {
+    id: StreamId,
+    ladder: Ladder,
+    parts: Arc<Parts>,
+    timeline: Timeline,
+    segmenter: Segmenter,
+    /// Reused between pushes.
+    cut: Vec<Segment>,
+    /// Given out and not yet used.
+    epoch: Option<Epoch>,
+    /// From the first segment on.
+    life: Option<Life>,
+    /// The log has a line about what this publication sent in vain.
+    told_of_drop: bool,
+    /// Segments that are out.
+    out: TaskTracker,
+}
+
+impl StreamTask {
+    pub(super) fn new(id: StreamId, ladder: Ladder, parts: Arc<Parts>) -> Self {
+        let epoch = parts.epochs.next(SystemTime::now());
+        let listed = parts.origin.next_sequence(&id);
+        let first = listed.unwrap_or_else(|| epoch::first_sequence(epoch));
+        let segmenter = Segmenter::new(parts.segmenter.clone(), first);
+        Self {
+            id,
+            ladder,
+            parts,
+            timeline: Timeline::default(),
+            segmenter,
+            epoch: Some(epoch),
+            cut: Vec::new(),
+            life: None,
+            told_of_drop: false,
+            out: TaskTracker::new(),
+        }
+    }
+
+    pub(super) async fn run(mut self, mut attaches: mpsc::Receiver<Attach>) {
+        let mut next = accept(attaches.recv().await);
+        while let Some(feed) = next {
+            let over = self.live(feed, &mut attaches).await;
+            self.note(&over);
+            next = match over {
+                Over::TakenOver(feed) => {
+                    self.pause();
+                    Some(feed)
+                }
+                Over::Lost => {
+                    self.pause();
+                    self.waiting(&mut attaches).await
+                }
+                Over::Finished | Over::ShutDown => None,
+            };
+        }
+        // From here on a publisher makes a new stream.
+        attaches.close();
+        self.end().await;
+    }
+
+    /// Takes what the publisher sends.
+    async fn live(&mut self, mut feed: Feed, attaches: &mut mpsc::Receiver<Attach>) -> Over {
+        let shutdown = self.parts.shutdown.clone();
+        loop {
+            tokio::select! {
+                input = feed.recv() => match input {
+                    Some(Input::Media(event)) => {
+                        self.take(event);
+                    }
+                    Some(Input::Finish) => return Over::Finished,
+                    None => return Over::Lost,
+                },
+                Some(second) = attaches.recv() => match self.parts.config.second_publisher {
+                    SecondPublisher::Refuse => {
+                        let _ = second.reply.send(Err(Refused::Taken(self.id.clone())));
+                    }
+                    SecondPublisher::TakeOver => {
+                        log::info!(
+                            rackcast_stream = self.id.to_string(),
+                            rackcast_peer = second.peer.to_string();
+                            "another publisher takes the stream over"
+                        );
+                        if let Some(next) = accept(Some(second)) {
+                            feed.end(Ended::TakenOver);
+                            return Over::TakenOver(next);
+                        }
+                    }
+                },
+                () = shutdown.cancelled() => {
+                    feed.end(Ended::ShuttingDown);
+                    return Over::ShutDown;
+                }
+            }
+        }
+    }
+
+    /// Waits for the publisher to return.
+    async fn waiting(&mut self, attaches: &mut mpsc::Receiver<Attach>) -> Option<Feed> {
+        let shutdown = self.parts.shutdown.clone();
+        let returned = tokio::time::timeout(self.parts.config.grace, async {
+            loop {
+                let feed = accept(attaches.recv().await);
+                if feed.is_some() || attaches.is_closed() {
+                    return feed;
+                }
+            }
+        });
+        shutdown.run_until_cancelled(returned).await?.ok().flatten()
+    }
+
+    fn take(&mut self, event: MediaEvent) {
+        let event = self
+            .timeline
+            .place(event, Instant::now(), SystemTime::now());
+        let pushed = self.segmenter.push(event, &mut self.cut);
+        self.hand_out();
+        if let Err(e) = pushed {
+            self.dropped(&e);
+        }
+    }
+
+    /// Between two publications: what is there becomes a segment, and what comes next is a
+    /// discontinuity.
+    fn pause(&mut self) {
+        self.segmenter.flush(&mut self.cut);
+        self.hand_out();
+        self.segmenter.resume();
+        self.timeline.rebase();
+        self.told_of_drop = false;
+    }
+
+    async fn end(mut self) {
+        self.segmenter.flush(&mut self.cut);
+        self.hand_out();
+        self.out.close();
+        // Bounded: dispatch settles every rendition by its deadline.
+        self.out.wait().await;
+        if let Some(life) = self.life
+            && !self.parts.shutdown.is_cancelled()
+        {
+            // A stream that another ingest may carry on must not be declared over.
+            life.end();
+        }
+    }
+
+    fn hand_out(&mut self) {
+        for segment in self.cut.drain(..) {
+            let life = match self.life.take() {
+                Some(life) if life.fits(&segment) => life,
+                _ => {
+                    let fresh = || self.parts.epochs.next(SystemTime::now());
+                    let epoch = self.epoch.take().unwrap_or_else(fresh);
+                    Life::begin(&self.id, epoch, &self.ladder, &segment, &self.parts)
+                }
+            };
+            let wall = self.timeline.wall(segment.start);
+            self.life
+                .insert(life)
+                .segment(&segment, wall, &self.parts, &self.out);
+        }
+    }
+
+    /// An event that does not fit is dropped and the stream goes on. A publisher that sends
+    /// one often sends many: the first of a publication is told, all are counted.
+    fn dropped(&mut self, why: &SegmenterError) {
+        self.parts.metrics.dropped_events.inc();
+        if !std::mem::replace(&mut self.told_of_drop, true) {
+            log::warn!(rackcast_stream = self.id.to_string(); "dropped from the stream: {why}");
+        }
+    }
+
+    fn note(&self, over: &Over) {
+        let reason = match over {
+            Over::Finished => "finished",
+            Over::Lost => "lost",
+            Over::TakenOver(_) => "taken-over",
+            Over::ShutDown => "shut-down",
+        };
+        self.parts
+            .metrics
+            .publication_ends
+            .with_label_values(&[reason])
+            .inc();
+        log::info!(
+            rackcast_stream = self.id.to_string(), rackcast_reason = reason;
+            "publication over"
+        );
+    }
+}
+
+/// Answers a publisher; `None` if it left meanwhile.
+fn accept(attach: Option<Attach>) -> Option<Feed> {
+    let attach = attach?;
+    attach.reply.send(Ok(())).ok().map(|()| attach.feed)
+}

@@ -1,0 +1,101 @@
+//! The listening sockets: bound once, handed to every generation.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+
+use rackcast_service::process::{Command, InheritError, inherited};
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::config::Listen;
+
+/// Connections that may wait while a generation is replaced.
+const BACKLOG: i32 = 1024;
+
+/// The three listening sockets.
+#[derive(Debug)]
+pub struct Listeners {
+    /// RTMP publishers.
+    pub rtmp: TcpListener,
+    /// HLS players.
+    pub http: TcpListener,
+    /// Prometheus, Consul's health check.
+    pub admin: TcpListener,
+}
+
+/// A listener cannot be had.
+#[derive(Debug, thiserror::Error)]
+#[error("listen.{key}: cannot bind {address}: {source}")]
+pub struct BindError {
+    key: &'static str,
+    address: SocketAddr,
+    source: io::Error,
+}
+
+impl Listeners {
+    /// Binds all three, or none.
+    ///
+    /// # Errors
+    /// The address that could not be bound, and why.
+    pub fn bind(listen: &Listen) -> Result<Self, BindError> {
+        let bind = |key, address| {
+            bind(address).map_err(|source| BindError {
+                key,
+                address,
+                source,
+            })
+        };
+        Ok(Self {
+            rtmp: bind("rtmp", listen.rtmp)?,
+            http: bind("http", listen.http)?,
+            admin: bind("admin", listen.admin)?,
+        })
+    }
+
+    /// In the generation: takes what the supervisor handed over.
+    ///
+    /// # Errors
+    /// This process was not started by a supervisor.
+    pub fn inherit() -> Result<Self, InheritError> {
+        Ok(Self {
+            rtmp: inherited("rtmp")?.into(),
+            http: inherited("http")?.into(),
+            admin: inherited("admin")?.into(),
+        })
+    }
+
+    /// In the supervisor: gives a generation its own copies.
+    ///
+    /// # Errors
+    /// The system has no file descriptor left.
+    pub fn give(&self, command: Command) -> io::Result<Command> {
+        Ok(command
+            .fd("rtmp", self.rtmp.try_clone()?)
+            .fd("http", self.http.try_clone()?)
+            .fd("admin", self.admin.try_clone()?))
+    }
+
+    /// The addresses that were really bound, by purpose.
+    ///
+    /// # Errors
+    /// The system cannot say.
+    pub fn endpoints(&self) -> io::Result<[(&'static str, SocketAddr); 3]> {
+        Ok([
+            ("rtmp", self.rtmp.local_addr()?),
+            ("http", self.http.local_addr()?),
+            ("admin", self.admin.local_addr()?),
+        ])
+    }
+}
+
+fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}

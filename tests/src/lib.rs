@@ -13,6 +13,7 @@ pub mod check;
 pub mod consul;
 pub mod dev;
 pub mod files;
+pub mod hls;
 pub mod http;
 pub mod job;
 pub mod player;

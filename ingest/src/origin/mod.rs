@@ -29,6 +29,9 @@ mod rate;
 mod stream;
 mod window;
 
+#[cfg(test)]
+mod tests;
+
 pub use config::Config;
 pub use info::{Rendered, SegmentInfo, SourceVideo, StreamInfo};
 pub use packager::{MpegTs, PackageError, Packager};

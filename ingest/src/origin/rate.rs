@@ -19,6 +19,9 @@ const TS_FIXED: f64 = 15_000.0;
 /// Room that a rate which was only measured gets.
 const HEADROOM: f64 = 1.25;
 
+/// What is declared of a rendition of which nothing is known.
+const NOMINAL: f64 = 100_000.0;
+
 /// The bit rate of one rendition.
 #[derive(Debug, Default)]
 pub(super) struct Rate {
@@ -42,15 +45,24 @@ impl Rate {
 
     /// A bound of every stretch so far, bits a second.
     pub(super) fn peak(&self) -> u64 {
+        if self.declared == 0 {
+            // Less than a stretch so far.
+            return two_digits(NOMINAL.max(rate(self.bytes, self.ticks) * HEADROOM));
+        }
         self.declared
     }
 
     /// The mean so far, bits a second.
     pub(super) fn mean(&self) -> u64 {
-        if self.ticks == 0 {
-            return self.expected_mean;
+        let mean = match self.ticks {
+            0 => self.expected_mean,
+            ticks => two_digits(rate(self.bytes, ticks)),
+        };
+        if mean == 0 {
+            self.peak()
+        } else {
+            mean.min(self.peak())
         }
-        two_digits(rate(self.bytes, self.ticks)).min(self.declared)
     }
 
     /// Counts a segment. `target` is the target duration.
@@ -121,6 +133,14 @@ mod tests {
         assert_eq!(rate.peak(), 7_500_000);
         rate.segment(100_000, TARGET, TARGET);
         assert_eq!(rate.peak(), 7_500_000, "and never shrinks");
+    }
+
+    #[test]
+    fn something_is_declared_before_anything_is_known() {
+        let mut rate = Rate::default();
+        assert_eq!((rate.peak(), rate.mean()), (100_000, 100_000));
+        rate.segment(50_000, Ticks(45_000), TARGET);
+        assert_eq!((rate.peak(), rate.mean()), (1_000_000, 800_000));
     }
 
     #[test]

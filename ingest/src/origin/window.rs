@@ -19,7 +19,8 @@ use super::info::{Rendered, SegmentInfo, StreamInfo};
 use super::packager::Packager;
 use super::rate::Rate;
 
-/// Whatever their durations, no more than this many times `listed` segments are listed.
+/// However short they are and however far a rendition is behind, no more than this many times
+/// `listed` segments are listed.
 const MAX_STRETCH: usize = 4;
 
 /// How much is listed and kept.
@@ -290,10 +291,18 @@ impl Window {
         published
     }
 
+    /// There are more than enough segments, and without the first one every rendition would
+    /// still list three target durations (RFC 8216, 6.2.2); or there are too many at any rate.
     fn list_is_long(&self) -> bool {
         let listed = self.slots.len().saturating_sub(self.unlisted);
-        let without_first = self.slots.iter().skip(self.unlisted.saturating_add(1));
-        let left: i64 = without_first.map(|s| s.info.duration.0).sum();
+        let open = self.tracks.iter().map(|t| t.next).min();
+        let left = self
+            .slots
+            .iter()
+            .skip(self.unlisted.saturating_add(1))
+            .take_while(|slot| open.is_none_or(|open| slot.info.sequence < open))
+            .map(|slot| slot.info.duration.0)
+            .sum::<i64>();
         let long = left >= self.target().0.saturating_mul(3);
         listed > self.bounds.listed
             && (long || listed > self.bounds.listed.saturating_mul(MAX_STRETCH))

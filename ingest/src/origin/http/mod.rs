@@ -8,6 +8,9 @@
 mod address;
 mod range;
 
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 
 use bytes::Bytes;

@@ -3,7 +3,7 @@
 //! | What was heard | Judgement |
 //! |---|---|
 //! | a status, and progress moves | the service's own |
-//! | a status that says it starts | critical |
+//! | a status that is not ready, and not ill either | critical: it starts |
 //! | a status whose progress stands still | critical after `stalled_after` |
 //! | a socket that answers late or nonsense | as before, critical after `silent_after` |
 //! | no socket any more, after draining | it finished: deregistered at once |
@@ -146,6 +146,12 @@ impl Service {
         };
     }
 
+    /// Not ready, and well otherwise: what is ill says itself why.
+    fn is_starting(&self) -> bool {
+        let status = &self.status;
+        !status.ready && !status.draining && status.health.state != HealthState::Critical
+    }
+
     fn verdict(&self, rules: &Rules, now: Instant) -> Verdict {
         let lasts = |since: Instant, limit| now.saturating_duration_since(since) >= limit;
         let critical = |reason: &str| Verdict {
@@ -158,7 +164,7 @@ impl Service {
             critical("hangs: no answer on its status socket")
         } else if lasts(self.progressed, rules.stalled_after) {
             critical("stuck: its progress stands still")
-        } else if !self.status.ready && !self.status.draining {
+        } else if self.is_starting() {
             critical("starting")
         } else {
             Verdict {
@@ -256,7 +262,12 @@ mod tests {
             health: Health::critical("no device"),
             ..status(3)
         };
-        assert_eq!(scene.says(4, ill), "critical: no device");
+        assert_eq!(scene.says(4, ill.clone()), "critical: no device");
+        let ill = ServiceStatus {
+            ready: false,
+            ..ill
+        };
+        assert_eq!(scene.says(5, ill), "critical: no device");
     }
 
     #[test]

@@ -121,6 +121,7 @@ impl Files {
         }
     }
 
+    /// Anyone may publish: it listens on loopback unless told otherwise.
     fn ingest(&self, options: &Options, consul: &str) -> Table {
         let (node, prefix) = (self.node.as_str(), self.prefix.as_str());
         let (state, socket) = (
@@ -137,6 +138,8 @@ impl Files {
             listen = addresses
             [consul]
             address = consul
+            [auth]
+            mode = "open"
             [supervisor]
             stop_grace = "2s"
         };

@@ -80,20 +80,21 @@ impl Node {
         let mut reader = Reader::new(answer.header("content-type"), Limits::default())
             .map_err(|e| e.to_string())?;
         reader.push(answer.body);
-        let mut renditions = Vec::new();
+        let (mut renditions, mut end) = (Vec::new(), None);
         while let Some(part) = reader.next().map_err(|e| e.to_string())? {
             match part {
                 Part::Rendition { head, body } => {
                     assert!(head.chunk == 0 && head.last, "{head:?}");
                     renditions.push((head.rendition, body));
                 }
-                Part::Summary(summary) => {
-                    reader.finish().map_err(|e| e.to_string())?;
-                    return summary.failure.map_or(Ok(renditions), |f| Err(f.message));
-                }
+                Part::Summary(summary) => end = Some(summary),
             }
         }
-        Err("no summary".to_owned())
+        reader.finish().map_err(|e| e.to_string())?;
+        match end.and_then(|summary| summary.failure) {
+            Some(failure) => Err(failure.message),
+            None => Ok(renditions),
+        }
     }
 }
 

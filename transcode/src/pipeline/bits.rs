@@ -145,7 +145,7 @@ mod tests {
         fn escaped_payloads_hold_no_start_code(bytes in prop::collection::vec(0u8..5, 0..60)) {
             let mut out = Vec::new();
             escape(&bytes, &mut out);
-            prop_assert!(out.windows(3).all(|w| !(w[0] == 0 && w[1] == 0 && w[2] <= 2)));
+            prop_assert!(out.windows(3).all(|w| !matches!(w, [0, 0, 0..=2])));
             prop_assert_eq!(unescape(&out), bytes);
         }
     }

@@ -210,3 +210,89 @@ impl Copy<'_> {
         Ok(value)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use rackcast_segment::h264::parse_sps;
+    use rackcast_segment::shape::Colour;
+    use rackcast_segment::time::Ticks;
+
+    use super::*;
+
+    /// As openh264 writes it: 320x180, level 1.2, no VUI.
+    fn baseline() -> Vec<u8> {
+        let mut w = BitWriter::default();
+        w.bits(BASELINE, 8);
+        w.bits(0xc0, 8);
+        w.bits(12, 8);
+        for value in [0, 11, 2, 1] {
+            w.ue(value); // id, frame number, order by decoding, references
+        }
+        w.bit(false);
+        w.ue(19);
+        w.ue(11);
+        w.bits(0b101, 3); // frames only, no direct 8x8, cropped
+        for crop in [0, 0, 0, 6] {
+            w.ue(crop);
+        }
+        w.bit(false);
+        let mut nal = vec![0x67];
+        escape(&w.finish(), &mut nal);
+        nal
+    }
+
+    fn pinned(profile: Profile) -> Pinned {
+        Pinned {
+            profile,
+            level_idc: 31,
+            shape: Shape {
+                reorder_depth: 2,
+                dts_offset: Ticks(0),
+                colour: Colour {
+                    primaries: 9,
+                    transfer: 16,
+                    matrix: 9,
+                    full_range: true,
+                },
+                sample_aspect: Ratio::new(12, 11).unwrap(),
+            },
+            frame_rate: Ratio::new(30_000, 1001).unwrap(),
+        }
+    }
+
+    #[test]
+    fn everything_pinned_is_said_and_the_size_stays() {
+        for profile in [Profile::ConstrainedBaseline, Profile::Main, Profile::High] {
+            let pinned = pinned(profile);
+            let sps = rewrite(&baseline(), &pinned).unwrap();
+            let format = parse_sps(&sps).unwrap();
+            assert_eq!((format.width, format.height), (320, 180));
+            assert_eq!((format.profile_idc, format.constraints), profile.idc());
+            assert_eq!(format.level_idc, 31);
+            assert_eq!(format.colour, pinned.shape.colour);
+            assert_eq!(format.sample_aspect, pinned.shape.sample_aspect);
+            assert_eq!(format.frame_rate, Some(pinned.frame_rate));
+            assert_eq!(rewrite(&sps, &pinned).unwrap(), sps, "what is pinned stays");
+        }
+    }
+
+    #[test]
+    fn a_profile_is_never_lowered() {
+        let high = rewrite(&baseline(), &pinned(Profile::High)).unwrap();
+        assert_eq!(
+            rewrite(&high, &pinned(Profile::Main)),
+            Err(SpsError::Profile(HIGH))
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_are_too_odd(bytes in prop::collection::vec(any::<u8>(), 0..80), cut in 0usize..40) {
+            let _ = rewrite(&bytes, &pinned(Profile::High));
+            let sps = baseline();
+            let bent: Vec<u8> = sps.into_iter().take(cut).chain(bytes).collect();
+            let _ = rewrite(&bent, &pinned(Profile::High));
+        }
+    }
+}

@@ -171,18 +171,24 @@ fn transcode(
 /// picture is decoded that is larger than was admitted.
 fn access_units(task: &Task) -> Result<Vec<AccessUnit>, PipelineError> {
     let source = &task.spec.source;
-    let units = ts::read(&task.segment, source.first_pts, &ts::Limits::default())
-        .map_err(|e| match e {
+    let undecodable = |text| Err(PipelineError::Undecodable(text));
+    let demuxed =
+        ts::read(&task.segment, source.first_pts, &ts::Limits::default()).map_err(|e| match e {
             TsError::NoProgram => PipelineError::Unsupported(e.to_string()),
             e => PipelineError::Undecodable(e.to_string()),
-        })?
-        .video;
+        })?;
+    if demuxed.damage.any() {
+        return undecodable(format!(
+            "the transport stream is damaged: {:?}",
+            demuxed.damage
+        ));
+    }
+    let units = demuxed.video;
     let Some(first) = units.first() else {
         return Err(PipelineError::Unsupported(
             "there is no H.264 video in it".to_owned(),
         ));
     };
-    let undecodable = |text| Err(PipelineError::Undecodable(text));
     if units.len() != source.frames as usize {
         return undecodable(format!(
             "{} pictures, {} announced",

@@ -28,7 +28,7 @@ pub(super) enum End {
     NotReady(Duration),
     #[error("{0}")]
     Died(String),
-    #[error("it went on after its job's deadline")]
+    #[error("it did not stop when its job was over")]
     Hung,
     #[error("it said nothing for {0:?}")]
     Silent(Duration),
@@ -37,6 +37,13 @@ pub(super) enum End {
 }
 
 impl End {
+    /// Nothing is wrong with workers as such. An x264 that is told to stop first encodes what
+    /// it has looked ahead to: a worker that takes too long over it, or hangs, is replaced at
+    /// once. It can happen once a job at the most, so that no delay is needed.
+    pub(super) fn is_expected(&self) -> bool {
+        matches!(self, Self::Recycled | Self::Hung)
+    }
+
     /// As a metric's label.
     pub(super) fn reason(&self) -> &'static str {
         match self {

@@ -54,8 +54,11 @@ pub async fn supervise(
             .worker_ends
             .with_label_values(&[end.reason()])
             .inc();
-        if let life::End::Recycled = end {
-            log::info!(rackcast_worker = number; "the worker has done its share and is replaced");
+        if end.is_expected() {
+            log::info!(
+                rackcast_worker = number, rackcast_reason = end.reason();
+                "the worker is replaced: {end}"
+            );
             failures = 0;
             continue;
         }

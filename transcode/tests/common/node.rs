@@ -1,0 +1,264 @@
+//! A transcode node in its own process, and a client for it.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response, StatusCode};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use rackcast_segment::wire::SEGMENTS_PATH;
+use rackcast_segment::wire::job::Job;
+use rackcast_segment::wire::load::Load;
+use rackcast_segment::wire::multipart::{Limits, Part, Reader};
+use rackcast_segment::wire::reply::{Refusal, Summary};
+use rackcast_service::process::{Child, Command};
+use rackcast_service::status::{self, ServiceStatus};
+
+use super::Segment;
+
+pub(crate) type Body = UnsyncBoxBody<Bytes, Infallible>;
+
+/// How long anything may take on a machine that is busy with other tests.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// Waits until `probe` has an answer.
+pub(crate) async fn until<T, F: Future<Output = Option<T>>>(
+    what: &str,
+    mut probe: impl FnMut() -> F,
+) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(found) = probe().await {
+            return found;
+        }
+        assert!(
+            start.elapsed() < LIMIT,
+            "{what} did not come true in {LIMIT:?}"
+        );
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+pub(crate) struct Node {
+    pub(crate) child: Child,
+    pub(crate) at: SocketAddr,
+    pub(crate) admin: SocketAddr,
+    socket: PathBuf,
+    client: Client<HttpConnector, Body>,
+    _dir: tempfile::TempDir,
+}
+
+impl Node {
+    /// Starts a node with this configuration beside the addresses, and waits until it is ready.
+    pub(crate) async fn start(config: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let socket = dir.path().join("status.sock");
+        let file = dir.path().join("transcode.toml");
+        let listen = "[listen]\nsegments = '127.0.0.1:0'\nadmin = '127.0.0.1:0'\n";
+        std::fs::write(
+            &file,
+            format!("status_socket = {socket:?}\n{config}\n{listen}"),
+        )
+        .unwrap();
+        let child = Command::new(env!("CARGO_BIN_EXE_rackcast-transcode"))
+            .arg("--config")
+            .arg(&file)
+            .spawn()
+            .unwrap();
+        let status = until("readiness", || async {
+            status::fetch(&socket).await.ok().filter(|s| s.ready)
+        })
+        .await;
+        let client = Client::builder(TokioExecutor::new())
+            .http2_only(true)
+            .build_http();
+        let (at, admin) = (status.endpoints["segments"], status.endpoints["admin"]);
+        Self {
+            child,
+            at,
+            admin,
+            socket,
+            client,
+            _dir: dir,
+        }
+    }
+
+    pub(crate) async fn status(&self) -> ServiceStatus {
+        status::fetch(&self.socket).await.unwrap()
+    }
+
+    /// Sends a request over HTTP/2.
+    pub(crate) fn send(
+        &self,
+        request: Request<Body>,
+    ) -> impl Future<Output = Response<Incoming>> + use<> {
+        let answer = self.client.request(request);
+        async move { answer.await.unwrap() }
+    }
+
+    pub(crate) fn post(&self, job: &Job, body: Body) -> Request<Body> {
+        let uri = format!("http://{}{SEGMENTS_PATH}", self.at);
+        let mut request = Request::post(uri);
+        for (name, value) in job.to_headers().unwrap() {
+            request = request.header(name, value);
+        }
+        request.body(body).unwrap()
+    }
+
+    /// Sends a segment whole and takes the answer whole.
+    pub(crate) async fn transcode(&self, segment: &Segment) -> Result<Answer, Refused> {
+        self.submit(segment).await
+    }
+
+    /// As [`Self::transcode`], to be spawned.
+    pub(crate) fn submit(
+        &self,
+        segment: &Segment,
+    ) -> impl Future<Output = Result<Answer, Refused>> + use<> {
+        let request = self.post(&job(segment), full(segment.ts.clone()));
+        let sent = self.send(request);
+        async move { answer(sent.await).await }
+    }
+
+    /// The load, as a peer sees it.
+    pub(crate) async fn load(&self) -> Load {
+        let request = Request::get(format!("http://{}/v1/load", self.at)).body(full(Bytes::new()));
+        let body = self
+            .send(request.unwrap())
+            .await
+            .into_body()
+            .collect()
+            .await
+            .unwrap();
+        serde_json::from_slice(&body.to_bytes()).unwrap()
+    }
+
+    /// Waits for a load that fits.
+    pub(crate) async fn until_load(&self, what: &str, fits: impl Fn(&Load) -> bool) -> Load {
+        until(what, || async { Some(self.load().await).filter(&fits) }).await
+    }
+
+    /// Whether `/metrics` has a line.
+    pub(crate) async fn has_metric(&self, line: &str) -> bool {
+        let request = format!("GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        raw(self.admin, request.as_bytes())
+            .await
+            .lines()
+            .any(|l| l == line)
+    }
+
+    /// The worker processes, by the kernel's word.
+    pub(crate) fn workers(&self) -> Vec<Pid> {
+        let pid = self.child.id().unwrap();
+        let mut children = Vec::new();
+        for task in std::fs::read_dir(format!("/proc/{pid}/task"))
+            .unwrap()
+            .flatten()
+        {
+            let list = std::fs::read_to_string(task.path().join("children")).unwrap_or_default();
+            children.extend(
+                list.split_whitespace()
+                    .map(|c| Pid::from_raw(c.parse().unwrap())),
+            );
+        }
+        children
+    }
+
+    pub(crate) fn signal_workers(&self, signal: Signal) {
+        for worker in self.workers() {
+            kill(worker, signal).unwrap();
+        }
+    }
+}
+
+/// What came back of a job.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) renditions: Vec<(String, Bytes)>,
+    pub(crate) summary: Summary,
+}
+
+/// An answer that is not 200.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) refusal: Refusal,
+}
+
+/// Reads an answer to its end.
+pub(crate) async fn answer(response: Response<Incoming>) -> Result<Answer, Refused> {
+    let (head, body) = response.into_parts();
+    let body = body.collect().await.unwrap().to_bytes();
+    if head.status != StatusCode::OK {
+        let refusal = serde_json::from_slice(&body).unwrap();
+        return Err(Refused {
+            status: head.status,
+            headers: head.headers,
+            refusal,
+        });
+    }
+    let content_type = head.headers["content-type"].to_str().unwrap();
+    let mut reader = Reader::new(content_type, Limits::default()).unwrap();
+    reader.push(body);
+    let mut renditions = Vec::new();
+    let mut summary = None;
+    while let Some(part) = reader.next().unwrap() {
+        match part {
+            Part::Rendition { head, body } => {
+                assert!(head.chunk == 0 && head.last);
+                renditions.push((head.rendition.to_string(), body));
+            }
+            Part::Summary(last) => summary = Some(last),
+        }
+    }
+    reader.finish().unwrap();
+    Ok(Answer {
+        renditions,
+        summary: summary.unwrap(),
+    })
+}
+
+pub(crate) fn full(bytes: Bytes) -> Body {
+    Full::new(bytes).boxed_unsync()
+}
+
+/// A job with half a minute to its deadline.
+pub(crate) fn job(segment: &Segment) -> Job {
+    Job {
+        stream: "a1b2c3".parse().unwrap(),
+        sequence: rackcast_segment::id::Sequence(7),
+        deadline: Duration::from_secs(30),
+        attempt: 1,
+        spec: segment.job.clone(),
+    }
+}
+
+/// Sends bytes over TCP, and what comes until the peer closes or nothing comes any more.
+pub(crate) async fn raw(to: SocketAddr, bytes: &[u8]) -> String {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let mut stream = tokio::net::TcpStream::connect(to).await.unwrap();
+    stream.write_all(bytes).await.unwrap();
+    let mut answer = Vec::new();
+    let _ = tokio::time::timeout(LIMIT, stream.read_to_end(&mut answer)).await;
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+/// A job's HTTP/1.1 request up to the empty line.
+pub(crate) fn http1_head(job: &Job, more: &str) -> String {
+    let mut head = format!("POST {SEGMENTS_PATH} HTTP/1.1\r\nhost: node\r\n{more}");
+    for (name, value) in job.to_headers().unwrap() {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    head + "\r\n"
+}

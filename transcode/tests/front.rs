@@ -1,0 +1,318 @@
+//! A node from outside: what a client sends, and what it hears.
+
+mod common;
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use bytes::Bytes;
+use common::{
+    Node, Segment, answer, decode, full, http1_head, job, make, raw, segment, segments, until,
+};
+use http::StatusCode;
+use http_body_util::{BodyExt, Channel};
+use rackcast_segment::verify::{Expectation, verify};
+use rackcast_segment::wire::reply::RefusalCode;
+use rackcast_segment::{h264, ts};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+/// One worker, and a preset at which jobs last long enough to be interrupted.
+const SLOW: &str = "[worker]\ncount = 1\ngrace = '20s'\n[encoder]\npreset = 'placebo'";
+
+/// 8 s in one segment: seconds of work at [`SLOW`].
+fn long() -> Segment {
+    let options = ["-g", "1000", "-bf", "0"];
+    make(
+        &["testsrc2=size=320x180:rate=30:duration=8"],
+        &options,
+        "180p@300k,low:90@100k",
+    )
+    .remove(0)
+}
+
+fn status(head: &str) -> &str {
+    head.lines().next().unwrap_or_default()
+}
+
+#[tokio::test]
+async fn two_nodes_in_turn_give_what_was_asked_for() {
+    let (a, b) = tokio::join!(Node::start("[worker]\ncount = 1"), Node::start(""));
+    let mut whole = [Vec::new(), Vec::new()];
+    let mut parameter_sets = [Vec::new(), Vec::new()];
+    for (i, s) in segments().iter().enumerate() {
+        let node = if i % 2 == 0 { &a } else { &b };
+        let answer = node.transcode(s).await.unwrap();
+        assert!(answer.summary.failure.is_none());
+        assert_eq!(
+            (answer.summary.frames, answer.summary.device.as_str()),
+            (60, "cpu/x264")
+        );
+        assert_eq!(answer.summary.renditions.len(), 2);
+        for (rung, spec) in s.job.renditions.iter().enumerate() {
+            let (_, media) = answer
+                .renditions
+                .iter()
+                .find(|(n, _)| n == spec.name.as_str())
+                .unwrap();
+            let expect = Expectation {
+                spec,
+                source: &s.job.source,
+                shape: &s.job.shape,
+            };
+            verify(media, &expect).unwrap();
+            whole[rung].extend_from_slice(media);
+            let units = ts::read(media, s.job.source.first_pts, &ts::Limits::default()).unwrap();
+            let sets: Vec<Vec<u8>> = h264::nal_units(&units.video[0].data)
+                .filter(|n| matches!(n[0] & 0x1f, 7 | 8))
+                .map(<[u8]>::to_vec)
+                .collect();
+            parameter_sets[rung].push(sets);
+        }
+    }
+    for rung in 0..2 {
+        ts::restamp(&mut whole[rung], &mut ts::Counters::default()).ok();
+        assert_eq!(decode(&whole[rung]).1, 240);
+        assert!(
+            parameter_sets[rung].windows(2).all(|w| w[0] == w[1]),
+            "stable over processes"
+        );
+    }
+    let load = a.load().await;
+    assert!(load.pixel_rate > 0.0 && (load.slots, load.busy, load.queued) == (1, 0, 0));
+    assert!(
+        a.has_metric("rackcast_transcode_jobs_completed_total 2")
+            .await
+    );
+}
+
+#[tokio::test]
+async fn http1_works_and_waits_for_100_continue() {
+    let node = Node::start("[worker]\ncount = 1").await;
+    let s = &segments()[0];
+    let more = format!(
+        "content-length: {}\r\nexpect: 100-continue\r\nconnection: close\r\n",
+        s.ts.len()
+    );
+    let mut stream = tokio::net::TcpStream::connect(node.at).await.unwrap();
+    stream
+        .write_all(http1_head(&job(s), &more).as_bytes())
+        .await
+        .unwrap();
+    let mut go = [0; 25];
+    stream.read_exact(&mut go).await.unwrap();
+    assert_eq!(&go, b"HTTP/1.1 100 Continue\r\n\r\n");
+    stream.write_all(&s.ts).await.unwrap();
+    let mut rest = Vec::new();
+    stream.read_to_end(&mut rest).await.unwrap();
+    let text = String::from_utf8_lossy(&rest);
+    assert_eq!(status(&text), "HTTP/1.1 200 OK");
+    assert!(text.contains("\"frames\":60"));
+}
+
+#[tokio::test]
+async fn what_the_headers_forbid_is_refused_before_the_body() {
+    let node = Node::start("[worker]\ncount = 1\n[front]\nmax_segment_bytes = 1000000").await;
+    let s = &segments()[0];
+    let expect = "expect: 100-continue\r\nconnection: close\r\n";
+    let refused = async |change: &dyn Fn(&mut rackcast_segment::wire::job::Job), line: &str| {
+        let mut job = job(s);
+        change(&mut job);
+        let more = format!("content-length: {}\r\n{expect}", job.spec.source.bytes);
+        // No body follows: whoever waited for one would not answer.
+        let answer = raw(node.at, http1_head(&job, &more).as_bytes()).await;
+        assert_eq!(status(&answer), line, "{answer}");
+        answer
+    };
+    let large = "HTTP/1.1 413 Payload Too Large";
+    refused(&|j| j.spec.source.bytes = 1_000_001, large).await;
+    refused(&|j| j.spec.source.frames = 10_000, large).await;
+    refused(&|j| j.spec.source.format.height = 65_536, large).await;
+    let bad = "HTTP/1.1 400 Bad Request";
+    let upscaled = refused(&|j| j.spec.renditions[0].width = 640, bad).await;
+    assert!(upscaled.contains("180p is larger than the source"));
+    refused(&|j| j.spec.renditions.clear(), bad).await;
+    let busy = refused(
+        &|j| j.deadline = Duration::ZERO,
+        "HTTP/1.1 429 Too Many Requests",
+    )
+    .await;
+    assert!(busy.contains("\"code\":\"deadline-too-close\"") && busy.contains("retry-after: 1"));
+    assert!(busy.contains("\"slots\":1"), "the load comes with it");
+
+    let protocol = http1_head(&job(s), expect).replace("protocol: 1", "protocol: 999");
+    assert_eq!(status(&raw(node.at, protocol.as_bytes()).await), bad);
+    assert_eq!(node.load().await.queued, 0);
+    assert!(
+        node.has_metric("rackcast_transcode_jobs_refused_total{reason=\"too-large\"} 3")
+            .await
+    );
+}
+
+#[tokio::test]
+async fn headers_and_connections_are_capped() {
+    let node = Node::start("[worker]\ncount = 1\n[front]\nmax_connections = 1").await;
+    let long = format!(
+        "GET /v1/load HTTP/1.1\r\nhost: x\r\nx: {}\r\n\r\n",
+        "y".repeat(40_000)
+    );
+    let answer = raw(node.at, long.as_bytes()).await;
+    assert_eq!(
+        status(&answer),
+        "HTTP/1.1 431 Request Header Fields Too Large"
+    );
+
+    let first = tokio::net::TcpStream::connect(node.at).await.unwrap();
+    let ask = "GET /v1/load HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    let second = tokio::spawn(raw(node.at, ask.as_bytes()));
+    tokio::time::timeout(Duration::from_millis(200), async {
+        while !second.is_finished() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
+    .unwrap_err();
+    drop(first);
+    assert_eq!(status(&second.await.unwrap()), "HTTP/1.1 200 OK");
+}
+
+#[tokio::test]
+async fn an_upload_is_refused_in_its_middle() {
+    let node = Node::start("[worker]\ncount = 1\n[front]\nbody_timeout = '300ms'").await;
+    let s = &segments()[0];
+
+    // Longer than announced, and never at its end.
+    let (mut body, end) = Channel::<Bytes, Infallible>::new(1);
+    let answering = tokio::spawn(node.send(node.post(&job(s), end.boxed_unsync())));
+    body.send_data(s.ts.clone()).await.unwrap();
+    body.send_data(Bytes::from_static(b"more")).await.unwrap();
+    let refused = answer(answering.await.unwrap()).await.unwrap_err();
+    assert_eq!(refused.refusal.code, RefusalCode::TooLarge);
+    drop(body);
+
+    // Stalled.
+    let (mut body, end) = Channel::<Bytes, Infallible>::new(1);
+    let answering = tokio::spawn(node.send(node.post(&job(s), end.boxed_unsync())));
+    body.send_data(s.ts.slice(..1000)).await.unwrap();
+    let refused = answer(answering.await.unwrap()).await.unwrap_err();
+    assert_eq!(
+        (refused.status, refused.refusal.code),
+        (StatusCode::REQUEST_TIMEOUT, RefusalCode::BodyTimeout)
+    );
+    drop(body);
+
+    // Shorter than announced.
+    let short = full(s.ts.slice(..1000));
+    let refused = answer(node.send(node.post(&job(s), short)).await)
+        .await
+        .unwrap_err();
+    assert_eq!(refused.refusal.code, RefusalCode::BadRequest);
+
+    node.until_load("no job is left", |l| l.busy + l.queued == 0)
+        .await;
+    node.transcode(s).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_cannot_be_decoded_is_told_with_its_reason() {
+    let node = Node::start("[worker]\ncount = 1").await;
+    let s = &segments()[0];
+    let code = async |s: &Segment| node.transcode(s).await.unwrap_err().refusal.code;
+
+    let mut noise = s.clone();
+    noise.ts = vec![0x47; s.ts.len()].into();
+    assert_eq!(code(&noise).await, RefusalCode::Unsupported);
+
+    let mut flipped = s.units.clone();
+    for unit in &mut flipped {
+        unit.data = unit
+            .data
+            .iter()
+            .map(|b| if *b > 1 { b ^ 0x20 } else { *b })
+            .collect();
+    }
+    let mut flipped = Segment {
+        ts: segment_ts(&flipped),
+        ..s.clone()
+    };
+    flipped.job.source.bytes = flipped.ts.len() as u64;
+    assert_eq!(code(&flipped).await, RefusalCode::Undecodable);
+
+    let mut fewer = segment(&s.units[..30], "180p@300k");
+    fewer.job.source.frames = 31;
+    assert_eq!(code(&fewer).await, RefusalCode::Undecodable);
+
+    let mut wider = s.clone();
+    wider.job.source.format.width = 640;
+    assert_eq!(code(&wider).await, RefusalCode::Undecodable);
+    node.transcode(s).await.unwrap();
+}
+
+fn segment_ts(units: &[rackcast_segment::media::AccessUnit]) -> Bytes {
+    ts::Writer::new(ts::Layout {
+        video: true,
+        audio: false,
+    })
+    .segment(units, None)
+}
+
+#[tokio::test]
+async fn a_client_that_goes_away_frees_its_slot() {
+    let node = Node::start(SLOW).await;
+    let long = long();
+    let worker = node.workers();
+    // Over HTTP/2 the stream is reset, over HTTP/1.1 the connection closed.
+    let asked = tokio::spawn(node.submit(&long));
+    node.until_load("the job runs", |l| l.busy == 1).await;
+    asked.abort();
+    node.until_load("the slot is free", |l| l.busy == 0).await;
+
+    let mut stream = tokio::net::TcpStream::connect(node.at).await.unwrap();
+    let head = http1_head(
+        &job(&long),
+        &format!("content-length: {}\r\n", long.ts.len()),
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream.write_all(&long.ts).await.unwrap();
+    node.until_load("the job runs", |l| l.busy == 1).await;
+    drop(stream);
+    node.until_load("the slot is free", |l| l.busy == 0).await;
+
+    assert!(
+        node.has_metric("rackcast_transcode_jobs_cancelled_total 2")
+            .await
+    );
+    assert!(
+        node.has_metric("rackcast_transcode_jobs_completed_total 0")
+            .await
+    );
+    assert_eq!(node.workers(), worker, "it was asked, not killed");
+}
+
+#[tokio::test]
+async fn a_full_node_says_so_at_once() {
+    let node = Node::start(SLOW).await;
+    let long = long();
+    let jobs = [
+        tokio::spawn(node.submit(&long)),
+        tokio::spawn(node.submit(&long)),
+    ];
+    let load = node
+        .until_load("one runs, one waits", |l| (l.busy, l.queued) == (1, 1))
+        .await;
+    assert_eq!(load.free(), 0);
+    let (_body, end) = Channel::<Bytes, Infallible>::new(1);
+    let refused = answer(node.send(node.post(&job(&long), end.boxed_unsync())).await).await;
+    let refused = refused.unwrap_err();
+    assert_eq!(
+        (refused.status.as_u16(), refused.refusal.code),
+        (429, RefusalCode::NoSlot)
+    );
+    assert!(refused.headers.contains_key("retry-after"));
+    assert!(refused.refusal.retry_after_ms.is_some());
+    jobs.iter().for_each(|j| j.abort());
+    until("all is withdrawn", || async {
+        let load = node.load().await;
+        (load.busy + load.queued == 0).then_some(())
+    })
+    .await;
+}

@@ -1,4 +1,10 @@
 //! What comes out of a pipeline, whichever encoder made it and whichever job came before.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "what fails here fails the test"
+)]
 
 mod common;
 

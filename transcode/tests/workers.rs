@@ -1,4 +1,10 @@
 //! What happens to jobs when workers die, hang or are to stop.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "what fails here fails the test"
+)]
 
 mod common;
 
@@ -9,7 +15,7 @@ use nix::sys::signal::Signal;
 use rackcast_segment::wire::reply::RefusalCode;
 use rackcast_service::status::HealthState;
 
-const SLOW: &str = "[worker]\ncount = 1\nheartbeat_timeout = '2s'\n[encoder]\npreset = 'placebo'";
+const SLOW: &str = "[worker]\ncount = 1\nheartbeat_timeout = '2s'\n[encoder]\npreset = 'slower'";
 
 fn long() -> Segment {
     let options = ["-g", "1000", "-bf", "0"];
@@ -43,21 +49,38 @@ async fn a_killed_worker_costs_its_job_and_is_replaced() {
 }
 
 #[tokio::test]
-async fn a_node_without_workers_is_critical_and_refuses() {
+async fn a_silent_worker_is_replaced() {
     let node = Node::start("[worker]\ncount = 1\nheartbeat_timeout = '2s'").await;
+    let silent = node.workers();
     node.signal_workers(Signal::SIGSTOP);
-    // It is silent, so it is killed, and the next is up; in between nothing is admitted.
-    until("the node is critical", || async {
-        (node.status().await.health.state == HealthState::Critical).then_some(())
+    until("another worker is up", || async {
+        (node.workers() != silent && node.load().await.slots == 1).then_some(())
     })
     .await;
-    node.until_load("the worker is back", |l| l.slots == 1)
-        .await;
     node.transcode(&segments()[0]).await.unwrap();
     assert!(
         node.has_metric("rackcast_transcode_worker_ends_total{reason=\"silent\"} 1")
             .await
     );
+}
+
+#[tokio::test]
+async fn a_node_whose_workers_keep_dying_is_critical_and_refuses() {
+    let node = Node::start("[worker]\ncount = 1").await;
+    until("the node is critical", || async {
+        node.signal_workers(Signal::SIGKILL);
+        (node.status().await.health.state == HealthState::Critical).then_some(())
+    })
+    .await;
+    until("nothing is admitted", || async {
+        node.signal_workers(Signal::SIGKILL);
+        let refused = node.transcode(&segments()[0]).await.err()?;
+        (refused.refusal.code == RefusalCode::NoDevice).then_some(())
+    })
+    .await;
+    node.until_load("it recovers by itself", |l| l.slots == 1)
+        .await;
+    node.transcode(&segments()[0]).await.unwrap();
 }
 
 #[tokio::test]
@@ -107,7 +130,7 @@ async fn a_worker_is_replaced_after_its_share_of_jobs() {
 
 #[tokio::test]
 async fn sigterm_finishes_the_work_and_takes_no_more() {
-    let mut node = Node::start(SLOW).await;
+    let mut node = Node::start(&format!("drain_timeout = '60s'\n{SLOW}")).await;
     let asked = tokio::spawn(node.submit(&long()));
     node.until_load("the job runs", |l| l.busy == 1).await;
     node.child.signal(Signal::SIGTERM).unwrap();

@@ -46,6 +46,14 @@ impl Encoder {
         }
     }
 
+    /// The element and the package that brings it.
+    pub(super) fn element(self) -> (&'static str, &'static str) {
+        match self {
+            Self::X264 => ("x264enc", "gstreamer1.0-plugins-ugly"),
+            Self::Openh264 => ("openh264enc", "gstreamer1.0-plugins-bad"),
+        }
+    }
+
     /// Whether a flush leaves it as new. openh264enc 1.22 goes on with the old sequence: the
     /// next segment would not begin with an IDR.
     pub(super) fn is_reusable(self) -> bool {
@@ -113,7 +121,7 @@ fn x264(
     spec: &RenditionSpec,
     shape: &Shape,
 ) -> Result<gst::Element, PipelineError> {
-    let element = make("x264enc", "gstreamer1.0-plugins-ugly")?;
+    let element = make(Encoder::X264.element().0)?;
     // A B-frame that none refers to is reordered by one, a pyramid by two.
     let reorder = if spec.profile == Profile::ConstrainedBaseline {
         0
@@ -153,7 +161,7 @@ fn vbv_init(height: u32) -> f32 {
 }
 
 fn openh264(config: &EncoderConfig, spec: &RenditionSpec) -> Result<gst::Element, PipelineError> {
-    let element = make("openh264enc", "gstreamer1.0-plugins-bad")?;
+    let element = make(Encoder::Openh264.element().0)?;
     element.set_property_from_str("rate-control", "bitrate");
     element.set_property_from_str("complexity", "low");
     element.set_property("bitrate", spec.bitrate);

@@ -19,7 +19,7 @@ use rackcast_segment::ladder::RenditionSpec;
 use rackcast_segment::shape::{Ratio, Shape};
 use rackcast_segment::wire::job::JobSpec;
 
-use super::encoder::{self, EncoderConfig};
+use super::encoder::{self, Encoder, EncoderConfig};
 use super::error::PipelineError;
 use super::output::{self, Finished};
 use super::rate;
@@ -80,10 +80,10 @@ pub(super) struct Graph {
 impl Graph {
     pub(super) fn build(key: Key, progress: &Arc<AtomicU32>) -> Result<Self, PipelineError> {
         let pipeline = gst::Pipeline::new();
-        let parse = make("h264parse", "gstreamer1.0-plugins-bad")?;
-        let decoder = make("avdec_h264", "gstreamer1.0-libav")?;
+        let parse = make("h264parse")?;
+        let decoder = make("avdec_h264")?;
         decoder.set_property("max-threads", 1i32);
-        let convert = make("videoconvert", "gstreamer1.0-plugins-base")?;
+        let convert = make("videoconvert")?;
         let raw = filter(
             &gst::Caps::builder("video/x-raw")
                 .field("format", "I420")
@@ -116,8 +116,8 @@ impl Graph {
         let mut above = (raw, key.width, key.height);
         for (index, spec) in by_size(&key.renditions) {
             let scaled = scale(&pipeline, &above, spec, &key.shape)?;
-            let tee = make("tee", "gstreamer1.0-plugins-base")?;
-            let queue = make("queue", "gstreamer1.0-plugins-base")?;
+            let tee = make("tee")?;
+            let queue = make("queue")?;
             queue.set_property("max-size-buffers", QUEUE_BUFFERS);
             queue.set_property("max-size-bytes", 0u32);
             queue.set_property("max-size-time", 0u64);
@@ -193,7 +193,7 @@ fn scale(
     if (*width, *height) == (spec.width, spec.height) {
         return Ok(above.clone());
     }
-    let scaler = make("videoscale", "gstreamer1.0-plugins-base")?;
+    let scaler = make("videoscale")?;
     scaler.set_property_from_str("method", "catrom");
     scaler.set_property("add-borders", false);
     let size = filter(
@@ -215,17 +215,34 @@ fn by_size(renditions: &[RenditionSpec]) -> Vec<(usize, &RenditionSpec)> {
     order
 }
 
-pub(super) fn make(
-    factory: &'static str,
-    package: &'static str,
-) -> Result<gst::Element, PipelineError> {
-    gst::ElementFactory::make(factory)
-        .build()
-        .map_err(|_| PipelineError::Missing(factory, package))
+/// The elements of every pipeline, and the packages that bring them.
+const ELEMENTS: [(&str, &str); 7] = [
+    ("h264parse", "gstreamer1.0-plugins-bad"),
+    ("avdec_h264", "gstreamer1.0-libav"),
+    ("videoconvert", "gstreamer1.0-plugins-base"),
+    ("videoscale", "gstreamer1.0-plugins-base"),
+    ("capsfilter", "libgstreamer1.0-0"),
+    ("tee", "libgstreamer1.0-0"),
+    ("queue", "libgstreamer1.0-0"),
+];
+
+/// Whether all elements are there, before the first job needs them.
+pub(super) fn probe(encoder: Encoder) -> Result<(), PipelineError> {
+    ELEMENTS
+        .into_iter()
+        .chain([encoder.element()])
+        .find(|(factory, _)| gst::ElementFactory::find(factory).is_none())
+        .map_or(Ok(()), |(factory, package)| {
+            Err(PipelineError::Missing(factory, package))
+        })
+}
+
+pub(super) fn make(factory: &str) -> Result<gst::Element, PipelineError> {
+    Ok(gst::ElementFactory::make(factory).build()?)
 }
 
 fn filter(caps: &gst::Caps) -> Result<gst::Element, PipelineError> {
-    let filter = make("capsfilter", "libgstreamer1.0-0")?;
+    let filter = make("capsfilter")?;
     filter.set_property("caps", caps);
     Ok(filter)
 }

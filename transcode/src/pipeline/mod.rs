@@ -43,12 +43,14 @@ pub struct Pipelines {
 }
 
 impl Pipelines {
-    /// Starts GStreamer. At most `keep` pipelines stay warm.
+    /// Starts GStreamer and looks for the elements. At most `keep` pipelines stay warm.
     ///
     /// # Errors
-    /// GStreamer cannot start; nothing will work on this machine until it is mended.
+    /// GStreamer cannot start or lacks an element; nothing will work on this machine until it
+    /// is mended.
     pub fn new(encoder: EncoderConfig, keep: usize) -> Result<Self, PipelineError> {
         gstreamer::init().map_err(|e| PipelineError::Internal(e.to_string()))?;
+        graph::probe(encoder.encoder)?;
         Ok(Self {
             encoder,
             keep: keep.max(1),

@@ -1,5 +1,11 @@
 //! What the tests of this crate share.
-#![allow(dead_code, unused_imports, reason = "each test uses its part")]
+#![allow(
+    dead_code,
+    unused_imports,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "each test uses its part, and what fails here fails the test"
+)]
 
 mod media;
 mod node;

@@ -10,7 +10,7 @@ use rackcast_segment::media::{AudioConfig, VideoFormat};
 use rackcast_segment::shape::Ratio;
 use rackcast_segment::time::{Ticks, Timestamp};
 
-/// What a stream is made of; fixed for an epoch.
+/// What a stream is made of; its tracks and the names of its renditions are fixed for an epoch.
 #[derive(Debug, Clone)]
 pub struct StreamInfo {
     /// The publisher's video; `None` in an audio-only stream.

@@ -43,6 +43,8 @@ use std::time::Instant;
 use bytes::Bytes;
 use prometheus::Registry;
 use rackcast_segment::id::{Epoch, RenditionName, Sequence, StreamId};
+use rackcast_segment::ladder::RenditionSpec;
+use rackcast_segment::shape::Ratio;
 
 use crate::segmenter::Segment;
 use metrics::Metrics;
@@ -87,7 +89,7 @@ impl Origin {
                 let published = held.window.carry_on(epoch, &info, packager());
                 self.metrics.published(&published);
                 held.info = info;
-                held.ended = None;
+                held.left = None;
                 held.changed();
                 drop(held);
                 stream
@@ -120,8 +122,8 @@ impl Origin {
         streams.retain(|id, stream| {
             let stream = lock(stream);
             let over = stream
-                .ended
-                .is_some_and(|ended| now.saturating_duration_since(ended) >= self.config.retention);
+                .left
+                .is_some_and(|left| now.saturating_duration_since(left) >= self.config.retention);
             if over {
                 self.metrics.streams.dec();
                 self.metrics.held.sub(gauge(stream.window.bytes()));
@@ -137,7 +139,8 @@ impl Origin {
     }
 }
 
-/// One epoch of a stream, for whoever produces it. Dropping it ends the epoch.
+/// One epoch of a stream, for whoever produces it. Dropped without an [`end`](Self::end), it
+/// leaves the playlists open, for another ingest may carry the stream on.
 #[derive(Debug)]
 pub struct OriginStream {
     id: StreamId,
@@ -192,11 +195,37 @@ impl OriginStream {
         taken
     }
 
+    /// The publisher's pictures changed their format, and with them those of the ladder: the
+    /// master playlist describes what comes from now on. Renditions keep their names; to have
+    /// others, open another epoch.
+    pub fn describe(&self, video: SourceVideo, ladder: &[RenditionSpec], sample_aspect: Ratio) {
+        let mut stream = lock(&self.stream);
+        if stream.window.epoch() != self.epoch {
+            return;
+        }
+        for spec in &mut stream.info.ladder {
+            if let Some(now) = ladder.iter().find(|now| now.name == spec.name) {
+                spec.clone_from(now);
+            }
+        }
+        stream.info.video = Some(video);
+        stream.info.sample_aspect = sample_aspect;
+        stream.changed();
+    }
+
     /// The stream is over: playlists end once what is outstanding is settled.
     pub fn end(&self) {
+        self.leave(true);
+    }
+
+    /// Retention begins to run.
+    fn leave(&self, ended: bool) {
         let mut stream = lock(&self.stream);
-        if stream.window.epoch() == self.epoch && stream.ended.is_none() {
-            stream.ended = Some(Instant::now());
+        if stream.window.epoch() != self.epoch {
+            return;
+        }
+        stream.left.get_or_insert_with(Instant::now);
+        if ended {
             stream.window.end(self.epoch);
             stream.changed();
         }
@@ -219,7 +248,7 @@ impl OriginStream {
 
 impl Drop for OriginStream {
     fn drop(&mut self) {
-        self.end();
+        self.leave(false);
     }
 }
 

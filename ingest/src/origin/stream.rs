@@ -36,7 +36,8 @@ pub(super) struct Text {
 pub(super) struct Stream {
     pub(super) info: StreamInfo,
     pub(super) window: Window,
-    pub(super) ended: Option<Instant>,
+    /// When its producer ended it or went away.
+    pub(super) left: Option<Instant>,
     texts: HashMap<Page, Text>,
 }
 
@@ -45,7 +46,7 @@ impl Stream {
         Self {
             info,
             window,
-            ended: None,
+            left: None,
             texts: HashMap::new(),
         }
     }

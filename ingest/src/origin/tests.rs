@@ -408,6 +408,42 @@ fn a_stream_ends_when_everything_is_settled() {
 }
 
 #[test]
+fn a_producer_that_goes_away_leaves_the_playlists_open() {
+    let rig = Rig::small();
+    rig.whole(0);
+    let Rig { origin, stream } = rig;
+    drop(stream);
+    let text = |origin: &Origin| {
+        let stream = origin.find(&id())?;
+        lock(&stream).page(&stream::Page::Media(name("source")))
+    };
+    let listed = text(&origin).unwrap();
+    assert!(listed.body.ends_with(b"7/source/0.ts\n"));
+    origin.sweep(Instant::now() + Duration::from_secs(61));
+    assert_eq!(text(&origin), None);
+}
+
+#[test]
+fn a_format_that_changes_shows_in_the_master_playlist() {
+    let rig = Rig::small();
+    rig.whole(0);
+    let mut video = info().video.unwrap();
+    (video.format.width, video.format.height) = (960, 720);
+    let ladder = [spec("360p", 240, 180, 800_000), spec("new", 320, 240, 1)];
+    rig.stream.describe(video, &ladder, Ratio::ONE);
+    let (_, text) = rig.get("master.m3u8");
+    for (shown, name) in [
+        ("1280x720", "source"),
+        ("960x720", "720p"),
+        ("240x180", "360p"),
+    ] {
+        let line = text.lines().find(|l| l.contains(shown)).unwrap();
+        assert!(text.contains(&format!("{line}\n{name}.m3u8\n")), "{text}");
+    }
+    assert!(!text.contains("new"));
+}
+
+#[test]
 fn another_epoch_carries_the_playlists_on() {
     let mut rig = Rig::small();
     rig.whole(0);

@@ -214,6 +214,10 @@ impl Life {
             return;
         }
         self.picture = Picture::of(segment, &self.ladder, &picture.renditions);
+        if let Some(now) = &self.picture {
+            let aspect = now.shape.sample_aspect;
+            self.stream.describe(now.source(), &now.renditions, aspect);
+        }
     }
 }
 

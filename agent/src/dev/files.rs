@@ -1,6 +1,10 @@
 //! The temporary folder and the configuration files in it.
+//!
+//! The folder is removed at the end. A run that was killed could not do that, so the next one
+//! does: a lock, which the system lets go with its process, tells a folder in use from one that
+//! was left behind.
 
-use std::fs::{self, Permissions};
+use std::fs::{self, File, Permissions};
 use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
@@ -12,6 +16,9 @@ use toml::{Table, toml};
 use super::Options;
 use super::ready::Services;
 
+const PREFIX: &str = "rackcast-dev-";
+const LOCK: &str = "lock";
+
 /// Everything that one run keeps on disk; removed when dropped.
 #[derive(Debug)]
 pub(super) struct Files {
@@ -20,15 +27,19 @@ pub(super) struct Files {
     prefix: String,
     ingest: Table,
     transcoders: u32,
+    _lock: File,
 }
 
 impl Files {
     /// Writes a configuration file for each child.
     pub(super) fn create(options: &Options, consul: &str, prefix: &str) -> io::Result<Self> {
+        remove_left_behind();
         let folder = tempfile::Builder::new()
-            .prefix("rackcast-dev-")
+            .prefix(PREFIX)
             .permissions(Permissions::from_mode(0o700))
             .tempdir()?;
+        let lock = File::create(folder.path().join(LOCK))?;
+        lock.try_lock()?;
         for name in ["run", "state"] {
             fs::create_dir(folder.path().join(name))?;
         }
@@ -39,6 +50,7 @@ impl Files {
             prefix: prefix.to_owned(),
             ingest: Table::new(),
             transcoders: options.transcoders,
+            _lock: lock,
         };
         files.write("agent", &files.agent(consul))?;
         files.ingest = files.ingest(options, consul);
@@ -166,6 +178,24 @@ impl Files {
             count = 1
             [encoder]
             threads = 1
+        }
+    }
+}
+
+/// Removes the folders of runs that were killed, as far as they are this user's.
+fn remove_left_behind() {
+    let Ok(entries) = fs::read_dir(std::env::temp_dir()) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        if entry.file_name().to_string_lossy().starts_with(PREFIX)
+            && File::open(entry.path().join(LOCK)).is_ok_and(|lock| lock.try_lock().is_ok())
+            && let Err(error) = fs::remove_dir_all(entry.path())
+        {
+            log::warn!(
+                "{} was left behind and stays: {error}",
+                entry.path().display()
+            );
         }
     }
 }

@@ -91,11 +91,6 @@ impl Budget {
         granted
     }
 
-    /// Puts a token back that turned out not to be needed.
-    pub fn give_back(&mut self) {
-        self.add(1.0);
-    }
-
     fn fill(&mut self, now: Instant) {
         let elapsed = now.saturating_duration_since(self.at);
         if elapsed > Duration::ZERO {
@@ -133,8 +128,6 @@ mod tests {
         b.segment(t0);
         assert!(b.take(t0));
         assert!(!b.take(t0 + Duration::from_millis(999)));
-        assert!(b.take(t0 + Duration::from_secs(1)));
-        b.give_back();
         assert!(b.take(t0 + Duration::from_secs(1)));
     }
 

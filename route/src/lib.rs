@@ -18,6 +18,7 @@ pub mod budget;
 mod config;
 pub mod estimate;
 pub mod health;
+mod job;
 mod member;
 mod node;
 mod reason;
@@ -25,7 +26,8 @@ mod table;
 
 pub use budget::Budget;
 pub use config::Config;
+pub use job::{Change, Choice, Job, Outcome, Ticket};
 pub use member::{Endpoint, Load, Member, NodeId};
 pub use node::{NodeView, Standing};
 pub use reason::{FailureKind, NoNode, NoNodeReason, Reason};
-pub use table::{Change, Choice, Job, Outcome, Table, Ticket};
+pub use table::Table;

@@ -27,6 +27,8 @@ use super::{Dispatcher, load};
 
 /// The most bytes of an answer that is not 200.
 const MAX_REFUSAL: usize = 64 << 10;
+/// The most characters of a failure in the log.
+const MAX_DETAIL: usize = 300;
 
 /// How an attempt ended.
 #[derive(Debug)]
@@ -215,10 +217,13 @@ fn limits(dispatcher: &Dispatcher) -> Limits {
     }
 }
 
+/// What is said of a failure may quote the node, so it is made fit for a log.
 fn failed(kind: FailureKind, detail: impl std::fmt::Display) -> Ended {
+    let detail = detail.to_string();
+    let shown = detail.chars().filter(|c| !c.is_control()).take(MAX_DETAIL);
     Ended::Failed {
         kind,
-        detail: detail.to_string(),
+        detail: shown.collect(),
     }
 }
 
@@ -233,5 +238,76 @@ impl From<LinkError> for Ended {
             LinkError::Broken { .. } => FailureKind::Broken,
         };
         failed(kind, e)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rackcast_segment::wire::reply::RefusalCode;
+
+    fn refusal(code: RefusalCode) -> Refusal {
+        Refusal {
+            code,
+            message: String::new(),
+            retry_after_ms: Some(250),
+            load: None,
+        }
+    }
+
+    #[test]
+    fn the_status_decides_and_the_refusal_fills_in() {
+        let after = Some(Duration::from_secs(3));
+        match classify(429, Some(&refusal(RefusalCode::NoSlot)), after) {
+            Ended::Refused {
+                code, retry_after, ..
+            } => {
+                assert_eq!(
+                    (code, retry_after),
+                    ("no-slot", Some(Duration::from_millis(250)))
+                );
+            }
+            other => panic!("{other:?}"),
+        }
+        // A proxy's answer, and one that contradicts itself.
+        for lie in [None, Some(refusal(RefusalCode::Undecodable))] {
+            let lie = lie.map(|r| Refusal {
+                retry_after_ms: None,
+                ..r
+            });
+            match classify(503, lie.as_ref(), after) {
+                Ended::Refused {
+                    code, retry_after, ..
+                } => {
+                    assert_eq!((code, retry_after), ("unspecified", after));
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        for status in [400, 413, 415, 422] {
+            assert!(matches!(classify(status, None, None), Ended::Claim { .. }));
+        }
+        for (status, expected) in [
+            (408, FailureKind::TimedOut),
+            (504, FailureKind::TimedOut),
+            (500, FailureKind::Internal),
+            (502, FailureKind::Internal),
+            (204, FailureKind::Protocol),
+            (404, FailureKind::Protocol),
+        ] {
+            match classify(status, None, None) {
+                Ended::Failed { kind, .. } => assert_eq!(kind, expected, "{status}"),
+                other => panic!("{status}: {other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_node_says_cannot_forge_a_log_line() {
+        let said = format!("a\nb\x1b[31m{}", "x".repeat(1000));
+        let Ended::Failed { detail, .. } = protocol(said) else {
+            panic!("no failure");
+        };
+        assert!(detail.starts_with("ab[31mx") && detail.len() == MAX_DETAIL);
     }
 }

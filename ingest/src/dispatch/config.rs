@@ -107,3 +107,27 @@ impl Config {
         self.refusals.check().map_err(|e| format!("refusals: {e}"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_fit_and_nonsense_is_named() {
+        assert_eq!(Config::default().check(), Ok(()));
+        type Spoil = fn(&mut Config);
+        let broken: [(&str, Spoil); 6] = [
+            ("max_attempts", |c| c.max_attempts = 0),
+            ("attempt_share", |c| c.attempt_share = f64::NAN),
+            ("max_rendition_bytes", |c| c.max_rendition_bytes = 0),
+            ("link.connections", |c| c.link.connections = 0),
+            ("windows", |c| c.link.stream_window = u32::MAX),
+            ("retries", |c| c.retries.per_second = -1.0),
+        ];
+        for (key, spoil) in broken {
+            let mut config = Config::default();
+            spoil(&mut config);
+            assert!(config.check().is_err_and(|e| e.contains(key)), "{key}");
+        }
+    }
+}

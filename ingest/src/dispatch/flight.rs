@@ -39,17 +39,27 @@ impl<'a> Flight<'a> {
         self.settle(outcome, result);
     }
 
+    /// The job was not sent after all.
+    pub(super) fn call_off(mut self) {
+        self.give_back(Outcome::Cancelled);
+    }
+
     fn settle(&mut self, outcome: Outcome, result: &str) {
-        let Some(ticket) = self.ticket.take() else {
-            return;
-        };
+        if let Some(change) = self.give_back(outcome) {
+            let attempts = &self.dispatcher.metrics.attempts;
+            attempts.with_label_values(&[result]).inc();
+            log_change(&self.node, change, result);
+        }
+    }
+
+    /// What the end changed; `None` if the ticket was given back before.
+    fn give_back(&mut self, outcome: Outcome) -> Option<Option<Change>> {
+        let ticket = self.ticket.take()?;
         let mut table = self.dispatcher.table();
         let change = table.finish(ticket, outcome, now(), &mut rand::rng());
         drop(table);
         self.dispatcher.freed.notify_waiters();
-        let attempts = &self.dispatcher.metrics.attempts;
-        attempts.with_label_values(&[result]).inc();
-        log_change(&self.node, change, result);
+        Some(change)
     }
 }
 

@@ -16,6 +16,7 @@
 //! second one transcodes it, the first one failed.
 
 mod attempt;
+mod attempts;
 mod config;
 mod flight;
 pub mod link;

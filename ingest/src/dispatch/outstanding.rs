@@ -33,6 +33,11 @@ impl Outstanding {
         self.missing.is_empty()
     }
 
+    /// Tells, also while an attempt holds this, whether everything has come.
+    pub(super) fn complete(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.complete)
+    }
+
     pub(super) fn specs(&self) -> &[RenditionSpec] {
         &self.missing
     }
@@ -62,7 +67,7 @@ impl Outstanding {
 
     /// Resolves when nobody waits for what is missing any more.
     pub(super) fn abandoned(&self) -> impl Future<Output = ()> + Send + 'static {
-        let (outcomes, complete) = (self.outcomes.clone(), Arc::clone(&self.complete));
+        let (outcomes, complete) = (self.outcomes.clone(), self.complete());
         async move {
             outcomes.closed().await;
             if complete.load(Ordering::Relaxed) {
@@ -131,5 +136,52 @@ impl Assembler {
         self.begun
             .insert(head.rendition, (due.saturating_add(1), bytes));
         Ok(None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chunk(
+        assembler: &mut Assembler,
+        n: u32,
+        last: bool,
+    ) -> Result<Option<Bytes>, AssemblyError> {
+        let head = PartHead {
+            rendition: "720p".parse().unwrap(),
+            chunk: n,
+            last,
+        };
+        let whole = assembler.push(head, Bytes::from_static(b"abcd"), 10)?;
+        Ok(whole.map(|(_, bytes)| bytes))
+    }
+
+    #[test]
+    fn chunks_come_in_order_and_end() {
+        let mut a = Assembler::default();
+        assert_eq!(chunk(&mut a, 0, true), Ok(Some("abcd".into())));
+        assert_eq!(chunk(&mut a, 0, false), Ok(None));
+        assert_eq!(chunk(&mut a, 1, true), Ok(Some("abcdabcd".into())));
+        assert_eq!(chunk(&mut a, 0, false), Ok(None));
+        assert!(matches!(
+            chunk(&mut a, 2, true),
+            Err(AssemblyError::Order {
+                expected: 1,
+                got: 2,
+                ..
+            })
+        ));
+    }
+
+    #[test]
+    fn a_rendition_has_a_longest_length() {
+        let mut a = Assembler::default();
+        assert_eq!(chunk(&mut a, 0, false), Ok(None));
+        assert_eq!(chunk(&mut a, 1, false), Ok(None));
+        assert!(matches!(
+            chunk(&mut a, 2, false),
+            Err(AssemblyError::TooLong(_, 10))
+        ));
     }
 }

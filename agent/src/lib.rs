@@ -16,10 +16,12 @@
 //! on one machine.
 
 pub mod board;
+pub mod check;
 pub mod config;
 pub mod daemon;
 pub mod dev;
 mod journal;
+pub mod machine;
 pub mod metrics;
 pub mod poll;
 pub mod registration;

@@ -1,9 +1,13 @@
 //! `rackcast`: the operator's command.
 
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use rackcast_agent::check::check;
 use rackcast_agent::dev::{self, DevError, Programs};
+use rackcast_agent::machine::Machine;
 use rackcast_service::{log as logging, shutdown};
 
 /// Live video from a rack of unlike machines: the operator's command.
@@ -17,22 +21,38 @@ struct Args {
 #[derive(Debug, Subcommand)]
 enum Command {
     Dev(dev::Options),
+    /// Show the services of this machine; exits with 1 if one is not well.
+    Status {
+        /// Folder of the services' status sockets.
+        #[arg(long, value_name = "DIR", default_value = "/run/rackcast")]
+        socket_dir: PathBuf,
+    },
+    /// Work with configuration files.
+    #[command(subcommand)]
+    Config(Config),
+}
+
+#[derive(Debug, Subcommand)]
+enum Config {
+    /// Check files, each named after its daemon; exits with 1 if one is refused.
+    Check {
+        /// Such as /etc/rackcast/rackcast-ingest.toml.
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
 }
 
 fn main() -> ExitCode {
     let args = Args::parse();
     if let Err(error) = logging::init(log::LevelFilter::Info) {
-        eprintln!("{error}");
-        return ExitCode::FAILURE;
+        return failed(&error);
     }
-    let result = match args.command {
-        Command::Dev(options) => run_dev(options),
-    };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("rackcast: {error}");
-            ExitCode::FAILURE
+    match args.command {
+        Command::Dev(options) => run_dev(options).map_or_else(|error| failed(&error), |()| good()),
+        Command::Status { socket_dir } => status(&socket_dir),
+        Command::Config(Config::Check { files }) => {
+            let refused = files.iter().filter_map(|file| check(file).err());
+            refused.fold(good(), |_, error| failed(&error))
         }
     }
 }
@@ -41,4 +61,29 @@ fn main() -> ExitCode {
 async fn run_dev(options: dev::Options) -> Result<(), DevError> {
     let wanted = options.clone();
     dev::run(options, || Programs::find(&wanted), shutdown::signals()).await
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn status(folder: &Path) -> ExitCode {
+    match Machine::ask(folder).await {
+        Ok(machine) => {
+            // A reader that has gone away, as `head` does, wants no more.
+            let _ = write!(io::stdout(), "{machine}");
+            if machine.is_well() {
+                good()
+            } else {
+                ExitCode::FAILURE
+            }
+        }
+        Err(error) => failed(&format!("{}: {error}", folder.display())),
+    }
+}
+
+fn good() -> ExitCode {
+    ExitCode::SUCCESS
+}
+
+fn failed(error: &dyn std::fmt::Display) -> ExitCode {
+    eprintln!("rackcast: {error}");
+    ExitCode::FAILURE
 }

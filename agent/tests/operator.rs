@@ -1,0 +1,88 @@
+//! What an operator sees of one machine.
+
+#![allow(clippy::unwrap_used, reason = "a test says what failed by panicking")]
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use rackcast_service::status::{Health, Role, ServiceStatus, serve};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+fn rackcast(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_rackcast"))
+        .args(args)
+        .output()
+        .unwrap()
+}
+
+fn status(folder: &Path) -> (Option<i32>, String) {
+    let output = rackcast(&["status", "--socket-dir", folder.to_str().unwrap()]);
+    (
+        output.status.code(),
+        String::from_utf8(output.stdout).unwrap(),
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn status_shows_each_service_and_whether_all_is_well() {
+    let folder = tempfile::tempdir().unwrap();
+    assert_eq!(
+        status(folder.path()),
+        (Some(1), "no service runs here\n".to_owned())
+    );
+
+    let (says, heard) = watch::channel(ServiceStatus {
+        role: Role::Ingest,
+        instance: "1".into(),
+        node: "rack-1".into(),
+        version: "0.1.0".into(),
+        pid: 1,
+        protocol: 1,
+        ready: true,
+        draining: false,
+        health: Health::passing("3 streams"),
+        endpoints: [].into(),
+        tags: Vec::new(),
+        meta: [].into(),
+        weight: 1,
+        progress: 0,
+    });
+    let shutdown = CancellationToken::new();
+    let serving = serve(&folder.path().join("ingest.sock"), heard, shutdown.clone()).unwrap();
+    let (code, text) = status(folder.path());
+    assert_eq!(code, Some(0));
+    let words: Vec<_> = text.lines().last().unwrap().split_whitespace().collect();
+    assert_eq!(
+        words,
+        ["ingest", "1", "ready", "0.1.0", "passing:", "3", "streams"]
+    );
+    says.send_modify(|status| status.health = Health::critical("no generation"));
+    assert_eq!(status(folder.path()).0, Some(1));
+    shutdown.cancel();
+    serving.await.unwrap();
+}
+
+#[test]
+fn configuration_files_are_checked_by_their_daemon() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let good = file("rackcast-agent.toml", "zone = \"hall-2\"\n");
+    assert!(rackcast(&["config", "check", &good]).status.success());
+    let misspelt = file("agent.toml", "zoen = \"hall-2\"\n");
+    let strange = file("other.toml", "");
+    let output = rackcast(&["config", "check", &good, &misspelt, &strange]);
+    assert_eq!(output.status.code(), Some(1));
+    let text = String::from_utf8(output.stderr).unwrap();
+    for part in [
+        "agent.toml:1:1: unknown field `zoen`",
+        "is refused",
+        "whose file is it?",
+    ] {
+        assert!(text.contains(part), "{text}");
+    }
+}

@@ -24,6 +24,8 @@ pub use rate::Rate;
 const QUEUE_PER_SLOT: usize = 1;
 /// What a refused caller is told at least and at most to wait before it asks again.
 const RETRY_AFTER: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
+/// About how long a worker takes to be replaced.
+const RESTART: Duration = Duration::from_millis(500);
 
 /// An admitted job's name within this node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -263,8 +265,11 @@ impl Admission {
     }
 
     fn retry_after(&self, now: Instant) -> Duration {
-        if self.draining || self.slots == 0 {
+        if self.draining {
             return RETRY_AFTER.1;
+        }
+        if self.slots == 0 {
+            return RESTART;
         }
         let first = self.free_at(now).into_iter().min().unwrap_or(now);
         first

@@ -18,7 +18,7 @@ use crate::config::Config;
 use crate::front::Front;
 use crate::metrics::Metrics;
 use crate::scheduler::Scheduler;
-use crate::status::Identity;
+use crate::status::{Identity, Steady};
 use crate::worker::{Blueprint, supervise};
 
 /// How often the status is made anew.
@@ -159,9 +159,12 @@ async fn report(
         let mut ticks = interval(STATUS_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut ready, mut summary) = (false, String::new());
+        let mut steady = Steady::default();
         loop {
             ticks.tick().await;
-            let now = identity.status(&scheduler.load(), scheduler.progress());
+            let mut load = scheduler.load();
+            load.slots = steady.show(std::time::Instant::now(), load.slots);
+            let now = identity.status(&load, scheduler.progress());
             if now.ready && !ready {
                 ready = true;
                 notify::ready();

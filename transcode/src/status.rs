@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::time::{Duration, Instant};
 
 use rackcast_segment::wire::PROTOCOL;
 use rackcast_segment::wire::load::Load;
@@ -61,6 +62,38 @@ impl Identity {
     }
 }
 
+/// The number of workers as it is shown: a worker that is replaced is back within a second,
+/// and the whole fleet need not hear of it. One that stays away is missed.
+#[derive(Debug, Default)]
+pub struct Steady {
+    shown: u32,
+    fewer_since: Option<Instant>,
+}
+
+/// How long a worker may be away before it is missed.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+impl Steady {
+    /// What to show while `up` workers are up.
+    pub fn show(&mut self, now: Instant, up: u32) -> u32 {
+        if up >= self.shown {
+            *self = Self {
+                shown: up,
+                fewer_since: None,
+            };
+        } else {
+            let since = *self.fewer_since.get_or_insert(now);
+            if now.saturating_duration_since(since) >= PATIENCE {
+                *self = Self {
+                    shown: up,
+                    fewer_since: None,
+                };
+            }
+        }
+        self.shown
+    }
+}
+
 /// The power of two at or below: what stands in the catalog must not change with every job.
 fn coarse(rate: f64) -> u64 {
     let rate = rate.clamp(0.0, 1e15) as u64;
@@ -102,6 +135,16 @@ mod tests {
         }
         assert!(status(1, 0.0, false).ready);
         assert!(!status(0, 0.0, false).ready && !status(2, 0.0, true).ready);
+    }
+
+    #[test]
+    fn a_worker_is_missed_only_when_it_stays_away() {
+        let (mut steady, start) = (Steady::default(), Instant::now());
+        let mut show = |ms, up| steady.show(start + Duration::from_millis(ms), up);
+        assert_eq!([show(0, 0), show(1, 2)], [0, 2], "more is believed at once");
+        assert_eq!([show(10, 1), show(2_009, 0), show(2_010, 1)], [2, 2, 1]);
+        assert_eq!([show(3_000, 0), show(3_500, 1), show(4_000, 0)], [1, 1, 1]);
+        assert_eq!([show(5_999, 0), show(6_000, 0), show(6_001, 2)], [1, 0, 2]);
     }
 
     #[test]

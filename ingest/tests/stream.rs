@@ -1,0 +1,263 @@
+//! A stream's life as its publishers and players see it: real registry, segmenter and origin,
+//! no transcode node, virtual time.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::BodyExt;
+use rackcast_ingest::dispatch::Dispatcher;
+use rackcast_ingest::origin::{self, Origin};
+use rackcast_ingest::stream::{
+    Ended, Epochs, Metrics, Parts, Publication, PublishRequest, Refused, Registry, SecondPublisher,
+    Streams,
+};
+use rackcast_ingest::{auth, dispatch, segmenter, stream};
+use rackcast_route::Table;
+use rackcast_segment::media::{AccessUnit, MediaEvent, VideoConfig, VideoFormat};
+use rackcast_segment::shape::{Colour, Ratio};
+use rackcast_segment::time::Timestamp;
+use tokio_util::sync::CancellationToken;
+
+const FRAME: i64 = 3600;
+
+struct Ingest {
+    origin: Arc<Origin>,
+    streams: Streams,
+    _state: tempfile::TempDir,
+}
+
+impl Ingest {
+    fn start(second_publisher: SecondPublisher) -> Self {
+        let state = tempfile::tempdir().unwrap();
+        let metrics = prometheus::Registry::new();
+        let origin = Arc::new(Origin::new(origin::Config::default(), &metrics).unwrap());
+        let table = Arc::new(Mutex::new(Table::new(rackcast_route::Config::default())));
+        let dispatcher =
+            Arc::new(Dispatcher::new(dispatch::Config::default(), table, &metrics).unwrap());
+        let open = auth::Config {
+            mode: auth::Mode::Open,
+            ..auth::Config::default()
+        };
+        let registry = Registry::new(Parts {
+            config: stream::Config {
+                second_publisher,
+                max_streams: 2,
+                ..stream::Config::default()
+            },
+            segmenter: segmenter::Config::default(),
+            authoriser: auth::Authoriser::new(&open).unwrap(),
+            origin: Arc::clone(&origin),
+            dispatcher,
+            epochs: Epochs::open(state.path()).unwrap(),
+            metrics: Metrics::register(&metrics).unwrap(),
+            shutdown: CancellationToken::new(),
+        });
+        let (streams, knocks) = Streams::door(8);
+        tokio::spawn(registry.run(knocks));
+        Self {
+            origin,
+            streams,
+            _state: state,
+        }
+    }
+
+    async fn publish(&self, name: &str) -> Result<Publication, Refused> {
+        let request = PublishRequest {
+            app: "live".to_owned(),
+            name_and_query: name.to_owned(),
+            protocol: "test",
+            peer: ([127, 0, 0, 1], 9).into(),
+        };
+        self.streams.publish(request).await
+    }
+
+    async fn playlist(&self, path: &str) -> Option<String> {
+        let request = http::Request::get(path).body(()).unwrap();
+        let response = origin::http::handle(&self.origin, &request);
+        if response.status() != 200 {
+            return None;
+        }
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        Some(String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    /// Waits until the source's playlist fulfils `condition`, in virtual time.
+    async fn source(&self, name: &str, condition: impl Fn(&str) -> bool) -> String {
+        let path = format!("/live/{name}/source.m3u8");
+        for _ in 0..1000 {
+            if let Some(text) = self.playlist(&path).await
+                && condition(&text)
+            {
+                return text;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("{path} never did: {:?}", self.playlist(&path).await);
+    }
+}
+
+fn config() -> MediaEvent {
+    let format = VideoFormat {
+        width: 320,
+        height: 180,
+        profile_idc: 100,
+        constraints: 0,
+        level_idc: 13,
+        frame_rate: Ratio::new(25, 1),
+        sample_aspect: Ratio::ONE,
+        colour: Colour::default(),
+        interlaced: false,
+    };
+    let (sps, pps) = (
+        Bytes::from_static(&[0x67, 1]),
+        Bytes::from_static(&[0x68, 1]),
+    );
+    MediaEvent::VideoConfig(VideoConfig { sps, pps, format })
+}
+
+/// Sends `seconds` of pictures, a keyframe every two seconds, as if from a new connection.
+async fn send(publication: &mut Publication, seconds: i64) -> Result<(), Ended> {
+    publication.send(config()).await?;
+    for n in 0..seconds * 25 {
+        let idr = n % 50 == 0;
+        let nal: &'static [u8] = if idr {
+            &[0, 0, 0, 1, 0x65, 9]
+        } else {
+            &[0, 0, 0, 1, 0x41, 9]
+        };
+        let at = Timestamp(900_000 + n * FRAME);
+        let data = Bytes::from_static(nal);
+        publication
+            .send(MediaEvent::Video(AccessUnit {
+                pts: at,
+                dts: at,
+                idr,
+                data,
+            }))
+            .await?;
+    }
+    Ok(())
+}
+
+fn segments(playlist: &str) -> Vec<&str> {
+    playlist.lines().filter(|l| l.ends_with(".ts")).collect()
+}
+
+fn epoch(segment: &str) -> &str {
+    let mut parts = segment.rsplit('/');
+    parts.nth(2).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_finished_stream_is_whole_and_ends() {
+    let ingest = Ingest::start(SecondPublisher::Refuse);
+    let mut publication = ingest.publish("show").await.unwrap();
+    send(&mut publication, 6).await.unwrap();
+    publication.finish().await;
+    let playlist = ingest
+        .source("show", |p| p.contains("#EXT-X-ENDLIST"))
+        .await;
+    assert_eq!(segments(&playlist).len(), 3, "{playlist}");
+    let gaps = ingest.playlist("/live/show/240p.m3u8").await;
+    let gaps = gaps
+        .or(ingest.playlist("/live/show/180p.m3u8").await)
+        .unwrap();
+    assert_eq!(
+        gaps.matches("#EXT-X-GAP").count(),
+        3,
+        "no node, so gaps, never silence: {gaps}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_publisher_that_returns_continues_the_epoch_with_a_discontinuity() {
+    let ingest = Ingest::start(SecondPublisher::Refuse);
+    let mut first = ingest.publish("show").await.unwrap();
+    send(&mut first, 4).await.unwrap();
+    drop(first);
+    let mut second = ingest.publish("show").await.unwrap();
+    send(&mut second, 4).await.unwrap();
+    second.finish().await;
+    let playlist = ingest
+        .source("show", |p| p.contains("#EXT-X-ENDLIST"))
+        .await;
+    let listed = segments(&playlist);
+    assert_eq!(listed.len(), 4, "{playlist}");
+    assert!(
+        listed.iter().all(|s| epoch(s) == epoch(listed[0])),
+        "{playlist}"
+    );
+    assert_eq!(
+        playlist.matches("#EXT-X-DISCONTINUITY\n").count(),
+        1,
+        "{playlist}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_publisher_that_does_not_return_ends_the_stream_after_the_grace() {
+    let ingest = Ingest::start(SecondPublisher::Refuse);
+    let mut publication = ingest.publish("show").await.unwrap();
+    send(&mut publication, 4).await.unwrap();
+    let lost = tokio::time::Instant::now();
+    drop(publication);
+    ingest
+        .source("show", |p| p.contains("#EXT-X-ENDLIST"))
+        .await;
+    assert!(lost.elapsed() >= stream::Config::default().grace);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_published_again_gets_a_higher_epoch() {
+    let ingest = Ingest::start(SecondPublisher::Refuse);
+    let mut ends = Vec::new();
+    for _ in 0..2 {
+        let mut publication = ingest.publish("show").await.unwrap();
+        send(&mut publication, 4).await.unwrap();
+        publication.finish().await;
+        let before = ends.last().cloned();
+        let playlist = ingest
+            .source("show", |p| {
+                p.contains("#EXT-X-ENDLIST")
+                    && segments(p).last().map(|s| (*s).to_owned()) != before
+            })
+            .await;
+        ends.push((*segments(&playlist).last().unwrap()).to_owned());
+    }
+    let epochs: Vec<u64> = ends.iter().map(|s| epoch(s).parse().unwrap()).collect();
+    assert!(epochs[0] < epochs[1], "{epochs:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_publisher_is_refused_or_takes_over() {
+    let ingest = Ingest::start(SecondPublisher::Refuse);
+    let _first = ingest.publish("show").await.unwrap();
+    assert!(matches!(
+        ingest.publish("show").await,
+        Err(Refused::Taken(_))
+    ));
+
+    let ingest = Ingest::start(SecondPublisher::TakeOver);
+    let mut first = ingest.publish("show").await.unwrap();
+    send(&mut first, 1).await.unwrap();
+    let mut second = ingest.publish("show").await.unwrap();
+    assert_eq!(first.ended().await, Ended::TakenOver);
+    assert_eq!(send(&mut first, 1).await, Err(Ended::TakenOver));
+    send(&mut second, 4).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn limits_and_bad_names_are_refused() {
+    let ingest = Ingest::start(SecondPublisher::Refuse);
+    assert!(matches!(
+        ingest.publish("../etc").await,
+        Err(Refused::Denied(_) | Refused::Name(_))
+    ));
+    let _one = ingest.publish("one").await.unwrap();
+    let _two = ingest.publish("two").await.unwrap();
+    assert!(matches!(
+        ingest.publish("three").await,
+        Err(Refused::Full(_))
+    ));
+}

@@ -1,6 +1,9 @@
 //! A stream's life as its publishers and players see it: real registry, segmenter and origin,
 //! no transcode node, virtual time.
 
+// Helpers of tests may fail as tests do.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 

@@ -1,6 +1,11 @@
 //! The status socket and the admin address, as their readers see them.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test says what failed by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test says what failed by panicking"
+)]
 
 use std::net::SocketAddr;
 use std::path::Path;

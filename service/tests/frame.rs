@@ -1,6 +1,11 @@
 //! Frames over a stream that delivers as it likes.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test says what failed by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test says what failed by panicking"
+)]
 
 use bytes::Bytes;
 use rackcast_service::frame::{FrameError, Framed, Limits, Receiver, Sender};

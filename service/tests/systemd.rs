@@ -1,7 +1,12 @@
 //! What systemd hears, and where log records go: in a child, since both are decided by the
 //! environment and once per process.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test says what failed by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test says what failed by panicking"
+)]
 
 mod common;
 

@@ -90,7 +90,7 @@ impl Registry {
             .authoriser
             .authorise(asked)
             .await
-            .map_err(refused)?;
+            .map_err(|denied| refused(&denied))?;
         let id = StreamId {
             app: request.app.parse()?,
             name: grant.name,
@@ -184,7 +184,7 @@ impl Registry {
     }
 }
 
-fn refused(denied: Denied) -> Refused {
+fn refused(denied: &Denied) -> Refused {
     let text = denied.to_string();
     if denied.retryable() {
         Refused::AuthUnavailable(text)

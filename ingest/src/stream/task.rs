@@ -37,7 +37,7 @@ pub(super) struct Attach {
 enum Over {
     Finished,
     Lost,
-    TakenOver(Feed),
+    Replaced(Feed),
     ShutDown,
 }
 
@@ -85,7 +85,7 @@ impl StreamTask {
             let over = self.live(feed, &mut attaches).await;
             self.note(&over);
             next = match over {
-                Over::TakenOver(feed) => {
+                Over::Replaced(feed) => {
                     self.pause();
                     Some(feed)
                 }
@@ -125,7 +125,7 @@ impl StreamTask {
                         );
                         if let Some(next) = accept(Some(second)) {
                             feed.end(Ended::TakenOver);
-                            return Over::TakenOver(next);
+                            return Over::Replaced(next);
                         }
                     }
                 },
@@ -216,7 +216,7 @@ impl StreamTask {
         let reason = match over {
             Over::Finished => "finished",
             Over::Lost => "lost",
-            Over::TakenOver(_) => "taken-over",
+            Over::Replaced(_) => "taken-over",
             Over::ShutDown => "shut-down",
         };
         self.parts

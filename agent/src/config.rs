@@ -68,6 +68,10 @@ pub struct Check {
     /// A service that vanished without draining is critical, and deregistered after so long.
     #[serde(with = "humantime_serde")]
     pub forget_after: Duration,
+    /// Least time between two changes of what merely describes a service: tags, Meta, weights.
+    /// Each one sends the whole list of instances to every watcher.
+    #[serde(with = "humantime_serde")]
+    pub settle_interval: Duration,
     /// Life of a result of the check `devices`: silence of this agent for so long is critical.
     #[serde(with = "humantime_serde")]
     pub ttl: Duration,
@@ -111,6 +115,7 @@ impl Default for Check {
             silent_after: seconds(10),
             stalled_after: seconds(30),
             forget_after: seconds(600),
+            settle_interval: seconds(60),
             ttl: seconds(15),
             http_interval: seconds(5),
             http_timeout: seconds(2),

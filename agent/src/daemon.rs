@@ -31,6 +31,7 @@ use crate::journal::Journal;
 use crate::metrics::Metrics;
 use crate::poll::{Poller, sockets_in};
 use crate::registration::Registrar;
+use crate::settle::Settled;
 
 /// Why the agent could not start.
 #[derive(Debug, thiserror::Error)]
@@ -135,6 +136,7 @@ struct Agent {
     board: Board,
     poller: Poller,
     registrar: Registrar,
+    settled: Settled,
     metrics: Metrics,
     desired: watch::Sender<Vec<Desired>>,
     own: watch::Sender<ServiceStatus>,
@@ -160,6 +162,7 @@ impl Agent {
             board: Board::new(rules),
             poller: Poller::new(check.poll_interval),
             registrar: Registrar::new(&config),
+            settled: Settled::new(check.settle_interval),
             metrics,
             desired,
             own,
@@ -225,7 +228,7 @@ impl Agent {
         let mut desired = BTreeMap::new();
         let mut judged = BTreeMap::new();
         for service in self.board.judge(now) {
-            let Some(want) = self.registrar.desired(&service) else {
+            let Some(mut want) = self.registrar.desired(&service) else {
                 continue;
             };
             let id = want.registration.service.id.clone();
@@ -235,9 +238,12 @@ impl Agent {
             }
             judged.insert(id.clone(), service.verdict.state);
             self.journal.judged(&id, &service);
+            self.settled
+                .settle(&mut want.registration, service.status.ready, now);
             desired.insert(id, want);
         }
         self.journal.keep(|id| desired.contains_key(id));
+        self.settled.keep(|id| desired.contains_key(id));
         self.metrics
             .judged(judged.iter().map(|(id, state)| (id.as_str(), *state)));
         self.desired.send_replace(desired.into_values().collect());

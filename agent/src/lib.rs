@@ -5,7 +5,8 @@
 //!
 //! 1. finds the sockets and asks each one again and again ([`poll`]),
 //! 2. judges what it heard, or did not hear ([`board`]; pure),
-//! 3. builds the registration and the result of the check `devices` ([`registration`]; pure),
+//! 3. builds the registration and the result of the check `devices` ([`registration`],
+//!    [`settle`]; pure),
 //! 4. hands both to [`rackcast_consul::reconcile`], which keeps Consul true to them
 //!    ([`daemon`]).
 //!
@@ -25,3 +26,4 @@ pub mod machine;
 pub mod metrics;
 pub mod poll;
 pub mod registration;
+pub mod settle;

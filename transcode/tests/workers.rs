@@ -84,13 +84,11 @@ async fn a_node_whose_workers_keep_dying_is_critical_and_refuses() {
 }
 
 #[tokio::test]
-async fn a_job_ends_at_its_deadline_and_a_hung_worker_with_it() {
+async fn a_job_ends_at_its_deadline() {
     let node = Node::start(SLOW).await;
     let mut job = job(&long());
     job.deadline = Duration::from_millis(700);
-    let body = || full(long().ts);
-
-    let refused = answer(node.send(node.post(&job, body())).await)
+    let refused = answer(node.send(node.post(&job, full(long().ts))).await)
         .await
         .unwrap_err();
     assert_eq!(
@@ -98,9 +96,15 @@ async fn a_job_ends_at_its_deadline_and_a_hung_worker_with_it() {
         (504, RefusalCode::DeadlinePassed)
     );
     node.until_load("the slot is free", |l| l.busy == 0).await;
-    let worker = node.workers();
+}
 
-    let asked = tokio::spawn(node.send(node.post(&job, body())));
+#[tokio::test]
+async fn a_hung_worker_ends_with_its_job() {
+    let node = Node::start(SLOW).await;
+    let worker = node.workers();
+    let mut job = job(&long());
+    job.deadline = Duration::from_millis(700);
+    let asked = tokio::spawn(node.send(node.post(&job, full(long().ts))));
     node.until_load("the job runs", |l| l.busy == 1).await;
     node.signal_workers(Signal::SIGSTOP);
     let refused = answer(asked.await.unwrap()).await.unwrap_err();

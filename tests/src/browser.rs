@@ -24,6 +24,9 @@ use tokio::task::JoinSet;
 use crate::process::Process;
 use crate::wait::wait_for;
 
+/// Time for the browser to start, and for the page to give up by itself.
+const SLACK: Duration = Duration::from_secs(30);
+
 /// How the page plays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Engine {
@@ -75,7 +78,7 @@ struct Page {
 /// Plays a stream in headless Chromium and gives its report.
 ///
 /// # Panics
-/// No report came within the limit.
+/// No report came; the page itself gives up at the limit and reports why.
 pub async fn play(master: &str, engine: Engine, seconds: u32, limit: Duration) -> Report {
     let web = Path::new(env!("CARGO_MANIFEST_DIR")).join("web");
     let page = Arc::new(Page {
@@ -97,7 +100,8 @@ pub async fn play(master: &str, engine: Engine, seconds: u32, limit: Duration) -
         .query_pairs_mut()
         .append_pair("src", master)
         .append_pair("engine", engine)
-        .append_pair("seconds", &seconds.to_string());
+        .append_pair("seconds", &seconds.to_string())
+        .append_pair("limit", &limit.as_secs().to_string());
 
     let server = tokio::spawn(serve(listener, Arc::clone(&page)));
     let profile = tempfile::tempdir().unwrap();
@@ -118,7 +122,7 @@ pub async fn play(master: &str, engine: Engine, seconds: u32, limit: Duration) -
             .arg(format!("--user-data-dir={}", profile.path().display()))
             .arg(address.as_str()),
     );
-    let report = wait_for("the browser's report", limit, || {
+    let report = wait_for("the browser's report", limit + SLACK, || {
         assert!(chromium.ended().is_none(), "the browser ended");
         std::future::ready(page.report.lock().unwrap().take())
     })

@@ -46,7 +46,7 @@ struct RawPacket {
     pts: i64,
     dts: i64,
     flags: String,
-    pos: String,
+    pos: Option<String>,
 }
 
 /// The packets of one stream of an MPEG-TS file.
@@ -57,11 +57,16 @@ pub fn packets(path: &Path, kind: Kind) -> Vec<Packet> {
     let entries = ["-show_entries", "packet=pts,dts,flags,pos", "-of", "json"];
     let output = ffprobe(path, kind, &entries);
     let listing: Listing = serde_json::from_str(&output).unwrap();
-    let packet = |p: RawPacket| Packet {
-        pts: p.pts,
-        dts: p.dts,
-        key: p.flags.starts_with('K'),
-        pos: p.pos.parse().unwrap(),
+    let mut pos = 0;
+    let packet = |p: RawPacket| {
+        // Audio frames that share a unit stand at its beginning.
+        pos = p.pos.map_or(pos, |at| at.parse().unwrap());
+        Packet {
+            pts: p.pts,
+            dts: p.dts,
+            key: p.flags.starts_with('K'),
+            pos,
+        }
     };
     listing.packets.into_iter().map(packet).collect()
 }

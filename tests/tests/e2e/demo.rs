@@ -8,7 +8,7 @@ use rackcast_tests::dev::Dev;
 use rackcast_tests::player::Player;
 use rackcast_tests::probe::Kind;
 
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_secs(60);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_demo_plays_in_every_rendition_with_sound() {

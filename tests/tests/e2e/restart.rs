@@ -44,7 +44,7 @@ async fn an_ingest_restarted_in_mid_stream_reuses_no_address_and_players_go_on()
     let watching = {
         let master = master.clone();
         tokio::spawn(async move {
-            browser::play(&master, Engine::Stay, 20, Duration::from_secs(120)).await
+            browser::play(&master, Engine::Stay, 20, Duration::from_secs(60)).await
         })
     };
     player.segments(4).await;

@@ -80,11 +80,17 @@ pub(super) fn first_sequence(epoch: Epoch) -> Sequence {
     Sequence(epoch.0 / 1000)
 }
 
+/// Seconds of wall clock that one discontinuity number stands for.
+const DISCONTINUITY_SECONDS: u64 = 5;
+/// Players keep arrays that are as long as the number: hls.js stands still for minutes at the
+/// clock's own size, and does not notice this one.
+const DISCONTINUITY_RANGE: u64 = 100_000;
+
 /// The `EXT-X-DISCONTINUITY-SEQUENCE` that an epoch begins with where no earlier life is
-/// remembered. It must not fall behind that of any earlier life, and no stream has a
-/// discontinuity a second for long.
+/// remembered: another than that of any life that a player may still remember, and above it but
+/// once in six days, when it starts over.
 pub(super) fn first_discontinuity(epoch: Epoch) -> u64 {
-    epoch.0 / 1000
+    epoch.0 / 1000 / DISCONTINUITY_SECONDS % DISCONTINUITY_RANGE
 }
 
 fn write_down(path: &Path, value: u64) -> io::Result<()> {
@@ -107,6 +113,13 @@ mod tests {
         let third = restarted.next(noon + Duration::from_secs(1));
         assert!(first < second && second < third);
         assert_eq!(first_sequence(first), Sequence(1_800_000_000));
+    }
+
+    #[test]
+    fn discontinuity_numbers_grow_and_stay_small_enough_for_players() {
+        let at = |seconds: u64| first_discontinuity(Epoch(seconds * 1000));
+        assert!(at(1_800_000_005) > at(1_800_000_000));
+        assert!(at(u64::MAX / 1000) < DISCONTINUITY_RANGE);
     }
 
     #[test]

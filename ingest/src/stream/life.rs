@@ -15,7 +15,7 @@ use rackcast_segment::shape::{Profile, REORDER_DEPTH, Ratio, Shape};
 use rackcast_segment::wire::job::{JobSpec, Source};
 use tokio_util::task::TaskTracker;
 
-use super::registry::Parts;
+use super::parts::Parts;
 use super::{epoch, format, settle};
 use crate::dispatch::Order;
 use crate::origin::{OriginStream, SegmentInfo, SourceVideo, StreamInfo};

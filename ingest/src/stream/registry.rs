@@ -10,39 +10,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rackcast_segment::id::StreamId;
 use rackcast_segment::ladder::Ladder;
 use tokio::sync::{mpsc, oneshot};
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::Parts;
 use super::publication::{Knock, Publication, PublishRequest, Refused};
 use super::task::{Attach, StreamTask};
-use super::{Config, Epochs, Metrics};
-use crate::auth::{AuthRequest, Authoriser, Denied};
-use crate::dispatch::Dispatcher;
-use crate::origin::Origin;
+use crate::auth::{AuthRequest, Denied};
 
 /// How often a knock is tried again when it met a stream that was just ending.
 const TRIES: usize = 3;
-
-/// What every stream of this generation works with.
-#[derive(Debug)]
-pub struct Parts {
-    /// `[stream]`.
-    pub config: Config,
-    /// `[segmenter]`.
-    pub segmenter: crate::segmenter::Config,
-    /// Decides who may publish.
-    pub authoriser: Authoriser,
-    /// Takes what is made.
-    pub origin: Arc<Origin>,
-    /// Gets segments transcoded.
-    pub dispatcher: Arc<Dispatcher>,
-    /// Gives out epochs.
-    pub epochs: Epochs,
-    /// Figures.
-    pub metrics: Metrics,
-    /// Ends all streams.
-    pub shutdown: CancellationToken,
-}
 
 /// All streams of this generation.
 #[derive(Debug)]

@@ -20,8 +20,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 
 use super::life::Life;
+use super::parts::Parts;
 use super::publication::{Ended, Feed, Input, Refused};
-use super::registry::Parts;
 use super::timeline::Timeline;
 use super::{SecondPublisher, epoch};
 use crate::segmenter::{Segment, Segmenter, SegmenterError};

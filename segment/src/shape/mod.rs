@@ -7,6 +7,7 @@
 
 mod choose;
 mod dts;
+mod rate;
 
 use std::fmt;
 

@@ -31,7 +31,8 @@ pub struct Source {
     pub format: VideoFormat,
     /// Number of pictures.
     pub frames: u32,
-    /// Mean frames a second over the segment.
+    /// Frames a second that encoders are told: [nominal](Ratio::nominal_rate), the same for all
+    /// segments of one format.
     pub frame_rate: Ratio,
     /// The first picture's presentation time (the smallest).
     pub first_pts: Timestamp,

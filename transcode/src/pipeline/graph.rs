@@ -22,7 +22,6 @@ use rackcast_segment::wire::job::JobSpec;
 use super::encoder::{self, Encoder, EncoderConfig};
 use super::error::PipelineError;
 use super::output::{self, Finished};
-use super::rate;
 
 /// Pictures that wait in front of each encoder.
 const QUEUE_BUFFERS: u32 = 8;
@@ -47,7 +46,7 @@ impl Key {
             width: job.source.format.width,
             height: job.source.format.height,
             interlaced: job.source.format.interlaced,
-            frame_rate: rate::nominal(&job.source),
+            frame_rate: job.source.frame_rate,
             renditions: job.renditions.clone(),
             shape: job.shape,
             encoder: encoder.clone(),

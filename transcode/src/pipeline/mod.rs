@@ -17,7 +17,6 @@ mod error;
 mod finish;
 mod graph;
 mod output;
-mod rate;
 mod run;
 mod sps;
 

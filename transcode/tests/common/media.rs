@@ -68,7 +68,7 @@ pub(crate) fn segment(units: &[AccessUnit], ladder: &str) -> Segment {
     let frames = u32::try_from(units.len()).unwrap();
     let frame = (last_pts - first_pts).0 / i64::from(frames - 1).max(1);
     let duration = Ticks((last_pts - first_pts).0 + frame);
-    let rate = Ratio::new(frames * 90_000, u32::try_from(duration.0).unwrap()).unwrap();
+    let rate = Ratio::nominal_rate(f64::from(frames) / duration.seconds(), format.frame_rate);
     let shape = Shape {
         reorder_depth: 2,
         dts_offset: Ticks(2 * 3_600),

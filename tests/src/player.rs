@@ -140,8 +140,8 @@ impl Recording {
         assert!(self.faults.is_empty(), "faults: {:#?}", self.faults);
     }
 
-    /// All renditions agree on the length of every segment that both have, and on where a
-    /// discontinuity stands.
+    /// All renditions agree on the length of every segment that both have, and on the timeline
+    /// that it is on.
     ///
     /// # Panics
     /// Two of them do not.
@@ -156,7 +156,7 @@ impl Recording {
                 };
                 let (a, b) = (&seen.listed, &other.listed);
                 assert!(
-                    (a.duration - b.duration).abs() < 0.1 && a.discontinuity == b.discontinuity,
+                    (a.duration - b.duration).abs() < 0.1 && a.timeline == b.timeline,
                     "segment {number} is {a:?} in {name} and {b:?} in {first_name}"
                 );
             }
@@ -328,15 +328,16 @@ fn note(recording: &mut Recording, name: &str, media: &Media) -> Vec<Listed> {
     let last = track
         .segments
         .last_key_value()
-        .map(|(n, s)| (*n, s.listed.address().0));
-    if let (Some((last, epoch)), Some(next)) = (last, new.first()) {
-        let same_life = next.address().0 == epoch;
-        if next.sequence < last || (same_life && next.sequence != last + 1) {
-            faults.push(format!("{name}: {last} is followed by {}", next.sequence));
+        .map(|(_, seen)| &seen.listed);
+    if let (Some(last), Some(next)) = (last, new.first()) {
+        let same_life = next.address().0 == last.address().0;
+        let (before, after) = (last.sequence, next.sequence);
+        if after < before || (same_life && after != before + 1) {
+            faults.push(format!("{name}: {before} is followed by {after}"));
         }
-        if !same_life && !next.discontinuity {
+        if !same_life && next.timeline <= last.timeline {
             faults.push(format!(
-                "{name}: a new epoch without a discontinuity at {last}"
+                "{name}: a new epoch on an old timeline: {last:?}, {next:?}"
             ));
         }
     }

@@ -74,8 +74,8 @@ pub struct Listed {
     pub duration: f64,
     /// `EXT-X-GAP`.
     pub gap: bool,
-    /// `EXT-X-DISCONTINUITY` stands before it.
-    pub discontinuity: bool,
+    /// Discontinuity sequence number: segments of one number are on one timeline.
+    pub timeline: u64,
 }
 
 impl Listed {
@@ -114,8 +114,8 @@ impl Media {
     pub fn read(url: &Url, text: &str) -> Self {
         assert!(text.starts_with("#EXTM3U"), "not a playlist: {text}");
         let mut media = Self::default();
-        let mut sequence = 0;
-        let (mut duration, mut gap, mut discontinuity) = (None, false, false);
+        let (mut sequence, mut timeline) = (0, 0);
+        let (mut duration, mut gap) = (None, false);
         for line in text.lines().filter(|l| !l.is_empty()) {
             let (tag, value) = line.split_once(':').unwrap_or((line, ""));
             match tag {
@@ -123,7 +123,8 @@ impl Media {
                 "#EXT-X-MEDIA-SEQUENCE" => sequence = value.parse().unwrap(),
                 "#EXTINF" => duration = value.split(',').next().unwrap().parse().ok(),
                 "#EXT-X-GAP" => gap = true,
-                "#EXT-X-DISCONTINUITY" => discontinuity = true,
+                "#EXT-X-DISCONTINUITY-SEQUENCE" => timeline = value.parse().unwrap(),
+                "#EXT-X-DISCONTINUITY" => timeline += 1,
                 "#EXT-X-ENDLIST" => media.ended = true,
                 _ if line.starts_with('#') => {}
                 _ => {
@@ -134,9 +135,9 @@ impl Media {
                         url,
                         duration,
                         gap,
-                        discontinuity,
+                        timeline,
                     });
-                    (sequence, gap, discontinuity) = (sequence + 1, false, false);
+                    (sequence, gap) = (sequence + 1, false);
                 }
             }
         }
@@ -178,11 +179,19 @@ mod tests {
 
     #[test]
     fn a_media_playlist_with_a_gap() {
-        let text = "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXT-X-MEDIA-SEQUENCE:7\n\
+        let text = "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXT-X-MEDIA-SEQUENCE:7\n#EXT-X-DISCONTINUITY-SEQUENCE:4\n\
             #EXTINF:2.0,\n1/240p/7.ts\n#EXT-X-DISCONTINUITY\n#EXT-X-GAP\n#EXTINF:1.5,\n1/240p/8.ts\n";
         let media = Media::read(&"http://h/live/x/240p.m3u8".parse().unwrap(), text);
         assert_eq!(media.segments[1].sequence, 8);
-        assert!(media.segments[1].gap && media.segments[1].discontinuity);
+        assert!(media.segments[1].gap);
+        assert_eq!(
+            media
+                .segments
+                .iter()
+                .map(|s| s.timeline)
+                .collect::<Vec<_>>(),
+            [4, 5]
+        );
         assert_eq!(
             media.segments[0].address(),
             (1, "240p".to_owned(), "7.ts".to_owned())

@@ -197,12 +197,15 @@ pub fn runs(pid: u32) -> bool {
     })
 }
 
-/// Children of a process whose command line contains the text.
+/// Children of a process (of any of its threads) whose command line contains the text.
 pub fn children(parent: u32, text: &str) -> Vec<u32> {
-    let listing = format!("/proc/{parent}/task/{parent}/children");
-    let Ok(list) = std::fs::read_to_string(listing) else {
+    let Ok(threads) = std::fs::read_dir(format!("/proc/{parent}/task")) else {
         return Vec::new();
     };
+    let listing = |thread: std::fs::DirEntry| {
+        std::fs::read_to_string(thread.path().join("children")).unwrap_or_default()
+    };
+    let list: String = threads.flatten().map(listing).collect();
     list.split_whitespace()
         .filter_map(|pid| pid.parse().ok())
         .filter(|pid: &u32| {

@@ -55,9 +55,9 @@ async fn killing_workers_loses_no_segment() {
 
     for _ in 0..2 {
         for node in &dev.ready.transcoders {
-            children(node.pid, "rackcast-transcode")
-                .into_iter()
-                .for_each(kill9);
+            let workers = children(node.pid, "rackcast-transcode");
+            assert!(!workers.is_empty(), "a node without a worker");
+            workers.into_iter().for_each(kill9);
         }
         player.segments(player.so_far().common() + 2).await;
     }

@@ -55,8 +55,9 @@ impl Registry {
     }
 
     async fn admit(self: &Arc<Self>, request: &PublishRequest) -> Result<Publication, Refused> {
+        let app = request.app.parse()?;
         let asked = AuthRequest {
-            app: &request.app.parse()?,
+            app: &app,
             name_and_query: &request.name_and_query,
             peer: request.peer,
             protocol: request.protocol,
@@ -68,7 +69,7 @@ impl Registry {
             .await
             .map_err(|denied| refused(&denied))?;
         let id = StreamId {
-            app: request.app.parse()?,
+            app,
             name: grant.name,
         };
         for _ in 0..TRIES {

@@ -46,54 +46,76 @@ impl Metrics {
     /// # Errors
     /// A name is registered already.
     pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
-        let name = |name: &str| format!("rackcast_transcode_{name}");
-        let counter = |n, help: &str| {
-            let metric = IntCounter::new(name(n), help)?;
+        let counter = |name: &str, help: &str| {
+            let metric = IntCounter::new(name, help)?;
             registry.register(Box::new(metric.clone())).map(|()| metric)
         };
-        let gauge = |n, help: &str| {
-            let metric = IntGauge::new(name(n), help)?;
+        let gauge = |name: &str, help: &str| {
+            let metric = IntGauge::new(name, help)?;
             registry.register(Box::new(metric.clone())).map(|()| metric)
         };
-        let labelled = |n, help: &str| {
-            let metric = IntCounterVec::new(Opts::new(name(n), help), &["reason"])?;
+        let labelled = |name: &str, help: &str| {
+            let metric = IntCounterVec::new(Opts::new(name, help), &["reason"])?;
             registry.register(Box::new(metric.clone())).map(|()| metric)
         };
-        let histogram = |n, help: &str, buckets: &[f64]| {
-            let opts = HistogramOpts::new(name(n), help).buckets(buckets.to_vec());
+        let histogram = |name: &str, help: &str, buckets: &[f64]| {
+            let opts = HistogramOpts::new(name, help).buckets(buckets.to_vec());
             let metric = Histogram::with_opts(opts)?;
             registry.register(Box::new(metric.clone())).map(|()| metric)
         };
         Ok(Self {
-            admitted: counter("jobs_admitted_total", "Jobs admitted.")?,
+            admitted: counter("rackcast_transcode_jobs_admitted_total", "Jobs admitted.")?,
             completed: counter(
-                "jobs_completed_total",
+                "rackcast_transcode_jobs_completed_total",
                 "Jobs of which every rendition was made.",
             )?,
             refused: labelled(
-                "jobs_refused_total",
+                "rackcast_transcode_jobs_refused_total",
                 "Requests refused or failed, by reason.",
             )?,
-            cancelled: counter("jobs_cancelled_total", "Jobs whose client went away.")?,
+            cancelled: counter(
+                "rackcast_transcode_jobs_cancelled_total",
+                "Jobs whose client went away.",
+            )?,
             upload: histogram(
-                "upload_seconds",
+                "rackcast_transcode_upload_seconds",
                 "From admission to the body's end.",
                 &SECONDS,
             )?,
-            queue: histogram("queue_seconds", "From admission to a worker.", &SECONDS)?,
+            queue: histogram(
+                "rackcast_transcode_queue_seconds",
+                "From admission to a worker.",
+                &SECONDS,
+            )?,
             work: histogram(
-                "work_seconds",
+                "rackcast_transcode_work_seconds",
                 "From a worker to the last rendition.",
                 &SECONDS,
             )?,
-            factor: histogram("real_time_ratio", "Working time over media time.", &FACTOR)?,
-            bytes_out: counter("rendition_bytes_total", "Bytes of renditions made.")?,
-            worker_ends: labelled("worker_ends_total", "Workers that ended, by reason.")?,
-            connections: gauge("connections", "Open connections.")?,
-            slots: gauge("slots", "Workers that are up.")?,
-            busy: gauge("jobs_running", "Jobs at a worker.")?,
-            queued: gauge("jobs_queued", "Jobs uploading or waiting.")?,
-            pixel_rate: gauge("pixels_per_second", "Output pixels a second, as measured.")?,
+            factor: histogram(
+                "rackcast_transcode_real_time_ratio",
+                "Working time over media time.",
+                &FACTOR,
+            )?,
+            bytes_out: counter(
+                "rackcast_transcode_rendition_bytes_total",
+                "Bytes of renditions made.",
+            )?,
+            worker_ends: labelled(
+                "rackcast_transcode_worker_ends_total",
+                "Workers that ended, by reason.",
+            )?,
+            connections: gauge("rackcast_transcode_connections", "Open connections.")?,
+            slots: gauge("rackcast_transcode_slots", "Workers that are up.")?,
+            busy: gauge("rackcast_transcode_jobs_running", "Jobs at a worker.")?,
+            queued: gauge(
+                "rackcast_transcode_jobs_queued",
+                "Jobs uploading or waiting.",
+            )?,
+            pixel_rate: gauge(
+                "rackcast_transcode_pixels_per_second",
+                "Output pixels a second, as measured.",
+            )?,
         })
     }
 

@@ -20,24 +20,30 @@ impl Metrics {
         let metrics = Self {
             segments: IntCounterVec::new(
                 Opts::new(
-                    "rackcast_origin_segments_total",
+                    "rackcast_ingest_origin_segments_total",
                     "Segments listed, over all renditions, as media or as gaps",
                 ),
                 &["as"],
             )?,
             late: IntCounter::new(
-                "rackcast_origin_late_segments_total",
+                "rackcast_ingest_origin_late_segments_total",
                 "Results dropped because their segment was settled or gone",
             )?,
-            held: IntGauge::new("rackcast_origin_held_bytes", "Bytes of media in memory")?,
-            streams: IntGauge::new("rackcast_origin_streams", "Streams that can be played")?,
+            held: IntGauge::new(
+                "rackcast_ingest_origin_held_bytes",
+                "Bytes of media in memory",
+            )?,
+            streams: IntGauge::new(
+                "rackcast_ingest_origin_streams",
+                "Streams that can be played",
+            )?,
             requests: IntCounterVec::new(
-                Opts::new("rackcast_origin_requests_total", "Requests answered"),
+                Opts::new("rackcast_ingest_origin_requests_total", "Requests answered"),
                 &["kind", "status"],
             )?,
             sent: IntCounterVec::new(
                 Opts::new(
-                    "rackcast_origin_sent_bytes_total",
+                    "rackcast_ingest_origin_sent_bytes_total",
                     "Bytes of bodies answered",
                 ),
                 &["kind"],

@@ -1,0 +1,93 @@
+//! What the documents say is what the code does.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::collections::BTreeSet;
+use std::fs::read_to_string;
+use std::path::Path;
+use std::process::Command;
+
+use rackcast_tests::files::{root, walk};
+use rackcast_tests::process::program;
+
+#[test]
+fn links_lead_somewhere() {
+    for page in walk(&root(), "md") {
+        let text = read_to_string(&page).unwrap();
+        for (link, _) in text
+            .split("](")
+            .skip(1)
+            .filter_map(|rest| rest.split_once(')'))
+        {
+            let target = link.split('#').next().unwrap();
+            if target.is_empty() || target.contains("://") {
+                continue;
+            }
+            let path = page.parent().unwrap().join(target);
+            assert!(
+                path.exists(),
+                "{} links to {target}, which is not there",
+                page.display()
+            );
+        }
+    }
+}
+
+#[test]
+fn the_metrics_page_lists_every_metric_and_no_other() {
+    let mut registered = BTreeSet::new();
+    for member in ["agent", "consul", "ingest", "route", "service", "transcode"] {
+        for file in walk(&root().join(member).join("src"), "rs") {
+            registered.extend(metric_names(&file, '"'));
+        }
+    }
+    let documented = metric_names(&root().join("docs/metrics.md"), '`');
+    assert_eq!(documented, registered, "left: the page; right: the code");
+}
+
+/// Words like `rackcast_...` between quotes; code names its metrics in full, so that they can be
+/// searched for.
+fn metric_names(file: &Path, quote: char) -> BTreeSet<String> {
+    let word = |s: &&str| s.bytes().all(|b| b == b'_' || b.is_ascii_lowercase());
+    read_to_string(file)
+        .unwrap()
+        .split(quote)
+        .filter(|s| s.starts_with("rackcast_"))
+        .filter(word)
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn every_make_target_that_is_named_exists() {
+    let makefile = read_to_string(root().join("Makefile")).unwrap();
+    for page in walk(&root(), "md") {
+        let text = read_to_string(&page).unwrap();
+        for before in ["`make ", "\nmake "] {
+            for rest in text.split(before).skip(1) {
+                let target: String = rest.chars().take_while(char::is_ascii_lowercase).collect();
+                let known = target.is_empty() || makefile.contains(&format!("\n{target}: ## "));
+                assert!(known, "{} names `make {target}`", page.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn the_page_for_trying_it_lists_every_option() {
+    let help = Command::new(program("rackcast"))
+        .args(["dev", "--help"])
+        .output()
+        .unwrap();
+    let help = String::from_utf8(help.stdout).unwrap();
+    let page = read_to_string(root().join("docs/try.md")).unwrap();
+    let options = |text: &str| -> BTreeSet<String> {
+        let words = text.split(|c: char| c.is_whitespace() || c == '`' || c == ',' || c == '.');
+        let option = |w: &&str| w.starts_with("--") && w.len() > 4 && *w != "--help";
+        words.filter(option).map(str::to_owned).collect()
+    };
+    assert_eq!(
+        options(&page),
+        options(&help),
+        "left: the page; right: rackcast dev --help"
+    );
+}

@@ -44,7 +44,7 @@ async fn sound_alone_and_pictures_alone_are_streams_that_end_when_they_end() {
         let player = Player::follow(&dev.master_url(stream)).await;
         player
             .until("EXT-X-ENDLIST", Duration::from_secs(60), |r| {
-                !r.tracks.is_empty() && r.tracks.values().all(|t| t.ended)
+                r.tracks.len() == names.len() && r.tracks.values().all(|t| t.ended)
             })
             .await;
         let recording = player.stop().await;

@@ -112,9 +112,10 @@ impl Registry {
         streams.insert(id.clone(), attach.clone());
         self.parts.metrics.streams.set(streams.len() as i64);
         let ladder = ladder.unwrap_or(&self.parts.config.ladder).clone();
-        let task = StreamTask::new(id.clone(), ladder, Arc::clone(&self.parts));
         let (this, id) = (Arc::clone(self), id.clone());
         self.tasks.spawn(async move {
+            // Made here and not under the lock: a new epoch is written to the disk.
+            let task = StreamTask::new(id.clone(), ladder, Arc::clone(&this.parts));
             task.run(attaches).await;
             this.forget(&id);
         });

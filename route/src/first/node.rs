@@ -1,8 +1,8 @@
 use std::time::{Duration, Instant};
 
-use crate::config::Config;
-use crate::estimate::{PeakEwma, fade};
-use crate::health::Health;
+use super::config::Config;
+use super::estimate::{PeakEwma, fade};
+use super::health::Health;
 use crate::member::{Load, Member};
 
 /// The most slots that are believed of one node.

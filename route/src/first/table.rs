@@ -4,11 +4,11 @@ use std::time::{Duration, Instant};
 
 use rand::{Rng, RngExt};
 
-use crate::config::Config;
-use crate::job::{Change, Choice, Job, Outcome, Ticket};
+use super::config::Config;
+use super::job::{Change, Choice, Job, Outcome, Ticket};
+use super::node::{Node, NodeView, Took};
+use super::reason::{FailureKind, NoNode, NoNodeReason, Reason};
 use crate::member::{Endpoint, Load, Member, NodeId};
-use crate::node::{Node, NodeView, Took};
-use crate::reason::{FailureKind, NoNode, NoNodeReason, Reason};
 
 /// All nodes of the catalog, as this ingest has measured them.
 #[derive(Debug)]

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use rand::{Rng, RngExt};
 
-use crate::config::Config;
-use crate::reason::FailureKind;
+use super::config::Config;
+use super::reason::FailureKind;
 
 /// A node's record of failures.
 #[derive(Debug, Clone, PartialEq)]

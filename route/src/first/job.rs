@@ -1,7 +1,7 @@
 use std::time::{Duration, Instant};
 
+use super::reason::{FailureKind, Reason};
 use crate::member::{Endpoint, Load, NodeId};
-use crate::reason::{FailureKind, Reason};
 
 /// What is to be placed.
 #[derive(Debug, Clone, Copy)]

@@ -7,9 +7,13 @@
 //! Everything here is pure: time and randomness come in as parameters and nothing is read or
 //! written, so that a simulator drives the very code that runs in production.
 
+pub mod degrade;
 mod first;
 mod member;
+pub mod plan;
+mod router;
 pub mod table;
 
 pub use first::*;
 pub use member::{Endpoint, Load, Member, NodeId};
+pub use router::{Allowance, Router, RouterConfig, StreamKey};

@@ -2,7 +2,8 @@
 //!
 //! - Name `<prefix>-<role>`, ID `<prefix>-<role>-<node>-<instance>`.
 //! - The port is the one that the role's peers use: publishers of an ingest (`rtmp`), ingests of a
-//!   transcode node (`segments`). The other ports stand in Meta as `<purpose>-port`.
+//!   transcode node (`segments`). The other ports stand in Meta as `<purpose>-port`, and, where one
+//!   listens at an address of its own, `<purpose>-address`.
 //! - Two checks: `healthz`, by which Consul itself looks at the service's admin address, and
 //!   `devices`, which the agent feeds with its judgement.
 //!
@@ -140,7 +141,13 @@ impl Registrar {
             .endpoints
             .iter()
             .filter(|(name, _)| name.as_str() != purpose);
-        meta.extend(others.map(|(name, at)| (format!("{name}-port"), at.port().to_string())));
+        let own = status.endpoints.get(purpose).map(SocketAddr::ip);
+        for (name, at) in others {
+            meta.insert(format!("{name}-port"), at.port().to_string());
+            if !at.ip().is_unspecified() && own != Some(at.ip()) {
+                meta.insert(format!("{name}-address"), at.ip().to_string());
+            }
+        }
         for (key, value) in &status.meta {
             // One pair less than the limit: the owner's mark comes on top.
             if meta.len() + 1 < META_PAIRS {
@@ -323,6 +330,23 @@ mod tests {
             .endpoints
             .insert("segments".into(), "127.0.0.1:4433".parse().unwrap());
         assert_eq!(address(bound), "127.0.0.1");
+    }
+
+    #[test]
+    fn an_endpoint_that_listens_elsewhere_says_where() {
+        let address = |segments: &str, admin: &str| {
+            let mut bound = status();
+            let at = |text: &str| text.parse().unwrap();
+            bound.endpoints.insert("segments".into(), at(segments));
+            bound.endpoints.insert("admin".into(), at(admin));
+            let desired = desired(&bound, &Config::default()).unwrap();
+            let meta = desired.registration.service.meta;
+            meta.get("admin-address").cloned()
+        };
+        let loopback = Some("127.0.0.1".to_owned());
+        assert_eq!(address("0.0.0.0:4433", "127.0.0.1:9612"), loopback);
+        assert_eq!(address("0.0.0.0:4433", "0.0.0.0:9612"), None);
+        assert_eq!(address("127.0.0.1:4433", "127.0.0.1:9612"), None);
     }
 
     #[test]

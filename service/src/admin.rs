@@ -1,9 +1,10 @@
 //! The admin address: `/metrics` for Prometheus, `/healthz` and `/readyz` for Consul and people.
 //!
 //! `/healthz` says whether the service works: 503 with the reason when its health is critical.
-//! `/readyz` says whether it should be given new work: 503 as well while it starts or drains.
+//! `/readyz` says whether it should be given new work: 503 as well while it starts or drains. A
+//! daemon adds pages of its own with [`serve_with`].
 
-use http::StatusCode;
+use http::{StatusCode, Uri};
 use prometheus::Registry;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -21,11 +22,23 @@ pub fn serve(
     status: watch::Receiver<ServiceStatus>,
     shutdown: CancellationToken,
 ) -> JoinHandle<()> {
-    let answer = move |path: &str| match path {
+    serve_with(listener, registry, status, |_| None, shutdown)
+}
+
+/// The same, and `pages`: what they know, they answer to GET and HEAD. They are called on the
+/// reactor, so they have their answer at hand; `None` is 404.
+pub fn serve_with(
+    listener: TcpListener,
+    registry: Registry,
+    status: watch::Receiver<ServiceStatus>,
+    pages: impl Fn(&Uri) -> Option<Answer> + Send + Sync + 'static,
+    shutdown: CancellationToken,
+) -> JoinHandle<()> {
+    let answer = move |uri: &Uri| match uri.path() {
         "/metrics" => Some(exposition(&registry)),
         "/healthz" => Some(healthz(&status.borrow())),
         "/readyz" => Some(readyz(&status.borrow())),
-        _ => None,
+        _ => pages(uri),
     };
     tokio::spawn(server::serve(listener, answer, shutdown))
 }

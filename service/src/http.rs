@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode, header};
+use http::{Method, Request, Response, StatusCode, Uri, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -25,7 +25,8 @@ const CONNECTION_TIMEOUT: Duration = Duration::from_secs(120);
 /// Pause after a failed accept (no file descriptors left), so that it cannot spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-pub(crate) type Answer = Response<Full<Bytes>>;
+/// A whole answer, at hand.
+pub type Answer = Response<Full<Bytes>>;
 
 /// A source of connections.
 pub(crate) trait Listener: Send + 'static {
@@ -51,7 +52,7 @@ impl Listener for UnixListener {
 pub(crate) async fn serve<L, F>(listener: L, answer: F, shutdown: CancellationToken)
 where
     L: Listener,
-    F: Fn(&str) -> Option<Answer> + Send + Sync + 'static,
+    F: Fn(&Uri) -> Option<Answer> + Send + Sync + 'static,
 {
     let answer = Arc::new(answer);
     let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
@@ -81,7 +82,7 @@ where
 async fn connection<S, F>(stream: S, answer: Arc<F>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    F: Fn(&str) -> Option<Answer> + Send + Sync + 'static,
+    F: Fn(&Uri) -> Option<Answer> + Send + Sync + 'static,
 {
     let service = service_fn(|request: Request<Incoming>| {
         let answer = respond(&request, answer.as_ref());
@@ -95,22 +96,24 @@ where
     let _ = tokio::time::timeout(CONNECTION_TIMEOUT, serving).await;
 }
 
-fn respond(request: &Request<Incoming>, answer: &impl Fn(&str) -> Option<Answer>) -> Answer {
+fn respond(request: &Request<Incoming>, answer: &impl Fn(&Uri) -> Option<Answer>) -> Answer {
     if request.method() != Method::GET && request.method() != Method::HEAD {
         return text(
             StatusCode::METHOD_NOT_ALLOWED,
             "only GET is understood here\n",
         );
     }
-    answer(request.uri().path())
+    answer(request.uri())
         .unwrap_or_else(|| text(StatusCode::NOT_FOUND, "there is nothing at this address\n"))
 }
 
-pub(crate) fn text(status: StatusCode, body: impl Into<Bytes>) -> Answer {
+/// An answer of one line, or some.
+pub fn text(status: StatusCode, body: impl Into<Bytes>) -> Answer {
     content(status, "text/plain; charset=utf-8", body)
 }
 
-pub(crate) fn content(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Answer {
+/// An answer of the media type `kind`.
+pub fn content(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Answer {
     let mut answer = Response::new(Full::new(body.into()));
     *answer.status_mut() = status;
     answer

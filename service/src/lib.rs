@@ -9,7 +9,8 @@
 //! | [`cli`], [`config`] | `--config FILE`, `--check`, TOML that refuses unknown keys |
 //! | [`log`](mod@log) | journald under systemd, readable lines on a terminal |
 //! | [`status`] | what a service says of itself, on a unix socket that the agent reads |
-//! | [`admin`], [`metrics`] | `/metrics`, `/healthz`, `/readyz` |
+//! | [`explain`] | how an ingest says why it did what it did |
+//! | [`admin`], [`http`], [`metrics`] | `/metrics`, `/healthz`, `/readyz` |
 //! | [`notify`], [`shutdown`] | readiness, a watchdog fed by real progress, a clean end |
 //! | [`process`], [`frame`] | worker processes that die with their parent, and talking to them |
 //!
@@ -18,9 +19,10 @@
 pub mod admin;
 pub mod cli;
 pub mod config;
+pub mod explain;
 pub mod frame;
 pub mod host;
-mod http;
+pub mod http;
 pub mod log;
 pub mod metrics;
 pub mod notify;

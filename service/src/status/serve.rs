@@ -33,7 +33,7 @@ pub fn serve(
     let listener = bind(path)?;
     let socket = Socket(path.to_owned());
     fs::set_permissions(path, Permissions::from_mode(SOCKET_MODE))?;
-    let answer = move |path: &str| match path {
+    let answer = move |uri: &http::Uri| match uri.path() {
         "/status" => Some(answer(&status.borrow())),
         _ => None,
     };

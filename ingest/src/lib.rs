@@ -16,6 +16,7 @@ pub mod auth;
 pub mod config;
 pub mod discovery;
 pub mod dispatch;
+pub mod explain;
 pub mod generation;
 pub mod origin;
 pub mod rtmp;

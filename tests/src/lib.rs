@@ -22,5 +22,4 @@ pub mod probe;
 pub mod process;
 pub mod publish;
 pub mod rack;
-pub mod recording;
 pub mod wait;

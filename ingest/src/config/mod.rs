@@ -42,6 +42,8 @@ pub struct Config {
     pub route: rackcast_route::Config,
     /// How nodes are found and probed.
     pub discovery: crate::discovery::Config,
+    /// How much is remembered of what was decided.
+    pub explain: crate::explain::Config,
     /// What the services are called in the catalog: `PREFIX-transcode`.
     pub service_prefix: String,
     /// Consul datacenters that transcode nodes are taken from; none for the Consul agent's own.
@@ -60,7 +62,7 @@ pub struct Listen {
     pub rtmp: SocketAddr,
     /// HLS.
     pub http: SocketAddr,
-    /// `/metrics`, `/healthz` and `/readyz`.
+    /// `/metrics`, `/healthz`, `/readyz`, and why segments went where they went.
     pub admin: SocketAddr,
 }
 
@@ -94,6 +96,7 @@ impl Default for Config {
             dispatch: Default::default(),
             route: Default::default(),
             discovery: Default::default(),
+            explain: Default::default(),
             service_prefix: "rackcast".to_owned(),
             datacenters: Vec::new(),
             consul: Default::default(),
@@ -123,6 +126,7 @@ impl Config {
         self.dispatch.check()?;
         self.route.check()?;
         self.discovery.check()?;
+        self.explain.check()?;
         self.rtmp.check()?;
         self.auth.check()?;
         self.consul.check()

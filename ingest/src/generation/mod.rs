@@ -6,6 +6,7 @@
 //! ```text
 //! rtmp ──▶ registry of streams ──▶ origin ──▶ http
 //!                    └──▶ dispatch ──▶ nodes ◀── discovery ◀── Consul
+//!                             └──▶ explain ──▶ admin
 //! report (once a second) ──▶ supervisor
 //! ```
 //!
@@ -25,6 +26,7 @@ use prometheus::Registry as MetricsRegistry;
 use rackcast_consul::client::Client;
 use rackcast_consul::watch::{View, Watch};
 use rackcast_route::Table;
+use rackcast_service::explain::Ingest;
 use rackcast_service::process::{InheritError, inherited_stream};
 use rackcast_service::status::Role;
 use rackcast_service::{admin, frame};
@@ -35,13 +37,14 @@ use tokio_util::task::TaskTracker;
 
 use crate::config::Config;
 use crate::dispatch::Dispatcher;
+use crate::explain::Trails;
 use crate::origin::Origin;
 use crate::stream::{self, Epochs, Parts, Registry, Streams};
 use crate::supervisor::control::CONTROL_FD;
 use crate::supervisor::{Listeners, status};
-use crate::{auth, discovery, rtmp};
+use crate::{auth, discovery, explain, rtmp};
 
-/// How often the origin looks for streams whose retention is over.
+/// How often streams are looked for whose time in memory is over.
 const SWEEP: Duration = Duration::from_secs(1);
 /// Publishers that may wait at the door at once; more wait in their connections.
 const DOOR_CAPACITY: usize = 64;
@@ -94,6 +97,7 @@ pub async fn run(config: Config) -> Result<(), Error> {
         &metrics,
         shutdown.clone(),
     )?;
+    let trails = Arc::new(Trails::new(config.explain.clone(), &metrics)?);
     let registry = Registry::new(Parts {
         config: config.stream.clone(),
         segmenter: config.segmenter.clone(),
@@ -121,11 +125,13 @@ pub async fn run(config: Config) -> Result<(), Error> {
         http::Metrics::register(&metrics)?,
         shutdown.clone(),
     ));
-    tasks.spawn(sweep(origin, shutdown.clone()));
-    let admin = admin::serve(
+    tasks.spawn(sweep(origin, Arc::clone(&trails), shutdown.clone()));
+    let explain = explain::api::Api::new(trails, identity(&config));
+    let admin = admin::serve_with(
         listen(listeners.admin)?,
         metrics,
         status_rx,
+        move |uri| explain.answer(uri),
         shutdown.clone(),
     );
 
@@ -166,9 +172,21 @@ fn listen(listener: StdTcpListener) -> io::Result<TcpListener> {
     TcpListener::from_std(listener)
 }
 
-async fn sweep(origin: Arc<Origin>, shutdown: CancellationToken) {
+/// This ingest as the catalog calls it.
+fn identity(config: &Config) -> Ingest {
+    let (prefix, node) = (&config.service_prefix, config.node_name());
+    Ingest {
+        id: format!("{prefix}-{}-{node}-{}", Role::Ingest, config.instance),
+        node,
+        zone: config.zone.clone(),
+    }
+}
+
+async fn sweep(origin: Arc<Origin>, trails: Arc<Trails>, shutdown: CancellationToken) {
     let mut ticks = tokio::time::interval(SWEEP);
     while shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
-        origin.sweep(Instant::now());
+        let now = Instant::now();
+        origin.sweep(now);
+        trails.sweep(now);
     }
 }

@@ -280,7 +280,8 @@ impl Trail {
         self.left_out
     }
 
-    pub(crate) fn push(&mut self, step: Step, now: Instant) {
+    /// Notes a step.
+    pub fn push(&mut self, step: Step, now: Instant) {
         if self.entries.len() >= MAX_STEPS {
             self.entries.pop();
             self.left_out = self.left_out.saturating_add(1);

@@ -58,11 +58,7 @@ impl No {
 
 impl From<InvalidJob> for No {
     fn from(e: InvalidJob) -> Self {
-        let code = match e {
-            InvalidJob::TooLarge(_) => RefusalCode::TooLarge,
-            _ => RefusalCode::BadRequest,
-        };
-        Self::new(code, e.to_string())
+        Self::new(RefusalCode::BadRequest, e.to_string())
     }
 }
 

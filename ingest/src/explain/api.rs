@@ -1,0 +1,221 @@
+//! `GET /v1/explain...` on the admin address: reads, never changes anything.
+//!
+//! | Address | Answers |
+//! |---|---|
+//! | `/v1/explain` | the streams that are known: [`Streams`] |
+//! | `/v1/explain/APP/STREAM` | their segments: [`Story`] |
+//! | `...?segment=N`, `...?last=K` | one of them; the newest of them |
+//!
+//! What does not fit into `explain.max_answer` bytes is left out, the oldest first, and counted.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use http::{StatusCode, Uri};
+use rackcast_segment::id::{InvalidName, StreamId};
+use rackcast_service::explain::{
+    Answer, EXPLAIN_PATH, Ingest, Problem, Segment, Story, Stream, Streams, VERSION,
+};
+use rackcast_service::http::{self as server, content};
+use serde::Serialize;
+
+use super::Trails;
+use super::record::Record;
+use super::story::{self, unix_ms};
+use super::summary::summary;
+
+/// The most characters of a question that a refusal repeats.
+const MAX_ECHO: usize = 100;
+
+/// Answers for one ingest.
+#[derive(Debug)]
+pub struct Api {
+    trails: Arc<Trails>,
+    ingest: Ingest,
+}
+
+/// Which segments of a stream are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Which {
+    All,
+    Last(usize),
+    One(u64),
+}
+
+/// Why a question has no answer.
+#[derive(Debug, thiserror::Error)]
+enum Refusal {
+    #[error("{0}: {1}")]
+    Name(String, InvalidName),
+    #[error("{0}: only segment=N or last=K is understood, one of them, once, as a whole number")]
+    Query(String),
+    #[error("this ingest knows no segment of {0}")]
+    Stream(StreamId),
+    #[error("segment {wanted} of {stream} is not remembered; {first} to {last} are")]
+    Segment {
+        stream: StreamId,
+        wanted: u64,
+        first: u64,
+        last: u64,
+    },
+    #[error("the answer cannot be written: {0}")]
+    Internal(#[from] serde_json::Error),
+}
+
+impl Refusal {
+    fn parts(&self) -> (StatusCode, &'static str) {
+        match self {
+            Self::Name(..) | Self::Query(_) => (StatusCode::BAD_REQUEST, "bad-request"),
+            Self::Stream(_) => (StatusCode::NOT_FOUND, "unknown-stream"),
+            Self::Segment { .. } => (StatusCode::NOT_FOUND, "unknown-segment"),
+            Self::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
+        }
+    }
+}
+
+impl Api {
+    /// Answers from `trails`, in the name of `ingest`.
+    pub fn new(trails: Arc<Trails>, ingest: Ingest) -> Self {
+        Self { trails, ingest }
+    }
+
+    /// The answer to a GET, if it asks for anything here.
+    pub fn answer(&self, uri: &Uri) -> Option<server::Answer> {
+        let rest = uri.path().strip_prefix(EXPLAIN_PATH)?;
+        let query = uri.query().unwrap_or_default();
+        let answer = match rest.strip_prefix('/') {
+            None if rest.is_empty() => self.streams(query),
+            None => return None,
+            Some(name) => self.story(name, query),
+        };
+        Some(answer.unwrap_or_else(|refusal| {
+            let (status, code) = refusal.parts();
+            json(
+                status,
+                &Problem {
+                    code: code.to_owned(),
+                    message: refusal.to_string(),
+                },
+            )
+        }))
+    }
+
+    fn streams(&self, query: &str) -> Result<server::Answer, Refusal> {
+        if !query.is_empty() {
+            return Err(Refusal::Query(echo(query)));
+        }
+        let zones = self.trails.zones();
+        let list = self.trails.store().list();
+        let streams = list.iter().map(|(segments, first, newest)| {
+            let sent = newest.sent().next();
+            Stream {
+                stream: newest.stream.to_string(),
+                segments: u64::try_from(*segments).unwrap_or(u64::MAX),
+                first: first.0,
+                last: newest.sequence.0,
+                last_at_ms: unix_ms(newest.began),
+                node: sent.map(|sent| zones.node(&sent.node)),
+            }
+        });
+        let (streams, omitted) = self.fit(streams)?;
+        Ok(self.ok(Streams { streams, omitted }))
+    }
+
+    fn story(&self, name: &str, query: &str) -> Result<server::Answer, Refusal> {
+        let name_is = |e| Refusal::Name(echo(name), e);
+        let id: StreamId = name.parse().map_err(name_is)?;
+        let which = which(query)?;
+        let records = self
+            .trails
+            .of(&id)
+            .filter(|records| !records.is_empty())
+            .ok_or_else(|| Refusal::Stream(id.clone()))?;
+        let zones = self.trails.zones();
+        let told = |record: &Arc<Record>| story::segment(record, &zones);
+        let summary = summary(&records, &zones);
+        let wanted: Vec<_> = match which {
+            Which::All => records.iter().collect(),
+            Which::Last(k) => records.iter().rev().take(k).rev().collect(),
+            Which::One(n) => records.iter().filter(|r| r.sequence.0 == n).collect(),
+        };
+        if let (Which::One(wanted_one), []) = (which, &wanted[..]) {
+            return Err(Refusal::Segment {
+                stream: id,
+                wanted: wanted_one,
+                first: summary.first,
+                last: summary.last,
+            });
+        }
+        let newest_first = wanted.iter().rev().map(|record| told(record));
+        let (mut segments, omitted): (Vec<Segment>, _) = self.fit(newest_first)?;
+        segments.reverse();
+        Ok(self.ok(Story {
+            stream: id.to_string(),
+            summary,
+            segments,
+            omitted,
+        }))
+    }
+
+    /// As many of these as an answer may have bytes, and how many more there were.
+    fn fit<T: Serialize>(
+        &self,
+        items: impl ExactSizeIterator<Item = T>,
+    ) -> Result<(Vec<T>, u64), Refusal> {
+        let total = items.len();
+        let (mut fit, mut room) = (Vec::new(), self.trails.config.max_answer);
+        for item in items {
+            let size = serde_json::to_vec(&item)?.len() + 1;
+            let Some(left) = room.checked_sub(size) else {
+                break;
+            };
+            room = left;
+            fit.push(item);
+        }
+        let omitted = u64::try_from(total - fit.len()).unwrap_or(u64::MAX);
+        Ok((fit, omitted))
+    }
+
+    fn ok<T: Serialize>(&self, content: T) -> server::Answer {
+        json(
+            StatusCode::OK,
+            &Answer {
+                version: VERSION,
+                ingest: self.ingest.clone(),
+                asked_at_ms: unix_ms(SystemTime::now()),
+                content,
+            },
+        )
+    }
+}
+
+fn which(query: &str) -> Result<Which, Refusal> {
+    if query.is_empty() {
+        return Ok(Which::All);
+    }
+    let understood = match query.split_once('=') {
+        Some(("segment", n)) => number(n).map(Which::One),
+        Some(("last", k)) => number(k)
+            .filter(|k| *k > 0)
+            .map(|k| Which::Last(usize::try_from(k).unwrap_or(usize::MAX))),
+        _ => None,
+    };
+    understood.ok_or_else(|| Refusal::Query(echo(query)))
+}
+
+/// Digits alone: `parse` would also take a sign.
+fn number(text: &str) -> Option<u64> {
+    let digits = text.bytes().all(|b| b.is_ascii_digit());
+    text.parse().ok().filter(|_| digits)
+}
+
+fn json(status: StatusCode, body: &impl Serialize) -> server::Answer {
+    match serde_json::to_vec(body) {
+        Ok(body) => content(status, "application/json", body),
+        Err(e) => server::text(StatusCode::INTERNAL_SERVER_ERROR, format!("{e}\n")),
+    }
+}
+
+fn echo(text: &str) -> String {
+    text.chars().take(MAX_ECHO).collect()
+}

@@ -1,0 +1,95 @@
+//! A stream's segments taken together: figures, and its moves between nodes.
+
+use std::sync::Arc;
+
+use rackcast_route::NodeId;
+use rackcast_route::plan::{Cause, Ending, Sent, Step};
+use rackcast_route::table::{FailureKind, PickReason};
+use rackcast_service::explain::{Move, Outcome, Summary};
+
+use super::record::Record;
+use super::story::unix_ms;
+use super::words;
+use super::zones::Zones;
+
+/// The newest moves that are told.
+const MAX_MOVES: usize = 50;
+
+/// Everything that is remembered of one stream, its records in order.
+pub(super) fn summary(records: &[Arc<Record>], zones: &Zones) -> Summary {
+    let mut moves = moves(records, zones);
+    let omitted = moves.len().saturating_sub(MAX_MOVES);
+    let mut summary = Summary {
+        segments: count(records.len()),
+        first: records.first().map_or(0, |r| r.sequence.0),
+        last: records.last().map_or(0, |r| r.sequence.0),
+        moves: moves.split_off(omitted),
+        moves_omitted: count(omitted),
+        ..Summary::default()
+    };
+    for record in records {
+        match record.outcome() {
+            Outcome::Complete => summary.complete += 1,
+            Outcome::Partial => summary.partial += 1,
+            Outcome::None => summary.none += 1,
+        }
+        summary.submissions += record.submissions();
+        summary.refusals += record.refusals();
+        for entry in record.trail.entries() {
+            match &entry.step {
+                Step::Reduced { .. } => summary.reduced += 1,
+                Step::Sent(Sent {
+                    cause: Cause::Hedge,
+                    ..
+                }) => summary.hedges += 1,
+                Step::Ended {
+                    how: Ending::Failed(FailureKind::WrongMedia),
+                    ..
+                } => summary.defects += 1,
+                _ => {}
+            }
+        }
+    }
+    summary
+}
+
+/// A node that got a segment to see how it does is not where the stream went, unless the next
+/// segment goes there too.
+fn moves(records: &[Arc<Record>], zones: &Zones) -> Vec<Move> {
+    let mut moves = Vec::new();
+    let mut home: Option<&NodeId> = None;
+    let mut tried: Option<(&Record, &Sent)> = None;
+    for record in records {
+        let Some(sent) = record.sent().find(|sent| sent.cause == Cause::First) else {
+            continue;
+        };
+        let (record, first) = match tried.take() {
+            Some((record, first)) if first.node == sent.node => (record, first),
+            _ => (&**record, sent),
+        };
+        let Some(from) = home.replace(&sent.node) else {
+            continue;
+        };
+        if *from == sent.node {
+            continue;
+        }
+        let confirmed = !std::ptr::eq(first, sent);
+        if !confirmed && matches!(sent.reason, PickReason::Trial | PickReason::Unmeasured) {
+            home = Some(from);
+            tried = Some((record, sent));
+            continue;
+        }
+        moves.push(Move {
+            segment: record.sequence.0,
+            at_ms: unix_ms(record.began),
+            from: zones.node(from),
+            to: zones.node(&first.node),
+            why: words::pick(first.reason),
+        });
+    }
+    moves
+}
+
+fn count(n: usize) -> u64 {
+    u64::try_from(n).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,113 @@
+use std::sync::Arc;
+
+use rackcast_route::plan::{Cause, Ending, GiveUp, Renditions, Step};
+use rackcast_route::table::{FailureKind, Left, PickReason};
+use rackcast_service::explain::Summary;
+
+use super::{Config, ended, record, rendition, sent, simple, trails};
+use crate::explain::Record;
+use crate::explain::summary::summary;
+
+fn of(records: Vec<Record>) -> Summary {
+    let records: Vec<_> = records.into_iter().map(Arc::new).collect();
+    summary(&records, &trails(Config::default()).zones())
+}
+
+fn moves(picks: &[(&str, PickReason)]) -> Vec<String> {
+    let records = picks.iter().zip(1..);
+    let records = records.map(|((node, reason), n)| simple("live/a", n, node, *reason));
+    let moves = of(records.collect()).moves;
+    let told = moves.iter().map(|m| {
+        format!(
+            "{}: {} to {}, {}",
+            m.segment, m.from.id, m.to.id, m.why.code
+        )
+    });
+    told.collect()
+}
+
+const EJECTED: PickReason = PickReason::Left(Left::Ejected(FailureKind::TimedOut));
+
+#[test]
+fn a_move_is_told_with_its_segment_and_reason() {
+    let picks = [
+        ("a", PickReason::FirstPick),
+        ("a", PickReason::Kept),
+        ("b", EJECTED),
+        ("b", PickReason::Kept),
+        ("c", PickReason::Better { percent: 32 }),
+    ];
+    assert_eq!(
+        moves(&picks),
+        ["3: a to b, left-ejected", "5: b to c, better"]
+    );
+}
+
+#[test]
+fn one_segment_on_trial_elsewhere_is_no_move_until_the_stream_stays() {
+    let there_and_back = [
+        ("a", PickReason::Kept),
+        ("b", PickReason::Trial),
+        ("a", PickReason::Kept),
+        ("c", PickReason::Unmeasured),
+        ("a", PickReason::Kept),
+    ];
+    assert!(moves(&there_and_back).is_empty());
+    let to_stay = [
+        ("a", PickReason::Kept),
+        ("b", PickReason::Trial),
+        ("b", PickReason::Kept),
+    ];
+    assert_eq!(moves(&to_stay), ["2: a to b, trial"]);
+    let elsewhere = [
+        ("a", PickReason::Kept),
+        ("b", PickReason::Trial),
+        ("c", EJECTED),
+    ];
+    assert_eq!(moves(&elsewhere), ["3: a to c, left-ejected"]);
+}
+
+#[test]
+fn figures_are_of_all_segments() {
+    let refused = Ending::Refused {
+        code: "no-slot",
+        retry_after: None,
+    };
+    let poor = vec![
+        (0, sent(1, "a", Cause::First, PickReason::Kept)),
+        (5, ended(1, "a", 5, refused)),
+        (5, sent(2, "b", Cause::Refused, PickReason::Retry)),
+        (400, sent(3, "c", Cause::Hedge, PickReason::Hedge)),
+        (500, rendition(2, 1)),
+        (
+            600,
+            ended(2, "b", 595, Ending::Failed(FailureKind::WrongMedia)),
+        ),
+        (
+            3000,
+            Step::GaveUp {
+                renditions: Renditions::only(0),
+                reason: GiveUp::Deadline,
+            },
+        ),
+    ];
+    let summary = of(vec![
+        simple("live/a", 8, "a", PickReason::Kept),
+        record("live/a", 9, poor),
+        record("live/a", 10, Vec::new()),
+    ]);
+    let figures = Summary {
+        segments: 3,
+        first: 8,
+        last: 10,
+        complete: 1,
+        partial: 1,
+        none: 1,
+        submissions: 3,
+        refusals: 1,
+        hedges: 1,
+        defects: 1,
+        ..Summary::default()
+    };
+    assert_eq!(summary, figures);
+}

@@ -64,6 +64,7 @@ pub fn job(number: usize, units: &[AccessUnit], bytes: usize, ladder: &Ladder) -
         sequence: Sequence(number as u64),
         deadline: Duration::from_secs(8),
         attempt: 1,
+        quarantine: false,
         spec: JobSpec {
             source,
             renditions,

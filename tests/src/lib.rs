@@ -22,4 +22,5 @@ pub mod probe;
 pub mod process;
 pub mod publish;
 pub mod rack;
+pub mod recording;
 pub mod wait;

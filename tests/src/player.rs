@@ -1,9 +1,11 @@
 //! A player that follows every rendition of a live stream at once and forgets nothing.
 //!
 //! It polls like a player, fetches each segment once as soon as it is listed, and notes
-//! whatever a player could trip over: a number that is skipped, an entry that changes after it
-//! was published, a listed address that cannot be fetched, bytes that differ from those that
-//! an address gave before. Outages of the server are noted and survived.
+//! whatever a player could trip over: a rule of RFC 8216 that a playlist breaks, by itself, by
+//! the way it follows its last version, or beside the other renditions; a number that is
+//! skipped, an entry that changes after it was published, a listed address that cannot be
+//! fetched, bytes that differ from those that an address gave before. Outages of the server are
+//! noted and survived.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -13,156 +15,13 @@ use bytes::Bytes;
 use tokio::task::JoinHandle;
 use url::Url;
 
+use crate::hls::{self, Follower};
 use crate::http::Http;
 use crate::playlist::{Listed, Master, Media};
+pub use crate::recording::{Recording, Seen, Track};
 use crate::wait::{wait_for, wait_until};
 
 const POLL: Duration = Duration::from_millis(250);
-
-/// A segment as it was seen.
-#[derive(Debug, Clone)]
-pub struct Seen {
-    /// As the playlist listed it first.
-    pub listed: Listed,
-    /// When that was.
-    pub at: Instant,
-    /// Its bytes; empty for a gap.
-    pub body: Bytes,
-}
-
-/// All that was seen of one rendition.
-#[derive(Debug, Clone, Default)]
-pub struct Track {
-    /// By media sequence number.
-    pub segments: BTreeMap<u64, Seen>,
-    /// `EXT-X-TARGETDURATION` of the first playlist.
-    pub target_duration: u64,
-    /// `EXT-X-ENDLIST` was seen.
-    pub ended: bool,
-}
-
-impl Track {
-    /// Sequence numbers of the gaps.
-    pub fn gaps(&self) -> Vec<u64> {
-        self.segments
-            .values()
-            .filter(|s| s.listed.gap)
-            .map(|s| s.listed.sequence)
-            .collect()
-    }
-
-    /// Sequence numbers between the first and the last that never stood in a playlist.
-    pub fn holes(&self) -> Vec<u64> {
-        let (Some((first, _)), Some((last, _))) = (
-            self.segments.first_key_value(),
-            self.segments.last_key_value(),
-        ) else {
-            return Vec::new();
-        };
-        (*first..*last)
-            .filter(|n| !self.segments.contains_key(n))
-            .collect()
-    }
-
-    /// All bytes in order.
-    pub fn bytes(&self) -> Vec<u8> {
-        self.segments
-            .values()
-            .flat_map(|s| s.body.iter().copied())
-            .collect()
-    }
-
-    /// The longest that a player waited for the next segment.
-    pub fn longest_wait(&self) -> Duration {
-        let times: Vec<_> = self.segments.values().map(|s| s.at).collect();
-        times
-            .windows(2)
-            .map(|w| w[1].duration_since(w[0]))
-            .max()
-            .unwrap_or_default()
-    }
-
-    /// Segments listed so far.
-    pub fn len(&self) -> usize {
-        self.segments.len()
-    }
-
-    /// Whether nothing was listed so far.
-    pub fn is_empty(&self) -> bool {
-        self.segments.is_empty()
-    }
-}
-
-/// All that was seen of a stream.
-#[derive(Debug, Clone, Default)]
-pub struct Recording {
-    /// The master playlist.
-    pub master: Master,
-    /// By the rendition's name in the addresses: `source`, `audio`, `240p`.
-    pub tracks: BTreeMap<String, Track>,
-    /// What a player could have tripped over.
-    pub faults: Vec<String>,
-    /// Requests that got no answer, or none that was good.
-    pub outages: Vec<String>,
-}
-
-impl Recording {
-    /// A rendition by its name.
-    ///
-    /// # Panics
-    /// It was never listed.
-    pub fn track(&self, name: &str) -> &Track {
-        self.tracks
-            .get(name)
-            .unwrap_or_else(|| panic!("there is no rendition {name:?} in {:?}", self.tracks.keys()))
-    }
-
-    /// Names of the transcoded renditions.
-    pub fn transcoded(&self) -> Vec<&str> {
-        let own = ["source", "audio"];
-        self.tracks
-            .keys()
-            .map(String::as_str)
-            .filter(|n| !own.contains(n))
-            .collect()
-    }
-
-    /// Segments that every rendition has listed.
-    pub fn common(&self) -> usize {
-        self.tracks.values().map(Track::len).min().unwrap_or(0)
-    }
-
-    /// Fails if a player could have tripped.
-    ///
-    /// # Panics
-    /// It could.
-    pub fn assert_sound(&self) {
-        assert!(self.faults.is_empty(), "faults: {:#?}", self.faults);
-    }
-
-    /// All renditions agree on the length of every segment that both have, and on the timeline
-    /// that it is on.
-    ///
-    /// # Panics
-    /// Two of them do not.
-    pub fn assert_in_step(&self) {
-        let Some((first_name, first)) = self.tracks.first_key_value() else {
-            return;
-        };
-        for (name, track) in &self.tracks {
-            for (number, seen) in &track.segments {
-                let Some(other) = first.segments.get(number) else {
-                    continue;
-                };
-                let (a, b) = (&seen.listed, &other.listed);
-                assert!(
-                    (a.duration - b.duration).abs() < 0.1 && a.timeline == b.timeline,
-                    "segment {number} is {a:?} in {name} and {b:?} in {first_name}"
-                );
-            }
-        }
-    }
-}
 
 /// A player at work.
 #[derive(Debug)]
@@ -189,9 +48,11 @@ impl Player {
             },
         )
         .await;
+        let broken = hls::master(&text);
         let master = Master::read(&url, &text);
         let recording = Arc::new(Mutex::new(Recording {
             master: master.clone(),
+            faults: broken.iter().map(|b| format!("{url}: {b}")).collect(),
             ..Recording::default()
         }));
         let mut playlists: Vec<Url> = master
@@ -256,24 +117,65 @@ impl Player {
 }
 
 async fn run(http: Http, playlists: Vec<Url>, recording: Arc<Mutex<Recording>>) {
+    let mut rules = Rules::default();
     loop {
-        let polled = playlists.iter().map(|url| poll(&http, url, &recording));
-        let mut polled: Vec<_> = polled.map(Box::pin).collect();
-        for one in &mut polled {
-            if let Err(outage) = one.await {
+        let mut answered = true;
+        for url in &playlists {
+            if let Err(outage) = poll(&http, url, &mut rules, &recording).await {
                 recording.lock().unwrap().outages.push(outage);
+                answered = false;
             }
+        }
+        // After an outage some are of the stream's last life and some of its next.
+        if answered {
+            let broken = rules.agree();
+            recording.lock().unwrap().faults.extend(broken);
         }
         tokio::time::sleep(POLL).await;
     }
 }
 
+/// Holds the playlists of a stream to RFC 8216 from version to version.
+#[derive(Debug, Default)]
+struct Rules {
+    playlists: BTreeMap<Url, Follower>,
+}
+
+impl Rules {
+    /// What is broken in the next version of a playlist, or in the way it follows the last.
+    fn next(&mut self, url: &Url, text: &str) -> Vec<String> {
+        let follower = self.playlists.entry(url.clone()).or_default();
+        let broken = follower.next(text);
+        broken
+            .iter()
+            .map(|b| format!("{}: {b} in {text:?}", url.path()))
+            .collect()
+    }
+
+    /// In what the renditions contradict one another.
+    fn agree(&self) -> Vec<String> {
+        let latest: Vec<_> = self
+            .playlists
+            .iter()
+            .filter_map(|(url, follower)| Some((url.path(), follower.last()?)))
+            .collect();
+        hls::agree(&latest)
+    }
+}
+
 /// Reads one playlist and fetches what is new in it.
-async fn poll(http: &Http, url: &Url, recording: &Mutex<Recording>) -> Result<(), String> {
+async fn poll(
+    http: &Http,
+    url: &Url,
+    rules: &mut Rules,
+    recording: &Mutex<Recording>,
+) -> Result<(), String> {
     let answer = http.get(url.as_str()).await?;
     if answer.status != 200 {
         return Err(format!("{url}: {}", answer.status));
     }
+    let broken = rules.next(url, answer.text());
+    recording.lock().unwrap().faults.extend(broken);
     let media = Media::read(url, answer.text());
     let Some(first) = media.segments.first() else {
         return Ok(());
@@ -300,23 +202,9 @@ async fn poll(http: &Http, url: &Url, recording: &Mutex<Recording>) -> Result<()
 fn note(recording: &mut Recording, name: &str, media: &Media) -> Vec<Listed> {
     let track = recording.tracks.entry(name.to_owned()).or_default();
     let faults = &mut recording.faults;
-    if track.target_duration == 0 {
-        track.target_duration = media.target_duration;
-    }
-    if track.target_duration != media.target_duration {
-        faults.push(format!(
-            "{name}: the target duration became {}",
-            media.target_duration
-        ));
-    }
     track.ended |= media.ended;
     let mut new = Vec::new();
     for listed in &media.segments {
-        if listed.duration.round() > media.target_duration as f64 {
-            faults.push(format!(
-                "{name}: longer than the target duration: {listed:?}"
-            ));
-        }
         match track.segments.get(&listed.sequence).map(|s| &s.listed) {
             None => new.push(listed.clone()),
             Some(known) if known.url != listed.url || known.gap != listed.gap => {
@@ -352,4 +240,87 @@ async fn fetch(http: &Http, l: &Listed, recording: &Mutex<Recording>) -> Result<
         return Err(fault);
     }
     Ok(answer.body)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use http::{Request, Response, StatusCode};
+    use http_body_util::Full;
+    use hyper::service::service_fn;
+    use hyper_util::rt::TokioIo;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    const MASTER: &str = "#EXTM3U\n#EXT-X-VERSION:3\n\
+        #EXT-X-STREAM-INF:BANDWIDTH=2,AVERAGE-BANDWIDTH=1,CODECS=\"mp4a.40.2\"\naudio.m3u8\n";
+
+    fn audio(numbers: std::ops::Range<u64>, end: &str) -> String {
+        let mut text = format!(
+            "#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:2\n#EXT-X-MEDIA-SEQUENCE:{}\n",
+            numbers.start
+        );
+        for n in numbers {
+            text += &format!("#EXTINF:2.0,\n1/audio/{n}.ts\n");
+        }
+        text + end
+    }
+
+    /// A stream of `audio.m3u8` whose text can be changed.
+    async fn serve(text: String) -> (String, Arc<Mutex<String>>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let text = Arc::new(Mutex::new(text));
+        let shown = Arc::clone(&text);
+        tokio::spawn(async move {
+            while let Ok((socket, _)) = listener.accept().await {
+                let shown = Arc::clone(&shown);
+                let answer = move |request: Request<_>| {
+                    let (status, body) = answer(&request, &shown);
+                    let mut response = Response::new(Full::new(Bytes::from(body)));
+                    *response.status_mut() = status;
+                    async move { Ok::<_, Infallible>(response) }
+                };
+                tokio::spawn(
+                    hyper::server::conn::http1::Builder::new()
+                        .serve_connection(TokioIo::new(socket), service_fn(answer)),
+                );
+            }
+        });
+        (format!("http://{address}/live/x/master.m3u8"), text)
+    }
+
+    fn answer(
+        request: &Request<hyper::body::Incoming>,
+        shown: &Mutex<String>,
+    ) -> (StatusCode, String) {
+        match request.uri().path().rsplit('/').next().unwrap() {
+            "master.m3u8" => (StatusCode::OK, MASTER.to_owned()),
+            "audio.m3u8" => (StatusCode::OK, shown.lock().unwrap().clone()),
+            segment => (StatusCode::OK, segment.to_owned()),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_playlist_that_keeps_the_rules_is_sound_and_one_that_breaks_them_is_not() {
+        let (master, text) = serve(audio(5..9, "")).await;
+        let player = Player::follow(&master).await;
+        player.segments(4).await;
+        *text.lock().unwrap() = audio(6..10, "#EXT-X-ENDLIST\n");
+        player
+            .until("the end", Duration::from_secs(20), |r| {
+                r.track("audio").ended
+            })
+            .await;
+        player.so_far().assert_sound();
+        *text.lock().unwrap() = audio(6..11, "");
+        player
+            .until("a fault", Duration::from_secs(20), |r| !r.faults.is_empty())
+            .await;
+        let recording = player.stop().await;
+        let found = &recording.faults[0];
+        assert!(found.contains("changed after EXT-X-ENDLIST"), "{found}");
+    }
 }

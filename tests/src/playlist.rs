@@ -98,8 +98,6 @@ impl Listed {
 /// A media playlist.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Media {
-    /// `EXT-X-TARGETDURATION`, seconds.
-    pub target_duration: u64,
     /// `EXT-X-ENDLIST`.
     pub ended: bool,
     /// The window.
@@ -119,7 +117,6 @@ impl Media {
         for line in text.lines().filter(|l| !l.is_empty()) {
             let (tag, value) = line.split_once(':').unwrap_or((line, ""));
             match tag {
-                "#EXT-X-TARGETDURATION" => media.target_duration = value.parse().unwrap(),
                 "#EXT-X-MEDIA-SEQUENCE" => sequence = value.parse().unwrap(),
                 "#EXTINF" => duration = value.split(',').next().unwrap().parse().ok(),
                 "#EXT-X-GAP" => gap = true,

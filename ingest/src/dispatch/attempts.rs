@@ -168,6 +168,7 @@ impl<'a> Attempts<'a> {
             sequence: self.order.sequence,
             deadline: left,
             attempt: self.attempts.saturating_add(1),
+            quarantine: false,
             spec,
         };
         let body = self.order.body.clone();

@@ -11,8 +11,8 @@ use crate::media::VideoFormat;
 use crate::shape::{Ratio, Shape};
 use crate::time::{Ticks, Timestamp};
 
-use super::{HEADER_ATTEMPT, HEADER_DEADLINE, HEADER_JOB, HEADER_PROTOCOL, HEADER_SEQUENCE};
-use super::{HEADER_STREAM, PROTOCOL};
+use super::{HEADER_ATTEMPT, HEADER_DEADLINE, HEADER_JOB, HEADER_PROTOCOL, HEADER_QUARANTINE};
+use super::{HEADER_SEQUENCE, HEADER_STREAM, PROTOCOL};
 
 /// The most bytes of JSON that [`HEADER_JOB`] may carry.
 pub const MAX_JOB_HEADER: usize = 12 * 1024;
@@ -67,6 +67,10 @@ pub struct Job {
     pub deadline: Duration,
     /// 1 for the first attempt.
     pub attempt: u32,
+    /// The segment killed a worker of another node
+    /// ([`KilledWorker`](super::reply::RefusalCode::KilledWorker)): no worker that serves others
+    /// is to see it before it has gone well in one that serves nobody else.
+    pub quarantine: bool,
     /// The rest.
     pub spec: JobSpec,
 }
@@ -89,6 +93,9 @@ pub enum InvalidJob {
     /// Nothing to transcode, or more than any segment holds.
     #[error("the source is not valid: {0}")]
     Source(&'static str),
+    /// Pictures that are larger, or more, than the protocol has room for.
+    #[error("the source is too large: {0}")]
+    TooLarge(&'static str),
     /// A reordering or an offset that no stream has.
     #[error("the shape is not valid: {0}")]
     Shape(&'static str),
@@ -97,14 +104,18 @@ pub enum InvalidJob {
 impl Job {
     /// The headers that carry this job.
     pub fn to_headers(&self) -> Result<Vec<(&'static str, String)>, serde_json::Error> {
-        Ok(vec![
+        let mut headers = vec![
             (HEADER_PROTOCOL, PROTOCOL.to_string()),
             (HEADER_STREAM, self.stream.to_string()),
             (HEADER_SEQUENCE, self.sequence.to_string()),
             (HEADER_DEADLINE, self.deadline.as_millis().to_string()),
             (HEADER_ATTEMPT, self.attempt.to_string()),
             (HEADER_JOB, serde_json::to_string(&self.spec)?),
-        ])
+        ];
+        if self.quarantine {
+            headers.push((HEADER_QUARANTINE, true.to_string()));
+        }
+        Ok(headers)
     }
 
     /// Reads and checks a job; `get` looks a header up by its lower-case name.
@@ -141,6 +152,14 @@ impl Job {
             attempt: u32::try_from(number(HEADER_ATTEMPT)?)
                 .unwrap_or(u32::MAX)
                 .max(1),
+            quarantine: match get(HEADER_QUARANTINE).map(str::parse) {
+                None => false,
+                Some(Ok(asked)) => asked,
+                Some(Err(_)) => {
+                    let text = "neither true nor false".to_owned();
+                    return Err(InvalidJob::Malformed(HEADER_QUARANTINE, text));
+                }
+            },
             spec,
         })
     }
@@ -159,7 +178,7 @@ impl JobSpec {
 
     fn check(&self) -> Result<(), InvalidJob> {
         self.check_ladder().map_err(InvalidJob::Ladder)?;
-        self.check_source().map_err(InvalidJob::Source)?;
+        self.check_source()?;
         let Shape {
             reorder_depth,
             dts_offset,
@@ -202,7 +221,7 @@ impl JobSpec {
         Ok(())
     }
 
-    fn check_source(&self) -> Result<(), &'static str> {
+    fn check_source(&self) -> Result<(), InvalidJob> {
         let Source {
             format,
             frames,
@@ -212,152 +231,26 @@ impl JobSpec {
             bytes,
             ..
         } = &self.source;
-        if *frames == 0 || *bytes == 0 || duration.0 <= 0 {
-            return Err("it has no frames, no bytes or no duration");
-        }
-        if *frames > MAX_FRAMES {
-            return Err("it has more frames than a segment can have");
+        let sides = [format.width, format.height];
+        if *frames == 0 || *bytes == 0 || duration.0 <= 0 || sides.contains(&0) {
+            let text = "it has no frames, no bytes, no duration or no size";
+            return Err(InvalidJob::Source(text));
         }
         if first_pts.0 < 0 || last_pts < first_pts {
-            return Err("its times are negative or out of order");
+            let text = "its times are negative or out of order";
+            return Err(InvalidJob::Source(text));
         }
-        let sides = [format.width, format.height];
-        if sides.iter().any(|s| !(1..=MAX_DIMENSION).contains(s)) {
-            return Err("its size is out of range");
+        if *frames > MAX_FRAMES {
+            let text = "it has more frames than a segment can have";
+            return Err(InvalidJob::TooLarge(text));
+        }
+        if sides.iter().any(|s| *s > MAX_DIMENSION) {
+            let text = "a side of its pictures is longer than any that is transcoded";
+            return Err(InvalidJob::TooLarge(text));
         }
         Ok(())
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-
-    use super::*;
-    use crate::shape::{Colour, Profile};
-
-    fn job() -> Job {
-        let format = VideoFormat {
-            width: 1280,
-            height: 720,
-            profile_idc: 100,
-            constraints: 0,
-            level_idc: 31,
-            frame_rate: None,
-            sample_aspect: Ratio::ONE,
-            colour: Colour::default(),
-            interlaced: false,
-        };
-        let source = Source {
-            format,
-            frames: 60,
-            frame_rate: Ratio::new(30, 1).unwrap(),
-            first_pts: Timestamp(900_000),
-            last_pts: Timestamp(1_077_000),
-            duration: Ticks(180_000),
-            bytes: 700_000,
-        };
-        let rendition = RenditionSpec {
-            name: "480p".parse().unwrap(),
-            width: 854,
-            height: 480,
-            bitrate: 1_400_000,
-            profile: Profile::High,
-            level_idc: 31,
-        };
-        let shape = Shape {
-            reorder_depth: 2,
-            dts_offset: Ticks(6_000),
-            colour: Colour::default(),
-            sample_aspect: Ratio::ONE,
-        };
-        Job {
-            stream: "t0k3n".parse().unwrap(),
-            sequence: Sequence(7),
-            deadline: Duration::from_millis(2_500),
-            attempt: 1,
-            spec: JobSpec {
-                source,
-                renditions: vec![rendition],
-                shape,
-            },
-        }
-    }
-
-    fn carried(job: &Job) -> Result<Job, InvalidJob> {
-        let headers: BTreeMap<_, _> = job.to_headers().unwrap().into_iter().collect();
-        Job::from_headers(|name| headers.get(name).map(String::as_str))
-    }
-
-    /// Why a job that was changed so is refused.
-    fn refused(change: impl FnOnce(&mut JobSpec)) -> InvalidJob {
-        let mut job = job();
-        change(&mut job.spec);
-        carried(&job).unwrap_err()
-    }
-
-    #[test]
-    fn headers_carry_the_whole_job() {
-        assert_eq!(carried(&job()).unwrap(), job());
-        assert_eq!(job().spec.work(), 854 * 480 * 60);
-    }
-
-    #[test]
-    fn the_longest_ladder_fits_into_the_header() {
-        let mut job = job();
-        let rendition = job.spec.renditions.remove(0);
-        for rung in 0..MAX_RUNGS {
-            let name = format!("{rung:0>width$}", width = crate::id::MAX_NAME_LEN);
-            job.spec.renditions.push(RenditionSpec {
-                name: name.parse().unwrap(),
-                ..rendition.clone()
-            });
-        }
-        assert_eq!(carried(&job).unwrap(), job);
-    }
-
-    #[test]
-    fn nonsense_is_refused() {
-        let ladder = |e| matches!(e, InvalidJob::Ladder(_));
-        assert!(ladder(refused(|s| s.renditions.clear())));
-        assert!(ladder(refused(|s| s
-            .renditions
-            .push(s.renditions[0].clone()))));
-        assert!(ladder(refused(|s| s.renditions[0].width = 853)));
-        assert!(ladder(refused(|s| s.renditions[0].height = 10_000)));
-        assert!(ladder(refused(|s| s.renditions[0].bitrate = 0)));
-        let source = |e| matches!(e, InvalidJob::Source(_));
-        assert!(source(refused(|s| s.source.frames = 0)));
-        assert!(source(refused(|s| s.source.frames = u32::MAX)));
-        assert!(source(refused(|s| s.source.duration = Ticks(-1))));
-        assert!(source(refused(|s| s.source.first_pts = Timestamp(-1))));
-        assert!(source(refused(|s| s.source.last_pts = Timestamp(899_999))));
-        assert!(source(refused(|s| s.source.format.width = 0)));
-        let shape = |e| matches!(e, InvalidJob::Shape(_));
-        assert!(shape(refused(|s| s.shape.reorder_depth = 17)));
-        assert!(shape(refused(|s| s.shape.dts_offset = Ticks(i64::MAX))));
-        assert!(shape(refused(|s| s.shape.dts_offset = Ticks(-1))));
-    }
-
-    #[test]
-    fn a_missing_or_foreign_header_is_named() {
-        let headers: BTreeMap<_, _> = job().to_headers().unwrap().into_iter().collect();
-        for missing in headers.keys() {
-            let get = |name| {
-                headers
-                    .get(name)
-                    .filter(|_| name != *missing)
-                    .map(String::as_str)
-            };
-            assert_eq!(Job::from_headers(get), Err(InvalidJob::Missing(missing)));
-        }
-        let get = |name| match name {
-            HEADER_PROTOCOL => Some("2"),
-            _ => headers.get(name).map(String::as_str),
-        };
-        assert_eq!(
-            Job::from_headers(get),
-            Err(InvalidJob::Protocol("2".to_owned()))
-        );
-    }
-}
+mod tests;

@@ -32,6 +32,9 @@ pub const HEADER_SEQUENCE: &str = "rackcast-sequence";
 pub const HEADER_DEADLINE: &str = "rackcast-deadline-ms";
 /// Header: which attempt this is, 1 for the first.
 pub const HEADER_ATTEMPT: &str = "rackcast-attempt";
+/// Header, optional: `true` asks that the segment begin in quarantine, since it has killed a
+/// worker elsewhere.
+pub const HEADER_QUARANTINE: &str = "rackcast-quarantine";
 /// Header: the structured rest of the job, JSON of [`job::JobSpec`].
 pub const HEADER_JOB: &str = "rackcast-job";
 /// Header of a part: the rendition's name.

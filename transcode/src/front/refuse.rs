@@ -58,7 +58,11 @@ impl No {
 
 impl From<InvalidJob> for No {
     fn from(e: InvalidJob) -> Self {
-        Self::new(RefusalCode::BadRequest, e.to_string())
+        let code = match e {
+            InvalidJob::TooLarge(_) => RefusalCode::TooLarge,
+            _ => RefusalCode::BadRequest,
+        };
+        Self::new(code, e.to_string())
     }
 }
 

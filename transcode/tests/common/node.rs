@@ -241,6 +241,7 @@ pub(crate) fn job(segment: &Segment) -> Job {
         sequence: rackcast_segment::id::Sequence(7),
         deadline: Duration::from_secs(30),
         attempt: 1,
+        quarantine: false,
         spec: segment.job.clone(),
     }
 }

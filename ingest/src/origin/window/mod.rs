@@ -9,6 +9,15 @@
 //!
 //! Pure: no clock, no lock.
 
+mod bounds;
+mod read;
+mod slot;
+mod track;
+
+pub(super) use bounds::Bounds;
+pub(super) use read::List;
+pub(super) use track::Track;
+
 use std::collections::VecDeque;
 
 use bytes::Bytes;
@@ -17,40 +26,8 @@ use rackcast_segment::time::{TICKS_PER_SECOND, Ticks};
 
 use super::info::{Rendered, SegmentInfo, StreamInfo};
 use super::packager::Packager;
-use super::rate::Rate;
-
-/// However short they are and however far a rendition is behind, no more than this many times
-/// `listed` segments are listed.
-const MAX_STRETCH: usize = 4;
-
-/// How much is listed and kept.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Bounds {
-    pub(super) listed: usize,
-    pub(super) kept: usize,
-    pub(super) bytes: usize,
-}
-
-/// A segment in all renditions.
-#[derive(Debug)]
-pub(super) struct Slot {
-    pub(super) epoch: Epoch,
-    pub(super) info: SegmentInfo,
-    media: Vec<(RenditionName, Rendered)>,
-}
-
-/// A rendition of the present epoch.
-#[derive(Debug)]
-pub(super) struct Track {
-    pub(super) name: RenditionName,
-    /// The publisher's own video or audio: settled with the segment itself.
-    own: bool,
-    /// The first segment that it does not list yet.
-    next: Sequence,
-    pub(super) rate: Rate,
-    /// Every segment so far began with an IDR.
-    pub(super) independent: bool,
-}
+use slot::Slot;
+use track::tracks;
 
 /// What became of a change, for the metrics.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -78,25 +55,6 @@ pub(super) struct Window {
     /// The next segment begins an epoch.
     beginning: bool,
     ended: bool,
-}
-
-impl Slot {
-    fn get(&self, name: &RenditionName) -> Option<&Rendered> {
-        self.media.iter().find(|(n, _)| n == name).map(|(_, r)| r)
-    }
-
-    fn bytes(&self) -> usize {
-        self.media.iter().map(|(_, r)| r.len()).sum()
-    }
-}
-
-impl Rendered {
-    fn len(&self) -> usize {
-        match self {
-            Self::Media(bytes) => bytes.len(),
-            Self::Gap => 0,
-        }
-    }
 }
 
 impl Window {
@@ -264,131 +222,9 @@ impl Window {
     /// Settles everything as it is: what has not come is a gap.
     fn settle_all(&mut self) -> Published {
         for slot in self.slots.iter_mut().filter(|s| s.epoch == self.epoch) {
-            settle_slot(slot, &self.tracks);
+            slot.settle(&self.tracks);
         }
         self.publish()
-    }
-
-    /// Takes the oldest segments off the list and forgets the oldest of all, as the bounds ask.
-    fn trim(&mut self) -> Published {
-        let mut published = Published::default();
-        while self.list_is_long() {
-            published += self.unlist();
-        }
-        while self.unlisted > self.bounds.kept || self.bytes > self.bounds.bytes {
-            if self.unlisted == 0 {
-                // The newest stays, however large it is.
-                if self.slots.len() < 2 {
-                    break;
-                }
-                published += self.unlist();
-            }
-            if let Some(slot) = self.slots.pop_front() {
-                self.bytes = self.bytes.saturating_sub(slot.bytes());
-                self.unlisted = self.unlisted.saturating_sub(1);
-            }
-        }
-        published
-    }
-
-    /// There are more than enough segments, and without the first one every rendition would
-    /// still list three target durations (RFC 8216, 6.2.2); or there are too many at any rate.
-    fn list_is_long(&self) -> bool {
-        let listed = self.slots.len().saturating_sub(self.unlisted);
-        let open = self.tracks.iter().map(|t| t.next).min();
-        let left = self
-            .slots
-            .iter()
-            .skip(self.unlisted.saturating_add(1))
-            .take_while(|slot| open.is_none_or(|open| slot.info.sequence < open))
-            .map(|slot| slot.info.duration.0)
-            .sum::<i64>();
-        let long = left >= self.target().0.saturating_mul(3);
-        listed > self.bounds.listed
-            && (long || listed > self.bounds.listed.saturating_mul(MAX_STRETCH))
-    }
-
-    fn unlist(&mut self) -> Published {
-        let Some(slot) = self.slots.get_mut(self.unlisted) else {
-            return Published::default();
-        };
-        self.unlisted += 1;
-        self.discontinuities += u64::from(slot.info.discontinuity);
-        if slot.epoch == self.epoch {
-            settle_slot(slot, &self.tracks);
-        }
-        self.publish()
-    }
-
-    fn position(&self, sequence: Sequence) -> Option<usize> {
-        self.slots
-            .binary_search_by_key(&sequence, |slot| slot.info.sequence)
-            .ok()
-    }
-
-    /// The media of a segment that is or was listed.
-    pub(super) fn media(
-        &self,
-        epoch: Epoch,
-        name: &RenditionName,
-        sequence: Sequence,
-    ) -> Option<Bytes> {
-        let slot = self.slots.get(self.position(sequence)?)?;
-        let listed = epoch != self.epoch
-            || self
-                .tracks
-                .iter()
-                .any(|t| t.name == *name && sequence < t.next);
-        match slot.get(name) {
-            Some(Rendered::Media(bytes)) if slot.epoch == epoch && listed => Some(bytes.clone()),
-            _ => None,
-        }
-    }
-
-    /// Video and audio of a segment in one.
-    pub(super) fn muxed(
-        &self,
-        epoch: Epoch,
-        name: &RenditionName,
-        sequence: Sequence,
-    ) -> Option<Bytes> {
-        let video = self.media(epoch, name, sequence)?;
-        let audio = RenditionName::audio();
-        if *name == audio {
-            return Some(video);
-        }
-        match self.media(epoch, &audio, sequence) {
-            Some(audio) => self.packager.mux(&video, &audio).ok(),
-            None => Some(video),
-        }
-    }
-
-    /// What a rendition lists, and whether each is media in it. `None` if there is no such
-    /// rendition, or nothing is listed yet.
-    pub(super) fn list(&self, name: &RenditionName) -> Option<List<'_>> {
-        let track = self.tracks.iter().find(|t| t.name == *name)?;
-        let slots: Vec<_> = self
-            .slots
-            .range(self.unlisted..)
-            .take_while(|slot| slot.epoch != self.epoch || slot.info.sequence < track.next)
-            .map(|slot| (slot, matches!(slot.get(name), Some(Rendered::Media(_)))))
-            .collect();
-        let complete = slots.len() == self.slots.len().saturating_sub(self.unlisted);
-        if slots.is_empty() {
-            return None;
-        }
-        Some(List {
-            track,
-            target: self.target,
-            discontinuities: self.discontinuities,
-            slots,
-            ended: self.ended && complete,
-        })
-    }
-
-    /// Something is listed in every rendition.
-    pub(super) fn ready(&self) -> bool {
-        self.tracks.iter().all(|t| self.list(&t.name).is_some())
     }
 
     pub(super) fn tracks(&self) -> &[Track] {
@@ -412,52 +248,9 @@ impl Window {
     }
 }
 
-/// What one rendition lists.
-#[derive(Debug)]
-pub(super) struct List<'a> {
-    pub(super) track: &'a Track,
-    pub(super) target: u32,
-    /// Discontinuities that left the list.
-    pub(super) discontinuities: u64,
-    /// The segments, and whether each is media.
-    pub(super) slots: Vec<(&'a Slot, bool)>,
-    /// Nothing will follow.
-    pub(super) ended: bool,
-}
-
 impl std::ops::AddAssign for Published {
     fn add_assign(&mut self, more: Self) {
         self.media += more.media;
         self.gaps += more.gaps;
     }
-}
-
-fn settle_slot(slot: &mut Slot, tracks: &[Track]) {
-    for track in tracks {
-        if slot.get(&track.name).is_none() {
-            slot.media.push((track.name.clone(), Rendered::Gap));
-        }
-    }
-}
-
-/// Source, ladder, audio: in the order of the master playlist.
-fn tracks(info: &StreamInfo) -> Vec<Track> {
-    let track = |name, own, rate| Track {
-        name,
-        own,
-        next: info.first_sequence,
-        rate,
-        independent: true,
-    };
-    let video = info.video.iter();
-    let audio = info.audio.iter();
-    video
-        .map(|_| track(RenditionName::source(), true, Rate::default()))
-        .chain(
-            info.ladder
-                .iter()
-                .map(|s| track(s.name.clone(), false, Rate::of(s))),
-        )
-        .chain(audio.map(|_| track(RenditionName::audio(), true, Rate::default())))
-        .collect()
 }

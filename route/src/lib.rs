@@ -11,7 +11,7 @@ pub mod degrade;
 mod first;
 mod member;
 pub mod plan;
-mod router;
+pub mod router;
 pub mod table;
 
 pub use first::*;

@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 use super::job::AttemptId;
 use super::reason::GiveUp;
 use super::renditions::Renditions;
-use crate::degrade::Reduction;
+use crate::degrade::{Reduction, Shift};
 use crate::member::NodeId;
+use crate::router::circuit::Turn;
 use crate::table::{Change, FailureKind, NoNodeReason, PickReason};
 
 /// The most steps that are kept of one segment.
@@ -104,10 +105,32 @@ pub enum Step {
         /// Why not.
         reason: GiveUp,
     },
+    /// More or less is left out of every ladder from now on.
+    Level(Shift),
     /// The stream's circuit opened: it is not transcoded for this long.
     CircuitOpened(Duration),
     /// The stream's trial segment came through: it is transcoded again.
     CircuitClosed,
+}
+
+impl Step {
+    /// Whether it is only what is to be expected: not worth a line in the log.
+    pub fn is_ordinary(&self) -> bool {
+        match self {
+            Self::Sent(sent) => sent.cause == Cause::First && sent.reason.is_ordinary(),
+            Self::Rendition { counted, .. } => *counted,
+            Self::Ended { how, .. } => *how == Ending::Complete,
+            Self::Reduced { .. } | Self::NotHedged { .. } => true,
+            Self::Waiting { .. }
+            | Self::Cancelled { .. }
+            | Self::Contradicted { .. }
+            | Self::Standing { .. }
+            | Self::GaveUp { .. }
+            | Self::Level(_)
+            | Self::CircuitOpened(_)
+            | Self::CircuitClosed => false,
+        }
+    }
 }
 
 /// A submission.
@@ -129,6 +152,15 @@ pub struct Sent {
     pub predicted: Duration,
     /// Which others there were, best first, and how long they should have taken.
     pub alternatives: [Option<(NodeId, Duration)>; 3],
+}
+
+impl From<Turn> for Step {
+    fn from(turn: Turn) -> Self {
+        match turn {
+            Turn::Opened(length) => Self::CircuitOpened(length),
+            Turn::Closed => Self::CircuitClosed,
+        }
+    }
 }
 
 /// What a submission was made for.
@@ -213,6 +245,8 @@ pub enum Ending {
 pub enum CancelReason {
     /// All it was asked for came from another node first.
     Lost,
+    /// It hangs, and another node takes over.
+    Hung,
     /// The segment's deadline.
     Deadline,
     /// It is of no use any more: two nodes agree that the segment is poison.
@@ -226,6 +260,7 @@ impl CancelReason {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Lost => "lost",
+            Self::Hung => "hung",
             Self::Deadline => "deadline",
             Self::Poison => "poison",
             Self::Abandoned => "abandoned",

@@ -1,0 +1,249 @@
+//! What to leave out when the fleet cannot carry all.
+//!
+//! An overloaded fleet that is asked for everything delivers everything late. So renditions
+//! are left out before they are asked for, in an order: fewer rungs (from the top, or as
+//! configured), the lowest rung only when no stream has any other left, then the source alone.
+//! That is after the table has spread the work over all zones.
+//!
+//! **What makes it act.** Trouble is seen, not guessed: segments that are refused, wait for a
+//! node, or are late. Only trouble at a high utilisation is overload; trouble of a fleet with
+//! room is some node's failure. Then the level is raised at once to where the demand of all
+//! streams fits what the nodes are measured to make. If there is still trouble once that has
+//! settled, less is believed of them.
+//!
+//! **How it recovers.** After a time without trouble, rungs are taken back step by step while
+//! the utilisation that they would bring is predicted to stay well under what was aimed at
+//! before. The gap between the two is why it does not swing. A step back that brings trouble
+//! doubles the time before the next one.
+//!
+//! Levels are finer than a rung: streams fall into groups by a hash, and a fraction of a level
+//! is a share of the streams.
+
+mod config;
+mod ladder;
+mod level;
+
+use std::time::{Duration, Instant};
+
+pub use config::Config;
+pub(crate) use ladder::left;
+pub(crate) use level::Group;
+pub use level::Level;
+
+use crate::table::Capacity;
+
+/// Share of the capacity that is no longer believed after a level proved too low.
+const DISTRUST: f64 = 0.9;
+/// Least share of it that is always believed.
+const LEAST_TRUST: f64 = 0.2;
+/// How far back the utilisation that is seen reaches, in intervals.
+const SMOOTH: f64 = 0.25;
+/// The most by which the time without trouble grows.
+const MAX_CAUTION: u32 = 16;
+
+/// Why not every rendition of a ladder is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reduction {
+    /// The fleet cannot carry more.
+    Overload {
+        /// How much is left out.
+        level: Level,
+    },
+    /// The stream's segments kept failing: it is not transcoded for a while.
+    Circuit {
+        /// Time left.
+        left: Duration,
+    },
+}
+
+impl Reduction {
+    /// The reason as a metric's label and in logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Overload { .. } => "degraded",
+            Self::Circuit { .. } => "circuit",
+        }
+    }
+}
+
+/// A change of the level, for the log.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Shift {
+    /// What it was.
+    pub from: Level,
+    /// What it is.
+    pub to: Level,
+    /// Share of the segments that were in trouble.
+    pub trouble: f64,
+    /// Predicted utilisation at the level that it was: demand over what the fleet is believed
+    /// to make.
+    pub utilisation: f64,
+}
+
+/// What happened since it was last decided.
+#[derive(Debug, Clone, Copy, Default)]
+struct Signals {
+    begun: u32,
+    troubled: u32,
+}
+
+/// Decides the level.
+#[derive(Debug)]
+pub(crate) struct Degrade {
+    level: Level,
+    signals: Signals,
+    /// Share of the capacity that is believed.
+    trust: f64,
+    /// Share of the slots that are taken, smoothed.
+    busy: f64,
+    next: Instant,
+    settled: Instant,
+    calm_since: Option<Instant>,
+    /// The last change was a step back; how long rungs stay out grows if it brings trouble.
+    stepped_back: Option<Instant>,
+    caution: u32,
+}
+
+impl Degrade {
+    pub(crate) fn new(now: Instant) -> Self {
+        Self {
+            level: Level::NONE,
+            signals: Signals::default(),
+            trust: 1.0,
+            busy: 0.0,
+            next: now,
+            settled: now,
+            calm_since: None,
+            stepped_back: None,
+            caution: 1,
+        }
+    }
+
+    pub(crate) fn level(&self) -> Level {
+        self.level
+    }
+
+    /// A segment begins.
+    pub(crate) fn begun(&mut self) {
+        self.signals.begun = self.signals.begun.saturating_add(1);
+    }
+
+    /// A segment is in trouble that overload can explain; told once for each.
+    pub(crate) fn troubled(&mut self) {
+        self.signals.troubled = self.signals.troubled.saturating_add(1);
+    }
+
+    /// Whether it is time to decide.
+    pub(crate) fn is_due(&self, now: Instant) -> bool {
+        now >= self.next
+    }
+
+    /// Decides, if anything is known. `demand` is what all streams would ask for at a level, in
+    /// output pixels a second; it falls as the level rises up to `deepest` + 1 rungs.
+    pub(crate) fn decide(
+        &mut self,
+        capacity: Capacity,
+        deepest: u32,
+        demand: impl Fn(Level) -> f64,
+        config: &Config,
+        now: Instant,
+    ) -> Option<Shift> {
+        self.next = now + config.interval;
+        let signals = std::mem::take(&mut self.signals);
+        if !config.enabled || signals.begun == 0 || capacity.slots == 0 {
+            return None;
+        }
+        let free = f64::from(capacity.free) / f64::from(capacity.slots);
+        self.busy += (1.0 - free.clamp(0.0, 1.0) - self.busy) * SMOOTH;
+        let trouble = f64::from(signals.troubled) / f64::from(signals.begun);
+        let asked = demand(self.level);
+        let believed = (capacity.pixel_rate * self.trust).max(1.0);
+        let utilisation = asked / believed;
+        let most = Level::rungs(deepest.saturating_add(1));
+        let from = self.level;
+        if signals.troubled >= 2 && trouble >= config.trouble {
+            self.calm_since = None;
+            if utilisation.max(self.busy) < config.overloaded || now < self.settled {
+                return None;
+            }
+            self.level = self.raise(asked, believed, most, &demand, config, now);
+            self.settled = now + config.settle;
+        } else {
+            let calm = *self.calm_since.get_or_insert(now);
+            let patience = config.calm.saturating_mul(self.caution);
+            if now < self.settled || now.saturating_duration_since(calm) < patience {
+                return None;
+            }
+            self.level = self.lower(asked, believed, &demand, config);
+            if self.level < from {
+                self.settled = now + config.settle;
+                self.stepped_back = Some(now);
+            }
+            if self.level == Level::NONE && from == Level::NONE {
+                (self.trust, self.caution) = (1.0, 1);
+            }
+        }
+        (self.level != from).then_some(Shift {
+            from,
+            to: self.level,
+            trouble,
+            utilisation,
+        })
+    }
+
+    /// The level at which the demand fits.
+    fn raise(
+        &mut self,
+        asked: f64,
+        believed: f64,
+        most: Level,
+        demand: &impl Fn(Level) -> f64,
+        config: &Config,
+        now: Instant,
+    ) -> Level {
+        let patience = config.calm.saturating_mul(self.caution);
+        let recent = |at: Instant| now.saturating_duration_since(at) < patience.max(config.settle);
+        if self.stepped_back.take().is_some_and(recent) {
+            self.caution = (self.caution * 2).min(MAX_CAUTION);
+        }
+        let fits = least(self.level, most, |l| demand(l) <= believed * config.target);
+        if fits > self.level {
+            return fits;
+        }
+        // It should fit and does not: less is believed.
+        self.trust = (self.trust * DISTRUST).max(LEAST_TRUST);
+        least(self.level, most, |l| demand(l) <= asked * DISTRUST)
+    }
+
+    /// A level that brings some back and still leaves room.
+    fn lower(
+        &self,
+        asked: f64,
+        believed: f64,
+        demand: &impl Fn(Level) -> f64,
+        config: &Config,
+    ) -> Level {
+        let step = (config.step * 1000.0).round() as u32;
+        let lowest = self.level.beyond(Level::milli(step.max(1)));
+        least(lowest, self.level, |l| {
+            let wanted = demand(l);
+            let seen = self.busy * if asked > 0.0 { wanted / asked } else { 1.0 };
+            wanted <= believed * config.resume || seen <= config.resume * config.resume
+        })
+    }
+}
+
+/// The least level from `from` to `to` that fits; `to` if none does. Whatever fits at a level
+/// fits at every higher one.
+fn least(from: Level, to: Level, fits: impl Fn(Level) -> bool) -> Level {
+    let (mut low, mut high) = (from.as_milli(), to.as_milli().max(from.as_milli()));
+    while low < high {
+        let middle = low + (high - low) / 2;
+        if fits(Level::milli(middle)) {
+            high = middle;
+        } else {
+            low = middle + 1;
+        }
+    }
+    Level::milli(high)
+}

@@ -1,0 +1,304 @@
+//! Finds a node for what no submission covers, and submits.
+
+use std::time::{Duration, Instant};
+
+use rand::Rng;
+
+use super::flight::Flight;
+use super::job::{Action, AttemptId};
+use super::reason::GiveUp;
+use super::renditions::Renditions;
+use super::trail::{Cause, Sent, Step, Wait};
+use super::{Context, Plan};
+use crate::router::{Price, Short};
+use crate::table::{Ask, Choice, NoNode, NoNodeReason, NodeRef, Purpose};
+
+/// A first submission is the only chance: it is made even if it is predicted to take this many
+/// times what is left. Predictions are on the safe side, and a node that knows better refuses.
+const ONLY_CHANCE: u32 = 2;
+
+impl Plan {
+    /// Submits what is uncovered, or waits for what is missing to do so, or gives up. When to
+    /// look again, if it waits.
+    pub(super) fn place<R: Rng>(
+        &mut self,
+        uncovered: Renditions,
+        cx: &mut Context<'_, R>,
+    ) -> Option<Instant> {
+        if self.submitted() >= self.most(cx) {
+            self.give_up(uncovered, GiveUp::Attempts, cx);
+            return None;
+        }
+        let price = Price {
+            retry: self.counted,
+            refusal: self.refused,
+            can_wait: !self.claims.is_empty(),
+        };
+        if let Err(short) = cx.router.purse().affords(price, cx.now) {
+            let ready = cx.router.purse().ready_at(short, cx.now);
+            let why = match short {
+                Short::Retries => Wait::Retries,
+                Short::Refusals => Wait::Refusals,
+            };
+            return Some(self.wait(why, ready, cx));
+        }
+        let purpose = match self.claims.first() {
+            Some(node) => Purpose::SecondOpinion { not_zone_of: *node },
+            None if !self.counted => Purpose::First,
+            None => Purpose::Retry,
+        };
+        let cause = self.cause();
+        let (choice, renditions) = match self.choose(uncovered, purpose, cx) {
+            Ok(found) => found,
+            Err(no_node) => return self.without_node(no_node, uncovered, cx),
+        };
+        self.give_up(uncovered.minus(renditions), GiveUp::Deadline, cx);
+        if renditions.is_empty() {
+            return None;
+        }
+        if !cx.router.purse().pay(price, cx.now) {
+            return Some(self.wait(Wait::Retries, None, cx));
+        }
+        if purpose == Purpose::First {
+            cx.router.set_home(self.job.stream, choice.home);
+        }
+        let first = self.next == 0;
+        self.send(&choice, renditions, cause, cx);
+        if first && self.job.precious {
+            self.copies(choice.node, renditions, cx);
+        }
+        None
+    }
+
+    /// The most submissions.
+    pub(super) fn most<R>(&self, cx: &Context<'_, R>) -> u32 {
+        let config = cx.router.config();
+        let copies = if self.job.precious {
+            config.precious.copies.saturating_sub(1)
+        } else {
+            0
+        };
+        config.attempts.max.saturating_add(copies)
+    }
+
+    fn cause(&self) -> Cause {
+        match self.last_failure {
+            _ if self.next == 0 => Cause::First,
+            _ if self.refused => Cause::Refused,
+            _ if !self.claims.is_empty() => Cause::SecondOpinion,
+            Some(kind) => Cause::Retry(kind),
+            None => Cause::Overtake,
+        }
+    }
+
+    /// A node, and as much as it can be asked for. Nothing, if it is too late for anything.
+    fn choose<R: Rng>(
+        &mut self,
+        uncovered: Renditions,
+        purpose: Purpose,
+        cx: &mut Context<'_, R>,
+    ) -> Result<(Choice, Renditions), NoNode> {
+        let left = self.left(cx.now);
+        let patient = left.saturating_mul(ONLY_CHANCE);
+        let within = if purpose == Purpose::First { patient } else { left };
+        let mut renditions = uncovered;
+        loop {
+            let choice = self.pick(renditions, purpose, cx)?;
+            if choice.predicted <= within {
+                return Ok((choice, renditions));
+            }
+            let fewer = renditions.iter().next().map(|top| renditions.without(top));
+            match fewer.filter(|fewer| !fewer.is_empty()) {
+                Some(fewer) => renditions = fewer,
+                None if choice.predicted <= patient => return Ok((choice, renditions)),
+                None => return Ok((choice, Renditions::NONE)),
+            }
+        }
+    }
+
+    fn pick<R: Rng>(
+        &mut self,
+        renditions: Renditions,
+        purpose: Purpose,
+        cx: &mut Context<'_, R>,
+    ) -> Result<Choice, NoNode> {
+        let mut ask = Ask {
+            work: self.job.work(renditions),
+            time_left: self.left(cx.now),
+            home: cx.router.home(self.job.stream),
+            tried: &self.seen,
+            purpose,
+        };
+        let table = cx.router.table();
+        let unreached = self.failed.iter().any(|f| f.unseen);
+        if !unreached {
+            match table.pick(&ask, cx.now, cx.rng) {
+                Err(e) if e.reason == NoNodeReason::AllTried => {}
+                result => return result,
+            }
+        }
+        // Rare: a list of its own.
+        let failed = self.failed.iter().map(|f| f.node);
+        let mut tried: Vec<NodeRef> = self.seen.iter().copied().chain(failed).collect();
+        ask.tried = &tried;
+        let result = table.pick(&ask, cx.now, cx.rng);
+        if !result.is_err_and(|e| e.reason == NoNodeReason::AllTried) {
+            return result;
+        }
+        // A node that failed once is better than none.
+        tried.retain(|node| !self.may_ask_again(*node, cx.now));
+        ask.tried = &tried;
+        table.pick(&ask, cx.now, cx.rng)
+    }
+
+    /// No node can have it: waiting helps, or nothing does.
+    fn without_node<R: Rng>(
+        &mut self,
+        no_node: NoNode,
+        uncovered: Renditions,
+        cx: &mut Context<'_, R>,
+    ) -> Option<Instant> {
+        let NoNode { reason, retry_at } = no_node;
+        if matches!(reason, NoNodeReason::AllBusy | NoNodeReason::AllFull) {
+            self.trouble(cx);
+        }
+        let pauses = self.failed.iter().filter_map(|f| f.again);
+        let again = pauses.filter(|again| *again > cx.now).min();
+        let helps = reason.may_pass() || reason == NoNodeReason::NoMembers;
+        if helps || again.is_some() {
+            let ready = retry_at.into_iter().chain(again).min();
+            return Some(self.wait(Wait::Node(reason), ready, cx));
+        }
+        let reason = match self.claims.is_empty() {
+            true => GiveUp::NoNode(reason),
+            false => GiveUp::Poison,
+        };
+        self.give_up(uncovered, reason, cx);
+        None
+    }
+
+    /// Looks again soon, or when there is reason to.
+    fn wait<R>(&mut self, why: Wait, ready: Option<Instant>, cx: &mut Context<'_, R>) -> Instant {
+        self.waits = Some(why);
+        if self.last_wait != Some(why) {
+            self.last_wait = Some(why);
+            self.record(Step::Waiting { why }, cx);
+        }
+        let again = cx.now + cx.router.config().attempts.look_again;
+        ready.map_or(again, |at| at.min(again))
+    }
+
+    pub(super) fn left(&self, now: Instant) -> Duration {
+        self.job.deadline.saturating_duration_since(now)
+    }
+
+    /// Copies of a precious segment, to as many other nodes. One that finds no node is left
+    /// out: the first submission is there.
+    fn copies<R: Rng>(
+        &mut self,
+        first: NodeRef,
+        renditions: Renditions,
+        cx: &mut Context<'_, R>,
+    ) {
+        let copies = cx.router.config().precious.copies;
+        for _ in 1..copies {
+            let purpose = Purpose::Copy { not_zone_of: first };
+            let Ok(choice) = self.pick(renditions, purpose, cx) else {
+                return;
+            };
+            if self.seen.contains(&choice.node) || choice.predicted > self.left(cx.now) {
+                return;
+            }
+            cx.router.purse().copy();
+            self.send(&choice, renditions, Cause::Copy, cx);
+        }
+    }
+
+    /// Submits. What it costs is paid.
+    pub(super) fn send<R>(
+        &mut self,
+        choice: &Choice,
+        renditions: Renditions,
+        cause: Cause,
+        cx: &mut Context<'_, R>,
+    ) {
+        if cause != Cause::Copy {
+            self.bring_share(cx);
+            self.refused = false;
+            self.last_wait = None;
+        }
+        let attempt = AttemptId(self.next);
+        self.next = self.next.saturating_add(1);
+        let number = self.submitted().saturating_add(1);
+        let suspect = !self.claims.is_empty();
+        let table = cx.router.table_mut();
+        let work = self.job.work(renditions);
+        let ticket = table.start(choice.node, work, choice.predicted, cx.now);
+        let named = |node: NodeRef| table.member(node).map(|m| m.id.clone());
+        let name = named(choice.node).unwrap_or_else(|| "".into());
+        let alternatives = choice.alternatives.map(|alternative| {
+            let alternative = alternative?;
+            Some((named(alternative.node)?, alternative.predicted))
+        });
+        let sent = Sent {
+            attempt,
+            number,
+            node: name.clone(),
+            cause,
+            renditions,
+            reason: choice.reason,
+            predicted: choice.predicted,
+            alternatives,
+        };
+        if !self.seen.contains(&choice.node) {
+            self.seen.push(choice.node);
+        }
+        self.flights.push(Flight {
+            attempt,
+            node: choice.node,
+            name,
+            ticket,
+            sent: cx.now,
+            predicted: choice.predicted,
+            renditions,
+            got: Renditions::NONE,
+            last: cx.now,
+            hedge: cause == Cause::Hedge,
+            hung_at: self.hung_at(choice.predicted, cx),
+        });
+        cx.actions.push(Action::Send {
+            attempt,
+            node: choice.node,
+            renditions,
+            number,
+            suspect,
+        });
+        self.record(Step::Sent(sent), cx);
+    }
+
+    /// The segment brings its share into the budgets, once.
+    fn bring_share<R>(&mut self, cx: &mut Context<'_, R>) {
+        if self.counted {
+            return;
+        }
+        self.counted = true;
+        if self.next == 0 {
+            cx.router.purse().segment();
+        } else {
+            cx.router.purse().segment_again();
+        }
+    }
+
+    fn hung_at<R>(&self, predicted: Duration, cx: &Context<'_, R>) -> Instant {
+        let config = &cx.router.config().attempts;
+        let share = self.left(cx.now).mul_f64(config.share);
+        let patience = predicted.saturating_mul(2).max(share.min(
+            Duration::try_from_secs_f64(predicted.as_secs_f64() * config.patience)
+                .unwrap_or(Duration::MAX),
+        ));
+        cx.now
+            .checked_add(patience)
+            .unwrap_or(self.job.deadline)
+            .min(self.job.deadline)
+    }
+}

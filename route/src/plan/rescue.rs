@@ -1,0 +1,138 @@
+//! A submission that is slow or hangs: a second one beside it, or in its place.
+
+use std::time::Instant;
+
+use rand::Rng;
+
+use super::flight::Flight;
+use super::trail::{CancelReason, Cause, NotHedged, Step};
+use super::{Context, Plan, earlier};
+use crate::router::Price;
+use crate::table::{Ask, Choice, PickReason, Purpose};
+
+/// A submission of a class of which too little is known is slow after this many times what was
+/// predicted.
+const SLOW: f64 = 1.5;
+
+impl Plan {
+    /// Looks after the submission on which everything that is missing depends; when to look
+    /// again.
+    pub(super) fn rescue<R: Rng>(&mut self, cx: &mut Context<'_, R>) -> Option<Instant> {
+        // A segment that is blamed is not sent to ever more nodes.
+        if !self.claims.is_empty() || self.submitted() >= self.most(cx) {
+            return None;
+        }
+        let (at, flight) = self.lonely()?;
+        let (hung_at, slow_at) = (flight.hung_at, self.slow_at(flight, cx));
+        let mut again = hung_at;
+        if let Some(slow_at) = slow_at.filter(|_| !self.hedged) {
+            if cx.now >= slow_at {
+                match self.hedge(at, cx) {
+                    Ok(()) => return None,
+                    Err(why) => self.not_hedged(why, cx),
+                }
+            }
+            again = again.min(slow_at);
+        }
+        if cx.now >= hung_at && self.take_over(at, cx) {
+            return None;
+        }
+        let soon = cx.now + cx.router.config().attempts.look_again;
+        Some(if again > cx.now { again } else { soon })
+    }
+
+    /// The only submission that can still bring something, if there is but one.
+    fn lonely(&self) -> Option<(usize, &Flight)> {
+        let mut useful = self.useful();
+        let flight = useful.next()?;
+        if useful.next().is_some() {
+            return None;
+        }
+        let at = self.flights.iter().position(|f| f.attempt == flight.attempt);
+        Some((at?, flight))
+    }
+
+    /// From when on a submission takes longer than nearly all of its class.
+    fn slow_at<R>(&self, flight: &Flight, cx: &Context<'_, R>) -> Option<Instant> {
+        let config = &cx.router.config().hedge;
+        if !config.enabled {
+            return None;
+        }
+        let usual = cx.router.slow_after(self.job.work(flight.renditions));
+        let slow = match usual {
+            // A node that is known to be slower than most is given what it was picked for.
+            Some(usual) => usual.max(flight.predicted),
+            None => flight.predicted.mul_f64(SLOW),
+        };
+        flight.sent.checked_add(slow.max(config.min_delay))
+    }
+
+    fn hedge<R: Rng>(&mut self, at: usize, cx: &mut Context<'_, R>) -> Result<(), NotHedged> {
+        let price = Price {
+            retry: true,
+            refusal: false,
+            can_wait: true,
+        };
+        let purse = cx.router.purse();
+        purse
+            .affords(price, cx.now)
+            .map_err(|_| NotHedged::Budget)?;
+        if cx.router.free_share(cx.now) <= cx.router.config().hedge.free_slots {
+            return Err(NotHedged::NoSpare);
+        }
+        let choice = self.another(at, Purpose::Hedge, cx);
+        let choice = choice.ok_or(NotHedged::NoNode)?;
+        if !cx.router.purse().pay(price, cx.now) {
+            return Err(NotHedged::Budget);
+        }
+        self.hedged = true;
+        self.send(&choice, self.missing, Cause::Hedge, cx);
+        Ok(())
+    }
+
+    /// Cancels a submission that hangs, in favour of one that can be in time.
+    fn take_over<R: Rng>(&mut self, at: usize, cx: &mut Context<'_, R>) -> bool {
+        let price = Price {
+            retry: true,
+            ..Price::NOTHING
+        };
+        let Some(choice) = self.another(at, Purpose::Retry, cx) else {
+            return false;
+        };
+        if matches!(choice.reason, PickReason::LastResort | PickReason::Panic)
+            || !cx.router.purse().pay(price, cx.now)
+        {
+            return false;
+        }
+        self.cancel(at, CancelReason::Hung, cx);
+        self.send(&choice, self.missing, Cause::Overtake, cx);
+        true
+    }
+
+    /// Another node that can have all that is missing there in time.
+    fn another<R: Rng>(
+        &self,
+        at: usize,
+        purpose: Purpose,
+        cx: &mut Context<'_, R>,
+    ) -> Option<Choice> {
+        let ask = Ask {
+            work: self.job.work(self.missing),
+            time_left: self.left(cx.now),
+            home: cx.router.home(self.job.stream),
+            tried: &self.seen,
+            purpose,
+        };
+        let slow = self.flights.get(at)?.node;
+        let choice = cx.router.table().pick(&ask, cx.now, cx.rng).ok()?;
+        let fit = choice.node != slow && choice.predicted <= self.left(cx.now);
+        fit.then_some(choice)
+    }
+
+    fn not_hedged<R>(&mut self, why: NotHedged, cx: &mut Context<'_, R>) {
+        if self.not_hedged != Some(why) {
+            self.not_hedged = Some(why);
+            self.record(Step::NotHedged { why }, cx);
+        }
+    }
+}

@@ -1,0 +1,125 @@
+use super::{budget, circuit};
+use crate::{degrade, plan, table};
+
+/// The constants of the whole policy. The ingest reads each part from the section of its
+/// configuration that is named here.
+#[derive(Debug, Clone, Default)]
+pub struct RouterConfig {
+    /// `[route]`: who gets a segment.
+    pub route: table::Config,
+    /// `[dispatch.attempts]`.
+    pub attempts: plan::Attempts,
+    /// `[dispatch.hedge]`.
+    pub hedge: plan::Hedge,
+    /// `[dispatch.precious]`.
+    pub precious: plan::Precious,
+    /// `[dispatch.retries]`: what all submissions beyond the first may cost.
+    pub retries: budget::Config,
+    /// `[dispatch.refusals]`: what submissions after a refusal may cost.
+    pub refusals: Refusals,
+    /// `[dispatch.circuit]`.
+    pub circuit: circuit::Config,
+    /// `[degrade]`.
+    pub degrade: degrade::Config,
+}
+
+/// A [`budget::Config`] whose defaults are those for refusals.
+#[derive(Debug, Clone, Copy, PartialEq, serde::Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Refusals {
+    /// Tokens that each segment brings.
+    pub per_segment: f64,
+    /// Tokens that each second brings.
+    pub per_second: f64,
+}
+
+impl Default for Refusals {
+    fn default() -> Self {
+        let budget::Config {
+            per_segment,
+            per_second,
+        } = budget::Config::refusals();
+        Self {
+            per_segment,
+            per_second,
+        }
+    }
+}
+
+impl From<Refusals> for budget::Config {
+    fn from(r: Refusals) -> Self {
+        Self {
+            per_segment: r.per_segment,
+            per_second: r.per_second,
+        }
+    }
+}
+
+impl RouterConfig {
+    /// Refuses values with which the policy cannot work.
+    ///
+    /// # Errors
+    /// The first key that makes no sense, with its section, and why.
+    pub fn check(&self) -> Result<(), String> {
+        let parts = [
+            ("route", self.route.check()),
+            ("dispatch.attempts", self.attempts.check()),
+            ("dispatch.hedge", self.hedge.check()),
+            ("dispatch.precious", self.precious.check()),
+            ("dispatch.retries", self.retries.check()),
+            (
+                "dispatch.refusals",
+                budget::Config::from(self.refusals).check(),
+            ),
+            ("dispatch.circuit", self.circuit.check()),
+            ("degrade", self.degrade.check()),
+        ];
+        for (section, result) in parts {
+            result.map_err(|e| format!("{section}.{e}"))?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn the_defaults_are_fit_and_nonsense_is_named() {
+        assert_eq!(RouterConfig::default().check(), Ok(()));
+        type Spoil = fn(&mut RouterConfig);
+        let broken: [(&str, Spoil); 14] = [
+            ("dispatch.attempts.max", |c| c.attempts.max = 0),
+            ("dispatch.attempts.share", |c| c.attempts.share = f64::NAN),
+            ("dispatch.attempts.patience", |c| c.attempts.patience = 1.0),
+            ("dispatch.attempts.look_again", |c| {
+                c.attempts.look_again = Duration::ZERO;
+            }),
+            ("dispatch.hedge.quantile", |c| c.hedge.quantile = 1.0),
+            ("dispatch.hedge.free_slots", |c| c.hedge.free_slots = -0.1),
+            ("dispatch.hedge.half_life", |c| {
+                c.hedge.half_life = Duration::ZERO;
+            }),
+            ("dispatch.precious.copies", |c| c.precious.copies = 9),
+            ("dispatch.retries.per_segment", |c| {
+                c.retries.per_segment = -1.0;
+            }),
+            ("dispatch.refusals.per_second", |c| {
+                c.refusals.per_second = 0.3;
+            }),
+            ("dispatch.circuit.base", |c| c.circuit.max = Duration::ZERO),
+            ("dispatch.circuit.fleet_good", |c| {
+                c.circuit.fleet_good = 1.1;
+            }),
+            ("degrade.resume", |c| c.degrade.resume = 0.9),
+            ("degrade.order", |c| c.degrade.order = vec![1, 0]),
+        ];
+        for (key, spoil) in broken {
+            let mut config = RouterConfig::default();
+            spoil(&mut config);
+            assert!(config.check().is_err_and(|e| e.starts_with(key)), "{key}");
+        }
+    }
+}

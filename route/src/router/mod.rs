@@ -1,0 +1,276 @@
+//! All that one ingest knows of its fleet, and all that it may spend.
+//!
+//! One router is shared by all streams of an ingest, since what one of them learns of a node
+//! holds for all, and since what they may cost together is what counts. It owns the
+//! [`Table`], the [budgets](budget), what each class of work takes, each stream's home and
+//! [circuit], and the level of [degradation](crate::degrade). A [`Plan`](crate::plan::Plan)
+//! talks to nothing else.
+
+pub mod budget;
+pub mod circuit;
+mod config;
+mod latency;
+mod spend;
+mod stream;
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use rand::Rng;
+
+pub use config::{Refusals, RouterConfig};
+pub(crate) use spend::{Price, Short};
+pub use spend::Spent;
+pub use stream::StreamKey;
+
+use crate::degrade::{self, Degrade, Level, Reduction, Shift};
+use crate::plan::Renditions;
+use crate::table::{Home, Table};
+use circuit::{Gate, Turn, Verdict};
+use latency::Latency;
+use spend::Purse;
+use stream::Stream;
+
+/// For how long a stream counts after its last segment, in durations of that segment.
+const IDLE_SEGMENTS: u32 = 4;
+/// The least for which it counts.
+const IDLE_LEAST: Duration = Duration::from_secs(10);
+/// Weight of one segment in what is remembered of how the fleet's segments came out.
+const FLEET_WEIGHT: f64 = 0.01;
+
+/// What a stream may ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Allowance {
+    /// These renditions.
+    pub asked: Renditions,
+    /// Why not all of them.
+    pub why: Option<Reduction>,
+}
+
+/// What a router spent and how it stands, for metrics.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Snapshot {
+    /// Streams that are open.
+    pub streams: usize,
+    /// Of those, the ones that are not transcoded because they keep failing.
+    pub circuits_open: usize,
+    /// Retries and hedges that could be made at this instant.
+    pub retries_left: u32,
+    /// Submissions after a refusal that could be made at this instant.
+    pub refusals_left: u32,
+    /// How much is left out of every ladder.
+    pub level: Level,
+    /// All submissions so far.
+    pub spent: Spent,
+}
+
+/// What one ingest knows and may spend. Plans talk to nothing else.
+#[derive(Debug)]
+pub struct Router {
+    config: RouterConfig,
+    table: Table,
+    streams: HashMap<StreamKey, Stream>,
+    opened: u64,
+    purse: Purse,
+    latency: Latency,
+    degrade: Degrade,
+    /// The most rungs above the lowest that any stream has.
+    deepest: u32,
+    /// A change of the level that no plan has noted yet.
+    shift: Option<Shift>,
+    /// Share of the fleet's segments that came out well, poison apart.
+    fleet_good: f64,
+}
+
+impl Router {
+    /// An empty table and fresh budgets. `identity` names this ingest.
+    pub fn new(config: RouterConfig, identity: &str, now: Instant) -> Self {
+        Self {
+            table: Table::new(config.route.clone(), identity),
+            streams: HashMap::new(),
+            opened: 0,
+            purse: Purse::new(config.retries, config.refusals.into(), now),
+            latency: Latency::new(),
+            degrade: Degrade::new(now),
+            deepest: 0,
+            shift: None,
+            fleet_good: 1.0,
+            config,
+        }
+    }
+
+    /// A stream begins; copies of its segments run in parallel if it is precious.
+    pub fn open(&mut self, precious: bool, now: Instant) -> StreamKey {
+        self.opened += 1;
+        let key = StreamKey(self.opened);
+        self.streams.insert(key, Stream::new(key, precious, now));
+        key
+    }
+
+    /// A stream is over. Plans of it may still run.
+    pub fn close(&mut self, stream: StreamKey) {
+        self.streams.remove(&stream);
+    }
+
+    /// Whether copies of the stream's segments run in parallel.
+    pub fn is_precious(&self, stream: StreamKey) -> bool {
+        self.streams.get(&stream).is_some_and(|s| s.precious)
+    }
+
+    /// Who gets it.
+    pub fn table(&self) -> &Table {
+        &self.table
+    }
+
+    /// Who gets it, to tell it of members and probes.
+    pub fn table_mut(&mut self) -> &mut Table {
+        &mut self.table
+    }
+
+    /// The constants it works by.
+    pub fn config(&self) -> &RouterConfig {
+        &self.config
+    }
+
+    /// What may be asked for at all, for a ladder of `works` output pixels (top rung first) and
+    /// a segment of this duration. Called once a segment, before its plan is made: it is how
+    /// the router knows the demand.
+    pub fn allowance(
+        &mut self,
+        stream: StreamKey,
+        works: &[u64],
+        media: Duration,
+        now: Instant,
+    ) -> Allowance {
+        let rungs = works.len().min(Renditions::MAX);
+        let all = Renditions::first(rungs);
+        if let Some(known) = self.streams.get_mut(&stream) {
+            known.demands(works, media, now);
+        }
+        self.degrade.begun();
+        if self.degrade.is_due(now) {
+            self.decide(now);
+        }
+        let Some(known) = self.streams.get_mut(&stream) else {
+            return Allowance {
+                asked: all,
+                why: None,
+            };
+        };
+        let patience = IDLE_LEAST.max(media.saturating_mul(IDLE_SEGMENTS));
+        if let Gate::Shut { left } = known.circuit.gate(patience, now) {
+            return Allowance {
+                asked: Renditions::NONE,
+                why: Some(Reduction::Circuit { left }),
+            };
+        }
+        let level = self.degrade.level();
+        let order = &self.config.degrade.order;
+        let asked = degrade::left(rungs, level, known.group, order, self.deepest);
+        Allowance {
+            asked,
+            why: (asked != all).then_some(Reduction::Overload { level }),
+        }
+    }
+
+    /// How it stands, for metrics.
+    pub fn snapshot(&mut self, now: Instant) -> Snapshot {
+        let circuits = self.streams.values();
+        Snapshot {
+            circuits_open: circuits.filter(|s| s.circuit.is_broken()).count(),
+            streams: self.streams.len(),
+            retries_left: self.purse.retries_left(now),
+            refusals_left: self.purse.refusals_left(now),
+            level: self.degrade.level(),
+            spent: self.purse.spent(),
+        }
+    }
+
+    fn decide(&mut self, now: Instant) {
+        let live = |s: &&Stream| s.is_live(now);
+        let rungs = self.streams.values().filter(live).map(Stream::rungs);
+        let deepest = rungs.max().unwrap_or(0).saturating_sub(1);
+        self.deepest = u32::try_from(deepest).unwrap_or(u32::MAX);
+        let (streams, deepest) = (&self.streams, self.deepest);
+        let order = &self.config.degrade.order;
+        let demand = |level: Level| -> f64 {
+            let rates = streams.values().filter(live).map(|s| {
+                let left = degrade::left(s.rungs(), level, s.group, order, deepest);
+                s.rate(left)
+            });
+            rates.sum()
+        };
+        let capacity = self.table.capacity(now);
+        let shift = self
+            .degrade
+            .decide(capacity, deepest, demand, &self.config.degrade, now);
+        self.shift = shift.or(self.shift.take());
+    }
+
+    pub(crate) fn home(&self, stream: StreamKey) -> Option<Home> {
+        self.streams.get(&stream)?.home
+    }
+
+    pub(crate) fn set_home(&mut self, stream: StreamKey, home: Home) {
+        if let Some(known) = self.streams.get_mut(&stream) {
+            known.home = Some(home);
+        }
+    }
+
+    pub(crate) fn purse(&mut self) -> &mut Purse {
+        &mut self.purse
+    }
+
+    /// Work took so long, or had taken so long already when it was given up.
+    pub(crate) fn took(&mut self, work: u64, elapsed: Duration, now: Instant) {
+        self.latency.observe(work, elapsed, &self.config.hedge, now);
+    }
+
+    /// Beyond what work of this class is slow.
+    pub(crate) fn slow_after(&self, work: u64) -> Option<Duration> {
+        self.latency.quantile(work, &self.config.hedge)
+    }
+
+    /// Share of the fleet's slots that is free.
+    pub(crate) fn free_share(&self, now: Instant) -> f64 {
+        let capacity = self.table.capacity(now);
+        f64::from(capacity.free) / f64::from(capacity.slots.max(1))
+    }
+
+    /// A segment is in trouble that overload can explain; told once for each.
+    pub(crate) fn troubled(&mut self) {
+        self.degrade.troubled();
+    }
+
+    /// A change of the level that nobody has noted yet.
+    pub(crate) fn take_shift(&mut self) -> Option<Shift> {
+        self.shift.take()
+    }
+
+    /// A segment came to its end.
+    pub(crate) fn ended(
+        &mut self,
+        stream: StreamKey,
+        verdict: Verdict,
+        begun: Instant,
+        now: Instant,
+        rng: &mut impl Rng,
+    ) -> Option<Turn> {
+        let others_good = self.fleet_good >= self.config.circuit.fleet_good;
+        let verdict = match verdict {
+            Verdict::Failed if !others_good => Verdict::Unknown,
+            verdict => verdict,
+        };
+        if let Some(good) = match verdict {
+            Verdict::Good => Some(1.0),
+            Verdict::Failed | Verdict::Unknown => Some(0.0),
+            Verdict::Poison => None,
+        } {
+            self.fleet_good += (good - self.fleet_good) * FLEET_WEIGHT;
+        }
+        let known = self.streams.get_mut(&stream)?;
+        known
+            .circuit
+            .end(verdict, begun, &self.config.circuit, now, rng)
+    }
+}

@@ -143,6 +143,7 @@ pub(super) fn failure(kind: FailureKind) -> Why {
 pub(super) fn cancel(reason: CancelReason) -> Why {
     let text = match reason {
         CancelReason::Lost => "another node was faster",
+        CancelReason::Hung => "it hangs, and another node takes over",
         CancelReason::Deadline => "the segment's deadline has passed",
         CancelReason::Poison => "two nodes agree that the segment cannot be transcoded",
         CancelReason::Abandoned => "nobody waits for the segment any more",

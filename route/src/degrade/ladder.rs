@@ -78,6 +78,9 @@ mod tests {
         let short = |milli| left(1, Level::milli(milli), Group::milli(0), &[], 3);
         assert_eq!(short(3000), Renditions::first(1));
         assert_eq!(short(3001), Renditions::NONE);
-        assert_eq!(left(0, Level::milli(500), Group::milli(0), &[], 3), Renditions::NONE);
+        assert_eq!(
+            left(0, Level::milli(500), Group::milli(0), &[], 3),
+            Renditions::NONE
+        );
     }
 }

@@ -46,8 +46,9 @@ const MAX_CAUTION: u32 = 16;
 pub enum Reduction {
     /// The fleet cannot carry more.
     Overload {
-        /// How much is left out.
-        level: Level,
+        /// How much is left out, in thousandths of a rung: at 2500 two rungs of every ladder,
+        /// and of half of them a third one.
+        level: u32,
     },
     /// The stream's segments kept failing: it is not transcoded for a while.
     Circuit {

@@ -13,12 +13,7 @@ use crate::table::{FailureKind, NodeRef, Outcome};
 
 impl Plan {
     /// A submission ended by itself.
-    pub(super) fn ended<R: Rng>(
-        &mut self,
-        attempt: AttemptId,
-        end: End,
-        cx: &mut Context<'_, R>,
-    ) {
+    pub(super) fn ended<R: Rng>(&mut self, attempt: AttemptId, end: End, cx: &mut Context<'_, R>) {
         let Some(at) = self.flights.iter().position(|f| f.attempt == attempt) else {
             return;
         };
@@ -127,12 +122,7 @@ impl Plan {
     }
 
     /// Cancels the submission at this place in the list.
-    pub(super) fn cancel<R: Rng>(
-        &mut self,
-        at: usize,
-        why: CancelReason,
-        cx: &mut Context<'_, R>,
-    ) {
+    pub(super) fn cancel<R: Rng>(&mut self, at: usize, why: CancelReason, cx: &mut Context<'_, R>) {
         if at >= self.flights.len() {
             return;
         }
@@ -172,9 +162,8 @@ impl Plan {
     /// it.
     pub(super) fn drop_losers<R: Rng>(&mut self, cx: &mut Context<'_, R>) {
         let missing = self.missing;
-        let lost = |f: &Flight| {
-            !f.is_complete() && f.outstanding().intersection(missing).is_empty()
-        };
+        let lost =
+            |f: &Flight| !f.is_complete() && f.outstanding().intersection(missing).is_empty();
         while let Some(at) = self.flights.iter().position(lost) {
             self.cancel(at, CancelReason::Lost, cx);
         }

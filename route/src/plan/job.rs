@@ -3,7 +3,7 @@ use std::time::{Duration, Instant};
 use super::reason::GiveUp;
 use super::renditions::Renditions;
 use super::trail::Step;
-use crate::degrade::Reduction;
+use crate::degrade::{Reduction, Shift};
 use crate::member::Load;
 use crate::router::StreamKey;
 use crate::table::{FailureKind, NodeRef, Timing};
@@ -143,4 +143,7 @@ pub enum Action {
     NodeFreed,
     /// Something that an operator may want to read about. The same step is in the trail.
     Note(Step),
+    /// More or less is left out of every stream's ladder from now on: for the log, once a
+    /// change, by whichever plan comes next.
+    Level(Shift),
 }

@@ -196,7 +196,7 @@ impl Plan {
     fn begin<R: Rng>(&mut self, cx: &mut Context<'_, R>) {
         self.begun = true;
         if let Some(shift) = cx.router.take_shift() {
-            cx.actions.push(Action::Note(Step::Level(shift)));
+            cx.actions.push(Action::Level(shift));
         }
         if let Some(why) = self.job.reduced {
             let asked = self.missing;

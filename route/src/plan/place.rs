@@ -100,7 +100,11 @@ impl Plan {
     ) -> Result<(Choice, Renditions), NoNode> {
         let left = self.left(cx.now);
         let patient = left.saturating_mul(ONLY_CHANCE);
-        let within = if purpose == Purpose::First { patient } else { left };
+        let within = if purpose == Purpose::First {
+            patient
+        } else {
+            left
+        };
         let mut renditions = uncovered;
         loop {
             let choice = self.pick(renditions, purpose, cx)?;
@@ -122,7 +126,7 @@ impl Plan {
         purpose: Purpose,
         cx: &mut Context<'_, R>,
     ) -> Result<Choice, NoNode> {
-        let mut ask = Ask {
+        let ask = Ask {
             work: self.job.work(renditions),
             time_left: self.left(cx.now),
             home: cx.router.home(self.job.stream),
@@ -140,15 +144,27 @@ impl Plan {
         // Rare: a list of its own.
         let failed = self.failed.iter().map(|f| f.node);
         let mut tried: Vec<NodeRef> = self.seen.iter().copied().chain(failed).collect();
-        ask.tried = &tried;
-        let result = table.pick(&ask, cx.now, cx.rng);
+        let result = table.pick(
+            &Ask {
+                tried: &tried,
+                ..ask
+            },
+            cx.now,
+            cx.rng,
+        );
         if !result.is_err_and(|e| e.reason == NoNodeReason::AllTried) {
             return result;
         }
         // A node that failed once is better than none.
         tried.retain(|node| !self.may_ask_again(*node, cx.now));
-        ask.tried = &tried;
-        table.pick(&ask, cx.now, cx.rng)
+        table.pick(
+            &Ask {
+                tried: &tried,
+                ..ask
+            },
+            cx.now,
+            cx.rng,
+        )
     }
 
     /// No node can have it: waiting helps, or nothing does.
@@ -194,12 +210,7 @@ impl Plan {
 
     /// Copies of a precious segment, to as many other nodes. One that finds no node is left
     /// out: the first submission is there.
-    fn copies<R: Rng>(
-        &mut self,
-        first: NodeRef,
-        renditions: Renditions,
-        cx: &mut Context<'_, R>,
-    ) {
+    fn copies<R: Rng>(&mut self, first: NodeRef, renditions: Renditions, cx: &mut Context<'_, R>) {
         let copies = cx.router.config().precious.copies;
         for _ in 1..copies {
             let purpose = Purpose::Copy { not_zone_of: first };
@@ -292,10 +303,12 @@ impl Plan {
     fn hung_at<R>(&self, predicted: Duration, cx: &Context<'_, R>) -> Instant {
         let config = &cx.router.config().attempts;
         let share = self.left(cx.now).mul_f64(config.share);
-        let patience = predicted.saturating_mul(2).max(share.min(
-            Duration::try_from_secs_f64(predicted.as_secs_f64() * config.patience)
-                .unwrap_or(Duration::MAX),
-        ));
+        let patience = predicted.saturating_mul(2).max(
+            share.min(
+                Duration::try_from_secs_f64(predicted.as_secs_f64() * config.patience)
+                    .unwrap_or(Duration::MAX),
+            ),
+        );
         cx.now
             .checked_add(patience)
             .unwrap_or(self.job.deadline)

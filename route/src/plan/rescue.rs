@@ -6,7 +6,7 @@ use rand::Rng;
 
 use super::flight::Flight;
 use super::trail::{CancelReason, Cause, NotHedged, Step};
-use super::{Context, Plan, earlier};
+use super::{Context, Plan};
 use crate::router::Price;
 use crate::table::{Ask, Choice, PickReason, Purpose};
 
@@ -48,7 +48,10 @@ impl Plan {
         if useful.next().is_some() {
             return None;
         }
-        let at = self.flights.iter().position(|f| f.attempt == flight.attempt);
+        let at = self
+            .flights
+            .iter()
+            .position(|f| f.attempt == flight.attempt);
         Some((at?, flight))
     }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::job::AttemptId;
 use super::reason::GiveUp;
 use super::renditions::Renditions;
-use crate::degrade::{Reduction, Shift};
+use crate::degrade::Reduction;
 use crate::member::NodeId;
 use crate::router::circuit::Turn;
 use crate::table::{Change, FailureKind, NoNodeReason, PickReason};
@@ -105,8 +105,6 @@ pub enum Step {
         /// Why not.
         reason: GiveUp,
     },
-    /// More or less is left out of every ladder from now on.
-    Level(Shift),
     /// The stream's circuit opened: it is not transcoded for this long.
     CircuitOpened(Duration),
     /// The stream's trial segment came through: it is transcoded again.
@@ -126,7 +124,6 @@ impl Step {
             | Self::Contradicted { .. }
             | Self::Standing { .. }
             | Self::GaveUp { .. }
-            | Self::Level(_)
             | Self::CircuitOpened(_)
             | Self::CircuitClosed => false,
         }

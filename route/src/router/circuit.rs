@@ -164,7 +164,10 @@ impl Circuit {
             }
         };
         self.failures = 0;
-        let doubled = config.base.saturating_mul(1 << times.min(20)).min(config.max);
+        let doubled = config
+            .base
+            .saturating_mul(1 << times.min(20))
+            .min(config.max);
         let length = doubled.mul_f64(rng.random_range(0.75..1.25));
         self.broken = Some(Broken {
             until: now + length,
@@ -199,7 +202,8 @@ mod tests {
         }
 
         fn segment(&mut self, verdict: Verdict, now: Instant) -> Option<Turn> {
-            self.circuit.end(verdict, now, &self.config, now, &mut self.rng)
+            self.circuit
+                .end(verdict, now, &self.config, now, &mut self.rng)
         }
 
         fn open(&mut self, now: Instant) -> Duration {
@@ -217,7 +221,12 @@ mod tests {
     fn poison_in_a_row_opens_it_and_one_good_segment_starts_anew() {
         let now = Instant::now();
         let mut s = Stream::new();
-        for verdict in [Verdict::Poison, Verdict::Poison, Verdict::Good, Verdict::Unknown] {
+        for verdict in [
+            Verdict::Poison,
+            Verdict::Poison,
+            Verdict::Good,
+            Verdict::Unknown,
+        ] {
             assert_eq!(s.segment(verdict, now), None);
         }
         let length = s.open(now).as_secs_f64();
@@ -232,7 +241,10 @@ mod tests {
         for _ in 0..5 {
             assert_eq!(s.segment(Verdict::Failed, now), None);
         }
-        assert!(matches!(s.segment(Verdict::Failed, now), Some(Turn::Opened(_))));
+        assert!(matches!(
+            s.segment(Verdict::Failed, now),
+            Some(Turn::Opened(_))
+        ));
     }
 
     #[test]
@@ -241,10 +253,16 @@ mod tests {
         let mut s = Stream::new();
         let after = t0 + s.open(t0);
         assert_eq!(s.circuit.gate(PATIENCE, after), Gate::Open);
-        assert_eq!(s.circuit.gate(PATIENCE, after), Gate::Shut { left: PATIENCE });
+        assert_eq!(
+            s.circuit.gate(PATIENCE, after),
+            Gate::Shut { left: PATIENCE }
+        );
         // A segment of the time before says nothing.
         let config = s.config;
-        assert_eq!(s.circuit.end(Verdict::Good, t0, &config, after, &mut s.rng), None);
+        assert_eq!(
+            s.circuit.end(Verdict::Good, t0, &config, after, &mut s.rng),
+            None
+        );
         assert_eq!(s.segment(Verdict::Good, after), Some(Turn::Closed));
         assert_eq!(s.circuit.gate(PATIENCE, after), Gate::Open);
     }

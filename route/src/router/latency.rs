@@ -157,7 +157,15 @@ mod tests {
             latency.observe(0, Duration::MAX, &config, t0);
             latency.observe(u64::MAX, Duration::ZERO, &config, t0);
         }
-        assert!(latency.quantile(0, &config).is_some_and(|q| q > MS * 60_000));
-        assert!(latency.quantile(u64::MAX, &config).is_some_and(|q| q <= MS * 10));
+        assert!(
+            latency
+                .quantile(0, &config)
+                .is_some_and(|q| q > MS * 60_000)
+        );
+        assert!(
+            latency
+                .quantile(u64::MAX, &config)
+                .is_some_and(|q| q <= MS * 10)
+        );
     }
 }

@@ -19,8 +19,8 @@ use std::time::{Duration, Instant};
 use rand::Rng;
 
 pub use config::{Refusals, RouterConfig};
-pub(crate) use spend::{Price, Short};
 pub use spend::Spent;
+pub(crate) use spend::{Price, Short};
 pub use stream::StreamKey;
 
 use crate::degrade::{self, Degrade, Level, Reduction, Shift};
@@ -169,7 +169,9 @@ impl Router {
         let asked = degrade::left(rungs, level, known.group, order, self.deepest);
         Allowance {
             asked,
-            why: (asked != all).then_some(Reduction::Overload { level }),
+            why: (asked != all).then_some(Reduction::Overload {
+                level: level.as_milli(),
+            }),
         }
     }
 

@@ -8,7 +8,7 @@
 use std::cmp::Reverse;
 use std::fmt::Write;
 
-use rackcast_segment::id::RenditionName;
+use rackcast_segment::id::{Epoch, RenditionName};
 use rackcast_segment::shape::Ratio;
 use rackcast_segment::{aac, h264};
 
@@ -25,8 +25,9 @@ struct Variant<'a> {
     picture: Option<((u32, u32), Option<Ratio>)>,
 }
 
-/// The text of the master playlist; `muxed`: with the audio inside the variants.
-pub(super) fn master(info: &StreamInfo, tracks: &[Track], muxed: bool) -> String {
+/// The text of the master playlist of the presentation that began with the epoch `first`;
+/// `muxed`: with the audio inside the variants.
+pub(super) fn master(info: &StreamInfo, first: Epoch, tracks: &[Track], muxed: bool) -> String {
     let sound = tracks.iter().find(|t| t.name == RenditionName::audio());
     let sound = sound.zip(info.audio.as_deref());
     let mut variants: Vec<_> = tracks
@@ -58,7 +59,7 @@ pub(super) fn master(info: &StreamInfo, tracks: &[Track], muxed: bool) -> String
         let _ = writeln!(
             text,
             "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"audio\",NAME=\"Audio\",DEFAULT=YES,\
-             AUTOSELECT=YES,CHANNELS=\"{}\",URI=\"{}.m3u8\"",
+             AUTOSELECT=YES,CHANNELS=\"{}\",URI=\"{first}/{}.m3u8\"",
             config.channels, track.name
         );
     }
@@ -80,7 +81,7 @@ pub(super) fn master(info: &StreamInfo, tracks: &[Track], muxed: bool) -> String
             text.push_str(",AUDIO=\"audio\"");
         }
         let folder = if muxed { "muxed/" } else { "" };
-        let _ = write!(text, "\n{folder}{}.m3u8\n", v.name);
+        let _ = write!(text, "\n{folder}{first}/{}.m3u8\n", v.name);
     }
     text
 }

@@ -3,16 +3,19 @@
 //! | Address below `/<app>/<stream>/` | What |
 //! |---|---|
 //! | `master.m3u8` | all renditions, audio as a group of its own |
-//! | `<rendition>.m3u8` | one of them: `source`, `audio`, those of the ladder |
+//! | `<epoch>/<rendition>.m3u8` | one of them: `source`, `audio`, those of the ladder; the epoch is that with which it began |
+//! | `<rendition>.m3u8` | leads to the newest of those |
 //! | `<epoch>/<rendition>/<sequence>.ts` | a segment, never anything else |
-//! | `muxed.m3u8`, `muxed/<rendition>.m3u8`, `muxed/<epoch>/<rendition>/<sequence>.ts` | the same with the audio inside, for old players |
+//! | `muxed.m3u8`, and all the others under `muxed/` | the same with the audio inside, for old players |
 //!
 //! The producer of a stream [opens](Origin::open) an epoch, adds each
 //! [segment](OriginStream::segment) and settles it in each
 //! [rendition](OriginStream::rendition), as media or as a gap. What is settled never changes.
 //! All renditions share one window and its numbers. A stream that ended, or whose producer
-//! died, stays for `retention`; a new epoch within that time carries its playlists on. Memory
-//! is bounded by `max_bytes_per_stream`, whatever the producer does.
+//! died, stays for `retention`. A new epoch within that time carries the playlists of a
+//! producer that died on; what ended stays ended, and the new epoch begins a
+//! [presentation](presentation) of its own, beside it. Memory is bounded by
+//! `max_bytes_per_stream`, whatever the producer does.
 //!
 //! No I/O and no waiting here: locks are held for as long as it takes to change or render a
 //! list, and [`http::handle`] answers from memory.
@@ -25,6 +28,7 @@ mod metrics;
 mod mux;
 mod packager;
 mod playlist;
+mod presentation;
 mod rate;
 mod stream;
 mod window;
@@ -72,9 +76,10 @@ impl Origin {
         })
     }
 
-    /// Begins an epoch of a stream, in MPEG-TS. If the stream is still listed, its playlists
-    /// go on with a discontinuity, and the segments of the epoch before stay under their own
-    /// addresses.
+    /// Begins an epoch of a stream, in MPEG-TS. If the stream is still listed and has not
+    /// ended, its playlists go on with a discontinuity; if it has, or if they cannot go on with
+    /// what the epoch says of itself, they end and others begin. Either way the segments of the
+    /// epoch before stay under their own addresses.
     pub fn open(&self, id: StreamId, epoch: Epoch, info: StreamInfo) -> Arc<OriginStream> {
         let bounds = Bounds {
             listed: self.config.listed,
@@ -86,17 +91,15 @@ impl Origin {
             Some(stream) => {
                 let stream = Arc::clone(stream);
                 let mut held = lock(&stream);
-                let published = held.window.carry_on(epoch, &info, packager());
+                let before = held.bytes();
+                let published = held.open(bounds, epoch, info);
+                self.metrics.held.add(gauge(held.bytes()) - gauge(before));
                 self.metrics.published(&published);
-                held.info = info;
-                held.left = None;
-                held.changed();
                 drop(held);
                 stream
             }
             None => {
-                let window = Window::new(bounds, epoch, &info, packager());
-                let stream = Arc::new(Mutex::new(Stream::new(info, window)));
+                let stream = Arc::new(Mutex::new(Stream::new(bounds, epoch, info)));
                 streams.insert(id.clone(), Arc::clone(&stream));
                 self.metrics.streams.inc();
                 stream
@@ -107,26 +110,27 @@ impl Origin {
             epoch,
             stream,
             packager: Mutex::new(packager()),
+            max_bytes: self.config.max_bytes_per_stream,
             metrics: self.metrics.clone(),
         })
     }
 
     /// The number that continues a stream's playlists without a hole, if it is still listed.
     pub fn next_sequence(&self, id: &StreamId) -> Option<Sequence> {
-        self.find(id).map(|s| lock(&s).window.next_sequence())
+        self.find(id).map(|s| lock(&s).now().window.next_sequence())
     }
 
     /// Forgets the streams whose retention is over. To be called every second or so.
     pub fn sweep(&self, now: Instant) {
         let mut streams = self.streams.write().unwrap_or_else(PoisonError::into_inner);
         streams.retain(|id, stream| {
-            let stream = lock(stream);
-            let over = stream
-                .left
-                .is_some_and(|left| now.saturating_duration_since(left) >= self.config.retention);
+            let mut stream = lock(stream);
+            let before = stream.bytes();
+            let over = stream.sweep(now, self.config.retention);
+            let left = if over { 0 } else { stream.bytes() };
+            self.metrics.held.add(gauge(left) - gauge(before));
             if over {
                 self.metrics.streams.dec();
-                self.metrics.held.sub(gauge(stream.window.bytes()));
                 log::info!(rackcast_stream = id.to_string(); "a stream that ended is forgotten");
             }
             !over
@@ -149,6 +153,8 @@ pub struct OriginStream {
     /// For the publisher's own media; apart from the window's, so that muxing a segment
     /// keeps no player waiting.
     packager: Mutex<Box<dyn Packager>>,
+    /// All that the stream may hold.
+    max_bytes: usize,
     metrics: Metrics,
 }
 
@@ -200,9 +206,9 @@ impl OriginStream {
     /// others, open another epoch.
     pub fn describe(&self, video: SourceVideo, ladder: &[RenditionSpec], sample_aspect: Ratio) {
         let mut stream = lock(&self.stream);
-        if stream.window.epoch() != self.epoch {
+        let Some(stream) = stream.in_epoch(self.epoch) else {
             return;
-        }
+        };
         for spec in &mut stream.info.ladder {
             if let Some(now) = ladder.iter().find(|now| now.name == spec.name) {
                 spec.clone_from(now);
@@ -221,9 +227,9 @@ impl OriginStream {
     /// Retention begins to run.
     fn leave(&self, ended: bool) {
         let mut stream = lock(&self.stream);
-        if stream.window.epoch() != self.epoch {
+        let Some(stream) = stream.in_epoch(self.epoch) else {
             return;
-        }
+        };
         stream.left.get_or_insert_with(Instant::now);
         if ended {
             stream.window.end(self.epoch);
@@ -233,12 +239,18 @@ impl OriginStream {
 
     fn change(&self, change: impl FnOnce(&mut Window) -> Option<Published>) -> bool {
         let mut stream = lock(&self.stream);
-        let before = stream.window.bytes();
-        let Some(published) = change(&mut stream.window) else {
+        let before = stream.bytes();
+        let Some(presentation) = stream.in_epoch(self.epoch) else {
             return false;
         };
-        let after = stream.window.bytes();
-        stream.changed();
+        let Some(published) = change(&mut presentation.window) else {
+            return false;
+        };
+        presentation.changed();
+        if stream.bytes() > self.max_bytes {
+            stream.forget_before();
+        }
+        let after = stream.bytes();
         drop(stream);
         self.metrics.held.add(gauge(after) - gauge(before));
         self.metrics.published(&published);

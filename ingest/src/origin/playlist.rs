@@ -1,8 +1,8 @@
 //! Media playlists as text (RFC 8216, and `EXT-X-GAP` of its second edition).
 //!
-//! Addresses are relative to the playlist: `<epoch>/<rendition>/<sequence>.ts`, which leads to
-//! the muxed segment where the playlist stands under `muxed/`. A gap keeps its address, at
-//! which there will never be anything.
+//! Addresses are relative to the playlist, which stands in the folder of its first epoch:
+//! `../<epoch>/<rendition>/<sequence>.ts`. That leads to the muxed segment where the playlist
+//! stands under `muxed/`. A gap keeps its address, at which there will never be anything.
 
 use std::fmt::Write;
 use std::time::{Duration, SystemTime};
@@ -45,7 +45,7 @@ pub(super) fn media(list: &List<'_>) -> String {
         // Writing to a string cannot fail.
         let _ = write!(
             text,
-            "#EXT-X-PROGRAM-DATE-TIME:{date}\n#EXTINF:{:.6},\n{}/{name}/{}.ts\n",
+            "#EXT-X-PROGRAM-DATE-TIME:{date}\n#EXTINF:{:.6},\n../{}/{name}/{}.ts\n",
             info.duration.seconds(),
             slot.epoch,
             info.sequence,

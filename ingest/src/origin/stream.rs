@@ -1,86 +1,116 @@
-//! A stream as the origin holds it: its window, and the playlists made of it, each rendered
-//! once a change.
+//! A stream as the origin holds it: the presentation that is live or ended last, and for as long
+//! as there is room and time the one before it.
+//!
+//! Media playlists are asked for by the epoch with which their presentation began. An epoch
+//! that nobody here knows is that of an earlier process or of another ingest: what is held
+//! carries it on, so that players go on over a restart.
 
-use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use rackcast_segment::id::RenditionName;
+use rackcast_segment::id::Epoch;
 
 use super::info::StreamInfo;
-use super::window::Window;
-use super::{master, playlist};
+use super::packager;
+use super::presentation::Presentation;
+use super::window::{Bounds, Published, Window};
 
-/// A playlist's address within its stream.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) enum Page {
-    /// `master.m3u8`.
-    Master,
-    /// `muxed.m3u8`.
-    Muxed,
-    /// `<rendition>.m3u8`, and the same text under `muxed/`.
-    Media(RenditionName),
-}
-
-/// A playlist ready to be sent.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Text {
-    pub(super) body: Bytes,
-    /// Changes with the body, and with nothing else.
-    pub(super) tag: String,
-}
-
-/// One stream, over its epochs.
+/// One stream, over its presentations.
 #[derive(Debug)]
 pub(super) struct Stream {
-    pub(super) info: StreamInfo,
-    pub(super) window: Window,
-    /// When its producer ended it or went away.
-    pub(super) left: Option<Instant>,
-    texts: HashMap<Page, Text>,
+    now: Presentation,
+    /// Ended, and still to be played.
+    before: Option<Presentation>,
+    /// The last epoch of a presentation that ended and is forgotten.
+    over: Option<Epoch>,
 }
 
 impl Stream {
-    pub(super) fn new(info: StreamInfo, window: Window) -> Self {
+    pub(super) fn new(bounds: Bounds, epoch: Epoch, info: StreamInfo) -> Self {
+        let window = Window::new(bounds, epoch, &info, packager());
         Self {
-            info,
-            window,
-            left: None,
-            texts: HashMap::new(),
+            now: Presentation::new(info, window),
+            before: None,
+            over: None,
         }
     }
 
-    /// The window changed.
-    pub(super) fn changed(&mut self) {
-        self.texts.clear();
+    /// Begins an epoch: it carries the presentation on if that can go on, and begins another
+    /// one if not.
+    pub(super) fn open(&mut self, bounds: Bounds, epoch: Epoch, info: StreamInfo) -> Published {
+        if self.now.window.can_carry_on(&info) {
+            let published = self.now.window.carry_on(epoch, &info, packager());
+            self.now.info = info;
+            self.now.left = None;
+            self.now.changed();
+            return published;
+        }
+        let published = self.now.window.end_here();
+        self.now.left.get_or_insert_with(Instant::now);
+        self.now.changed();
+        self.forget_before();
+        let window = Window::new(bounds, epoch, &info, packager());
+        let ended = std::mem::replace(&mut self.now, Presentation::new(info, window));
+        self.before = Some(ended);
+        published
     }
 
-    /// A playlist; `None` if there is none of this name, or nothing to list yet.
-    ///
-    /// A master playlist waits until every rendition lists something, be it a gap: players
-    /// give up on a variant that they find empty.
-    pub(super) fn page(&mut self, page: &Page) -> Option<Text> {
-        if let Some(text) = self.texts.get(page) {
-            return Some(text.clone());
+    /// The newest presentation.
+    pub(super) fn now(&self) -> &Presentation {
+        &self.now
+    }
+
+    /// The presentation that has this for its present epoch.
+    pub(super) fn in_epoch(&mut self, epoch: Epoch) -> Option<&mut Presentation> {
+        let mut all = std::iter::once(&mut self.now).chain(&mut self.before);
+        all.find(|p| p.window.epoch() == epoch)
+    }
+
+    /// The presentation whose playlists have addresses that begin with `first`.
+    pub(super) fn begun_with(&mut self, first: Epoch) -> Option<&mut Presentation> {
+        if self.over.is_some_and(|over| first <= over) {
+            return None;
         }
-        let text = match page {
-            Page::Master | Page::Muxed => {
-                if !self.window.ready() {
-                    return None;
-                }
-                let muxed = *page == Page::Muxed;
-                master::master(&self.info, self.window.tracks(), muxed)
-            }
-            Page::Media(name) => playlist::media(&self.window.list(name)?),
+        match &mut self.before {
+            Some(before) if first < self.now.first => Some(before),
+            _ => Some(&mut self.now),
+        }
+    }
+
+    /// What is shown to who asks for the stream by its name: the newest presentation, but the
+    /// one before it until every rendition of the newest lists something.
+    pub(super) fn shown(&mut self) -> &mut Presentation {
+        match &mut self.before {
+            Some(before) if !self.now.window.ready() => before,
+            _ => &mut self.now,
+        }
+    }
+
+    /// All presentations, the newest first.
+    pub(super) fn presentations(&self) -> impl Iterator<Item = &Presentation> {
+        std::iter::once(&self.now).chain(&self.before)
+    }
+
+    /// Bytes of media.
+    pub(super) fn bytes(&self) -> usize {
+        self.presentations().map(|p| p.window.bytes()).sum()
+    }
+
+    /// Makes way for what is live.
+    pub(super) fn forget_before(&mut self) {
+        if let Some(before) = self.before.take() {
+            self.over = Some(before.window.epoch());
+        }
+    }
+
+    /// Forgets what left longer ago than `retention`; `true` if nothing remains.
+    pub(super) fn sweep(&mut self, now: Instant, retention: Duration) -> bool {
+        let over = |p: &Presentation| {
+            p.left
+                .is_some_and(|left| now.saturating_duration_since(left) >= retention)
         };
-        let mut hasher = DefaultHasher::new();
-        text.hash(&mut hasher);
-        let text = Text {
-            tag: format!("\"{:016x}\"", hasher.finish()),
-            body: text.into(),
-        };
-        self.texts.insert(page.clone(), text.clone());
-        Some(text)
+        if self.before.as_ref().is_some_and(over) {
+            self.forget_before();
+        }
+        over(&self.now)
     }
 }

@@ -50,8 +50,9 @@ fn info(format: VideoFormat, audio: AudioConfig, first: u64) -> StreamInfo {
     }
 }
 
-/// Body of an address below the stream's, if it is there.
+/// Body of an address below the stream's, if it is there; `..` is understood.
 fn get(origin: &Origin, path: &str) -> Option<Bytes> {
+    let path = path.strip_prefix("../").unwrap_or(path);
     let request = Request::get(format!("/live/show/{path}")).body(()).unwrap();
     let response = rackcast_ingest::origin::http::handle(origin, &request);
     let found = response.status() == 200;

@@ -1,7 +1,8 @@
 //! Segments, results, gaps, late results, ends and new epochs in any order: every playlist
-//! follows the rules, the renditions agree, and no address ever gives other bytes.
+//! follows the rules under every address that it ever had, the renditions agree, and no address
+//! ever gives other bytes.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, SystemTime};
 
 use proptest::prelude::*;
@@ -38,7 +39,19 @@ fn aac() -> AudioConfig {
 
 /// Segments after which the producer gives up on a result.
 const LATE: u64 = 4;
-const NAMES: [&str; 4] = ["source", "high", "low", "audio"];
+
+/// The addresses of media playlists in a master playlist.
+fn media_playlists(master: &str) -> impl Iterator<Item = String> {
+    let addresses = master.split(['\n', '"']);
+    addresses
+        .filter(|a| a.ends_with(".m3u8"))
+        .map(str::to_owned)
+}
+
+/// The folder of an address, which is the presentation's.
+fn folder(address: &str) -> Option<&str> {
+    address.split('/').next()
+}
 
 #[derive(Debug, Clone)]
 enum Step {
@@ -50,7 +63,9 @@ enum Step {
     },
     /// How far behind the newest, which rendition, media or not.
     Result(u64, bool, bool),
-    Epoch,
+    /// The producer ends the stream first, or is just gone; and what its GOPs now need for a
+    /// target duration.
+    Epoch { ends: bool, target: u32 },
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -69,7 +84,7 @@ fn step() -> impl Strategy<Value = Step> {
         }),
         16 => (0u64..8, any::<bool>(), prop::bool::weighted(0.8))
             .prop_map(|(behind, high, media)| Step::Result(behind, high, media)),
-        1 => Just(Step::Epoch),
+        1 => (any::<bool>(), 2u32..4).prop_map(|(ends, target)| Step::Epoch { ends, target }),
     ]
 }
 
@@ -89,7 +104,7 @@ proptest! {
         let origin = Origin::new(config, &prometheus::Registry::new()).unwrap();
         let mut stream = origin.open(id(), Epoch(1), info(format(), aac(), 5));
         let (mut next, mut at, mut first) = (5, 0, 5u64);
-        let mut followers: HashMap<&str, Follower> = HashMap::new();
+        let mut followers: BTreeMap<String, Follower> = BTreeMap::new();
         let mut served: HashMap<String, Bytes> = HashMap::new();
         let mut settled: HashMap<(u64, bool), bool> = HashMap::new();
         for step in steps {
@@ -131,24 +146,37 @@ proptest! {
                         settled.insert((n, high), true);
                     }
                 }
-                Step::Epoch => {
+                Step::Epoch { ends, target } => {
                     prop_assert_eq!(origin.next_sequence(&id()), Some(Sequence(next)));
                     let epoch = Epoch(stream.epoch().0 + 1);
-                    stream = origin.open(id(), epoch, info(format(), aac(), next));
+                    if ends {
+                        stream.end();
+                    }
+                    let mut info = info(format(), aac(), next);
+                    info.target_duration = target;
+                    stream = origin.open(id(), epoch, info);
                     first = next;
                 }
             }
-            for name in NAMES {
-                let Some(text) = text(&origin, &format!("{name}.m3u8")) else { continue };
-                let broken = followers.entry(name).or_default().next(&text);
-                prop_assert!(broken.is_empty(), "{}: {:#?}\n{}", name, broken, text);
+            if let Some(text) = text(&origin, "master.m3u8") {
+                let broken = hls::master(&text);
+                prop_assert!(broken.is_empty(), "{:#?}\n{}", broken, text);
+                for address in media_playlists(&text) {
+                    followers.entry(address).or_default();
+                }
             }
-            let lists: Vec<_> = NAMES
-                .iter()
-                .filter_map(|name| Some((*name, followers.get(name)?.last()?)))
-                .collect();
-            let broken = hls::agree(&lists);
-            prop_assert!(broken.is_empty(), "{:#?}", broken);
+            let mut now = BTreeMap::new();
+            for (address, follower) in &mut followers {
+                let Some(text) = text(&origin, address) else { continue };
+                let broken = follower.next(&text);
+                prop_assert!(broken.is_empty(), "{}: {:#?}\n{}", address, broken, text);
+                now.insert(address.as_str(), follower.last().unwrap());
+            }
+            let lists: Vec<_> = now.into_iter().collect();
+            for presentation in lists.chunk_by(|a, b| folder(a.0) == folder(b.0)) {
+                let broken = hls::agree(presentation);
+                prop_assert!(broken.is_empty(), "{:#?}", broken);
+            }
             for (_, list) in &lists {
                 for item in &list.items {
                     let body = get(&origin, &item.uri);
@@ -158,10 +186,6 @@ proptest! {
                         prop_assert_eq!(&*before, &body);
                     }
                 }
-            }
-            if let Some(text) = text(&origin, "master.m3u8") {
-                let broken = hls::master(&text);
-                prop_assert!(broken.is_empty(), "{:#?}\n{}", broken, text);
             }
         }
     }

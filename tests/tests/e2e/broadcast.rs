@@ -12,10 +12,11 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use rackcast_tests::check;
 use rackcast_tests::dev::Dev;
-use rackcast_tests::player::Player;
+use rackcast_tests::player::{Player, Recording};
 use rackcast_tests::process::Process;
 use rackcast_tests::publish::{Sample, publish};
 use rackcast_tests::rack::Ingest;
+use rackcast_tests::wait::wait_for;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
@@ -56,6 +57,50 @@ async fn sound_alone_and_pictures_alone_are_streams_that_end_when_they_end() {
         );
         check::assert_nothing_lost(&recording);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_published_again_leaves_alone_what_had_ended() {
+    let ingest = Ingest::start("[auth]\nmode = \"open\"").await;
+    let sound = Sample {
+        width: 0,
+        seconds: 9,
+        ..Sample::default()
+    }
+    .file();
+    let publish_url = format!("{}/live/again", ingest.rtmp);
+    let master = format!("{}/live/again/master.m3u8", ingest.hls);
+    let ended = |r: &Recording| r.tracks.get("audio").is_some_and(|t| t.ended);
+
+    let _first = publish(&sound, &publish_url);
+    let limit = Duration::from_secs(60);
+    let before = Player::follow(&master).await;
+    before.until("its end", limit, ended).await;
+    let _second = publish(&sound, &publish_url);
+    let old = before.so_far().master;
+    let after = wait_for("another master playlist", limit, || async {
+        let player = Player::follow(&master).await;
+        if player.so_far().master != old {
+            return Some(player);
+        }
+        player.stop().await;
+        None
+    })
+    .await;
+    after.until("its end", limit, ended).await;
+
+    let (before, after) = (before.stop().await, after.stop().await);
+    before.assert_sound();
+    after.assert_sound();
+    let numbers = |r: &Recording| {
+        r.track("audio")
+            .segments
+            .keys()
+            .copied()
+            .collect::<Vec<_>>()
+    };
+    let (before, after) = (numbers(&before), numbers(&after));
+    assert!(before.last() < after.first(), "{before:?}, {after:?}");
 }
 
 const LIMIT: Duration = Duration::from_secs(20);

@@ -12,7 +12,7 @@
 
 use rackcast_segment::id::{Epoch, RenditionName, Sequence, StreamId};
 
-use crate::origin::stream::Page;
+use crate::origin::presentation::Page;
 
 /// Something that may be there.
 #[derive(Debug, PartialEq, Eq)]
@@ -27,7 +27,10 @@ pub(super) struct Address {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum What {
     Master(Page),
-    Media(Page),
+    /// Of the newest presentation, wherever that is.
+    Newest(RenditionName),
+    /// Of the presentation that began with this epoch.
+    Media(Epoch, Page),
     Segment(Epoch, RenditionName, Sequence),
 }
 
@@ -54,7 +57,7 @@ impl Address {
     pub(super) fn kind(&self) -> &'static str {
         match self.what {
             What::Master(_) => "master",
-            What::Media(_) => "playlist",
+            What::Newest(_) | What::Media(..) => "playlist",
             What::Segment(..) => "segment",
         }
     }
@@ -62,9 +65,10 @@ impl Address {
 
 fn below(rest: &[&str]) -> Option<What> {
     match rest {
-        [file] => {
-            let name = file.strip_suffix(".m3u8")?.parse().ok()?;
-            Some(What::Media(Page::Media(name)))
+        [file] => Some(What::Newest(playlist(file)?)),
+        [epoch, file] => {
+            let page = Page::Media(playlist(file)?);
+            Some(What::Media(Epoch(number(epoch)?), page))
         }
         [epoch, name, file] => Some(What::Segment(
             Epoch(number(epoch)?),
@@ -73,6 +77,11 @@ fn below(rest: &[&str]) -> Option<What> {
         )),
         _ => None,
     }
+}
+
+/// `<rendition>.m3u8`.
+fn playlist(file: &str) -> Option<RenditionName> {
+    file.strip_suffix(".m3u8")?.parse().ok()
 }
 
 /// A number without sign or leading zeros.

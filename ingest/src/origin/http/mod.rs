@@ -18,7 +18,7 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::Full;
 
-use super::stream::Text;
+use super::presentation::{Page, Text};
 use super::{Origin, lock};
 use address::{Address, What};
 use range::Asked;
@@ -31,6 +31,13 @@ const EXPOSED: HeaderValue =
 const ASKED: HeaderValue = HeaderValue::from_static("If-None-Match, If-Range, Range");
 /// How long a browser may remember what it was told of the methods, in seconds.
 const PREFLIGHT_MAX_AGE: HeaderValue = HeaderValue::from_static("86400");
+
+/// What an address leads to.
+enum Answer {
+    Here(Found),
+    /// Another address, relative to the one that was asked for.
+    There(String),
+}
 
 /// Something that is there.
 struct Found {
@@ -47,7 +54,8 @@ pub fn handle<B>(origin: &Origin, request: &Request<B>) -> Response<Full<Bytes>>
     let kind = address.as_ref().map_or("other", Address::kind);
     let mut response = match *request.method() {
         Method::GET | Method::HEAD => match address.and_then(|a| find(origin, &a)) {
-            Some(found) => answer(&found, request),
+            Some(Answer::Here(found)) => answer(&found, request),
+            Some(Answer::There(path)) => elsewhere(origin, path, request),
             None => missing(origin),
         },
         Method::OPTIONS => preflight(),
@@ -64,7 +72,7 @@ pub fn handle<B>(origin: &Origin, request: &Request<B>) -> Response<Full<Bytes>>
     response
 }
 
-fn find(origin: &Origin, address: &Address) -> Option<Found> {
+fn find(origin: &Origin, address: &Address) -> Option<Answer> {
     let config = &origin.config;
     if address.muxed && !config.muxed {
         return None;
@@ -78,25 +86,33 @@ fn find(origin: &Origin, address: &Address) -> Option<Found> {
         max_age,
         immutable: false,
     };
-    match &address.what {
-        What::Master(page) => Some(playlist(stream.page(page)?, config.master_max_age)),
-        What::Media(page) => Some(playlist(stream.page(page)?, config.playlist_max_age)),
+    let found = match &address.what {
+        What::Master(page) => playlist(stream.shown().page(page)?, config.master_max_age),
+        What::Newest(name) => {
+            let shown = stream.shown();
+            shown.page(&Page::Media(name.clone()))?;
+            return Some(Answer::There(format!("{}/{name}.m3u8", shown.first)));
+        }
+        What::Media(first, page) => {
+            let text = stream.begun_with(*first)?.page(page)?;
+            playlist(text, config.playlist_max_age)
+        }
         What::Segment(epoch, name, sequence) => {
-            let body = if address.muxed {
-                stream.window.muxed(*epoch, name, *sequence)?
-            } else {
-                stream.window.media(*epoch, name, *sequence)?
-            };
+            let body = stream.presentations().find_map(|p| match address.muxed {
+                true => p.window.muxed(*epoch, name, *sequence),
+                false => p.window.media(*epoch, name, *sequence),
+            })?;
             let muxed = if address.muxed { "m" } else { "" };
-            Some(Found {
+            Found {
                 body,
                 tag: format!("\"{epoch}-{name}-{sequence}{muxed}\""),
                 content_type: MPEG_TS,
                 max_age: config.segment_max_age,
                 immutable: true,
-            })
+            }
         }
-    }
+    };
+    Some(Answer::Here(found))
 }
 
 /// 200, 206, 304 or 416.
@@ -146,6 +162,22 @@ fn answer<B>(found: &Found, request: &Request<B>) -> Response<Full<Bytes>> {
     response
 }
 
+/// To the playlist of the newest presentation. A redirection and not the playlist itself,
+/// since a player must never see one playlist go on behind its end.
+fn elsewhere<B>(origin: &Origin, mut path: String, request: &Request<B>) -> Response<Full<Bytes>> {
+    if let Some(query) = request.uri().query() {
+        path = format!("{path}?{query}");
+    }
+    let mut response = Response::new(Full::default());
+    *response.status_mut() = StatusCode::TEMPORARY_REDIRECT;
+    let headers = response.headers_mut();
+    put(headers, header::LOCATION, &path);
+    let age = origin.config.playlist_max_age.as_secs();
+    let cache = format!("public, max-age={age}");
+    put(headers, header::CACHE_CONTROL, &cache);
+    response
+}
+
 fn missing(origin: &Origin) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::from("not here (yet)\n"));
     *response.status_mut() = StatusCode::NOT_FOUND;
@@ -176,7 +208,8 @@ fn not_allowed() -> Response<Full<Bytes>> {
     response
 }
 
-/// Sets a header whose value is made of numbers and checked names, which is always valid.
+/// Sets a header whose value is made of numbers, checked names and parts of a request's own
+/// address, which is always valid.
 fn put(headers: &mut HeaderMap, name: HeaderName, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
         headers.insert(name, value);

@@ -46,7 +46,7 @@ fn each_kind_is_cached_for_its_time() {
         expect(200, "public, max-age=3", playlist)
     );
     assert_eq!(
-        cached("source.m3u8"),
+        cached("7/source.m3u8"),
         expect(200, "public, max-age=1", playlist)
     );
     assert_eq!(
@@ -62,7 +62,7 @@ fn each_kind_is_cached_for_its_time() {
 #[test]
 fn head_says_what_get_would() {
     let rig = rig();
-    for path in ["master.m3u8", "source.m3u8", "7/source/0.ts"] {
+    for path in ["master.m3u8", "7/source.m3u8", "7/source/0.ts"] {
         let get = ask(&rig, Method::GET, path, &[]);
         let head = ask(&rig, Method::HEAD, path, &[]);
         assert_eq!(get.headers(), head.headers());
@@ -75,7 +75,7 @@ fn head_says_what_get_would() {
 #[test]
 fn a_known_tag_saves_the_body() {
     let rig = rig();
-    for path in ["master.m3u8", "source.m3u8", "7/source/0.ts"] {
+    for path in ["master.m3u8", "7/source.m3u8", "7/source/0.ts"] {
         let tag = header(&ask(&rig, Method::GET, path, &[]), "etag").to_owned();
         for given in [
             tag.clone(),
@@ -91,12 +91,12 @@ fn a_known_tag_saves_the_body() {
         let response = ask(&rig, Method::GET, path, &[("if-none-match", "\"x\"")]);
         assert_eq!(response.status(), 200);
     }
-    let before = header(&ask(&rig, Method::GET, "source.m3u8", &[]), "etag").to_owned();
+    let before = header(&ask(&rig, Method::GET, "7/source.m3u8", &[]), "etag").to_owned();
     rig.whole(1);
     let after = ask(
         &rig,
         Method::GET,
-        "source.m3u8",
+        "7/source.m3u8",
         &[("if-none-match", &before)],
     );
     assert_eq!(after.status(), 200, "it changed");
@@ -175,6 +175,8 @@ fn no_second_spelling_of_an_address() {
         "7/source/00.ts",
         "7/source/+0.ts",
         "07/source/0.ts",
+        "07/source.m3u8",
+        "7/source.m3u8/",
         "7/source/0",
         "7//0.ts",
         "7/source/0.ts/",
@@ -201,8 +203,13 @@ fn muxed_can_be_turned_off() {
         ..crate::origin::Config::default()
     });
     rig.whole(0);
-    assert_eq!(ask(&rig, Method::GET, "source.m3u8", &[]).status(), 200);
-    for path in ["muxed.m3u8", "muxed/source.m3u8", "muxed/7/source/0.ts"] {
+    assert_eq!(ask(&rig, Method::GET, "7/source.m3u8", &[]).status(), 200);
+    for path in [
+        "muxed.m3u8",
+        "muxed/source.m3u8",
+        "muxed/7/source.m3u8",
+        "muxed/7/source/0.ts",
+    ] {
         assert_eq!(ask(&rig, Method::GET, path, &[]).status(), 404);
     }
 }
@@ -226,6 +233,6 @@ proptest! {
         }
         let response = handle(&rig.origin, &request.body(()).unwrap());
         let status = response.status().as_u16();
-        prop_assert!([200, 206, 304, 404, 416].contains(&status));
+        prop_assert!([200, 206, 304, 307, 404, 416].contains(&status));
     }
 }

@@ -10,6 +10,7 @@ fn segments_of_unlike_nodes_follow_one_another() {
         rig.whole(n);
         let slot = rig.origin.find(&id()).unwrap();
         let media = lock(&slot)
+            .now()
             .window
             .media(Epoch(7), &name("720p"), Sequence(n));
         let served = media.unwrap();
@@ -48,6 +49,7 @@ fn muxed_is_video_and_audio_in_one_the_same_each_time() {
         let stream = rig.origin.find(&id()).unwrap();
         let muxed = || {
             lock(&stream)
+                .now()
                 .window
                 .muxed(Epoch(7), &name("720p"), Sequence(n))
         };

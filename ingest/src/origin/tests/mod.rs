@@ -1,5 +1,6 @@
 //! An origin with one stream, and how to ask it.
 
+mod again;
 mod media;
 mod text;
 mod window;
@@ -148,10 +149,14 @@ impl Rig {
         }
     }
 
-    /// Status and body of an address below the stream's.
+    /// Status and body of an address below the stream's, wherever it leads to.
     pub(super) fn get(&self, path: &str) -> (u16, String) {
         let request = Request::get(format!("/live/show/{path}")).body(()).unwrap();
         let response = http::handle(&self.origin, &request);
+        if let Some(there) = response.headers().get("location") {
+            let folder = path.rfind('/').map_or("", |at| &path[..=at]);
+            return self.get(&format!("{folder}{}", there.to_str().unwrap()));
+        }
         let status = response.status().as_u16();
         let body = futures_util::FutureExt::now_or_never(response.into_body().collect());
         let body = body.unwrap().unwrap().to_bytes();

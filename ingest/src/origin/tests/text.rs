@@ -22,12 +22,12 @@ fn a_media_playlist_word_by_word() {
          #EXT-X-INDEPENDENT-SEGMENTS\n\
          #EXT-X-PROGRAM-DATE-TIME:2027-01-15T08:00:00.250Z\n\
          #EXTINF:2.000000,\n\
-         7/720p/0.ts\n\
+         ../7/720p/0.ts\n\
          #EXT-X-DISCONTINUITY\n\
          #EXT-X-GAP\n\
          #EXT-X-PROGRAM-DATE-TIME:2027-01-15T08:00:02.250Z\n\
          #EXTINF:2.002000,\n\
-         7/720p/1.ts\n"
+         ../7/720p/1.ts\n"
     );
     assert!(rig.list("source").contains("#EXT-X-VERSION:3\n"));
 }
@@ -47,23 +47,23 @@ fn a_master_playlist_word_by_word() {
     let expected = "#EXTM3U\n\
         #EXT-X-VERSION:3\n\
         #EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"audio\",NAME=\"Audio\",DEFAULT=YES,AUTOSELECT=YES,\
-        CHANNELS=\"2\",URI=\"audio.m3u8\"\n\
+        CHANNELS=\"2\",URI=\"7/audio.m3u8\"\n\
         #EXT-X-STREAM-INF:BANDWIDTH=5005000,AVERAGE-BANDWIDTH=4004000,\
         CODECS=\"avc1.4d4028,mp4a.40.2\",RESOLUTION=1920x1080,FRAME-RATE=29.970,AUDIO=\"audio\"\n\
-        source.m3u8\n\
+        7/source.m3u8\n\
         #EXT-X-STREAM-INF:BANDWIDTH=4405000,AVERAGE-BANDWIDTH=44000,\
         CODECS=\"avc1.64001f,mp4a.40.2\",RESOLUTION=1280x720,FRAME-RATE=29.970,AUDIO=\"audio\"\n\
-        720p.m3u8\n\
+        7/720p.m3u8\n\
         #EXT-X-STREAM-INF:BANDWIDTH=1305000,AVERAGE-BANDWIDTH=854000,\
         CODECS=\"avc1.64001f,mp4a.40.2\",RESOLUTION=640x360,FRAME-RATE=29.970,AUDIO=\"audio\"\n\
-        360p.m3u8\n";
+        7/360p.m3u8\n";
     assert_eq!(rig.get("master.m3u8").1, expected);
 
     let mut muxed = expected.replace(",AUDIO=\"audio\"", "");
     for rendition in ["source", "720p", "360p"] {
         muxed = muxed.replace(
-            &format!("\n{rendition}.m3u8"),
-            &format!("\nmuxed/{rendition}.m3u8"),
+            &format!("\n7/{rendition}.m3u8"),
+            &format!("\nmuxed/7/{rendition}.m3u8"),
         );
     }
     let media = muxed.find("#EXT-X-MEDIA").unwrap();
@@ -88,7 +88,7 @@ fn audio_alone_is_a_stream_too() {
         rig.get("master.m3u8").1,
         "#EXTM3U\n#EXT-X-VERSION:3\n\
          #EXT-X-STREAM-INF:BANDWIDTH=160000,AVERAGE-BANDWIDTH=130000,CODECS=\"mp4a.40.2\"\n\
-         audio.m3u8\n"
+         7/audio.m3u8\n"
     );
     assert_eq!(rig.listed("audio"), "0");
     assert_eq!(rig.listed("source"), "404");
@@ -110,7 +110,7 @@ fn a_format_that_changes_shows_in_the_master_playlist() {
         ("240x180", "360p"),
     ] {
         let line = text.lines().find(|l| l.contains(shown)).unwrap();
-        assert!(text.contains(&format!("{line}\n{name}.m3u8\n")), "{text}");
+        assert!(text.contains(&format!("{line}\n7/{name}.m3u8\n")), "{text}");
     }
     assert!(!text.contains("new"));
 }

@@ -145,7 +145,9 @@ fn a_producer_that_goes_away_leaves_the_playlists_open() {
     drop(stream);
     let text = |origin: &Origin| {
         let stream = origin.find(&id())?;
-        lock(&stream).page(&stream::Page::Media(name("source")))
+        lock(&stream)
+            .shown()
+            .page(&presentation::Page::Media(name("source")))
     };
     let listed = text(&origin).unwrap();
     assert!(listed.body.ends_with(b"7/source/0.ts\n"));
@@ -174,7 +176,7 @@ fn another_epoch_carries_the_playlists_on() {
     rig.add(Rig::info(2));
     assert!(rig.settle(2, "360p", Rendered::Media(video_ts(900_000, 50))));
     let text = rig.list("360p");
-    assert!(text.contains("7/360p/1.ts\n#EXT-X-DISCONTINUITY\n"));
+    assert!(text.contains("../7/360p/1.ts\n#EXT-X-DISCONTINUITY\n"));
     assert!(
         text.ends_with("8/360p/2.ts\n"),
         "and the epoch before did not end it"

@@ -80,8 +80,14 @@ impl Window {
         }
     }
 
+    /// Whether an epoch may go on in the same playlists: RFC 8216 lets nothing follow an end, no
+    /// number come again, and the target duration not change.
+    pub(super) fn can_carry_on(&self, info: &StreamInfo) -> bool {
+        !self.ended && info.first_sequence >= self.next && info.target_duration <= self.target
+    }
+
     /// Goes on with another epoch, whose renditions may be others. What the epoch before left
-    /// open is settled as gaps.
+    /// open is settled as gaps. Only where it [can](Self::can_carry_on).
     pub(super) fn carry_on(
         &mut self,
         epoch: Epoch,
@@ -94,20 +100,19 @@ impl Window {
             while self.unlisted < self.slots.len() {
                 self.unlist();
             }
-            if info.first_sequence < self.next {
-                self.slots.clear();
-                self.unlisted = 0;
-                self.bytes = 0;
-            }
             self.next = info.first_sequence;
         }
         self.epoch = epoch;
-        self.target = self.target.max(info.target_duration);
         self.tracks = tracks(info);
         self.packager = packager;
         self.beginning = true;
-        self.ended = false;
         published
+    }
+
+    /// Nothing follows, and nothing is waited for any more.
+    pub(super) fn end_here(&mut self) -> Published {
+        self.ended = true;
+        self.settle_all()
     }
 
     /// Adds a segment. `None` where the window does not take it: not of this epoch, or not the

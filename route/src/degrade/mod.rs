@@ -32,12 +32,17 @@ pub use level::Level;
 
 use crate::table::Capacity;
 
-/// Share of the capacity that is no longer believed after a level proved too low.
-const DISTRUST: f64 = 0.9;
+#[cfg(test)]
+mod tests;
+
+/// The least and the most that is left of the demand after a level proved too low.
+const LEFT: (f64, f64) = (0.75, 0.9);
 /// Least share of it that is always believed.
 const LEAST_TRUST: f64 = 0.2;
 /// How far back the utilisation that is seen reaches, in intervals.
 const SMOOTH: f64 = 0.25;
+/// A fleet of which no more of the slots are taken has room, whatever is believed of it.
+const IDLE: f64 = 0.5;
 /// The most by which the time without trouble grows.
 const MAX_CAUTION: u32 = 16;
 
@@ -86,6 +91,19 @@ pub struct Shift {
 struct Signals {
     begun: u32,
     troubled: u32,
+}
+
+/// What a decision goes by.
+#[derive(Debug, Clone, Copy)]
+struct Seen {
+    /// What is asked for now, in output pixels a second.
+    asked: f64,
+    /// What the fleet is believed to make.
+    believed: f64,
+    /// Share of the segments that are in trouble.
+    trouble: f64,
+    /// The highest level there is.
+    most: Level,
 }
 
 /// Decides the level.
@@ -157,17 +175,21 @@ impl Degrade {
         let free = f64::from(capacity.free) / f64::from(capacity.slots);
         self.busy += (1.0 - free.clamp(0.0, 1.0) - self.busy) * SMOOTH;
         let trouble = f64::from(signals.troubled) / f64::from(signals.begun);
-        let asked = demand(self.level);
-        let believed = (capacity.pixel_rate * self.trust).max(1.0);
-        let utilisation = asked / believed;
-        let most = Level::rungs(deepest.saturating_add(1));
+        let seen = Seen {
+            asked: demand(self.level),
+            believed: (capacity.pixel_rate * self.trust).max(1.0),
+            trouble,
+            most: Level::rungs(deepest.saturating_add(1)),
+        };
+        let utilisation = seen.asked / seen.believed;
         let from = self.level;
         if signals.troubled >= 2 && trouble >= config.trouble {
             self.calm_since = None;
             if utilisation.max(self.busy) < config.overloaded || now < self.settled {
                 return None;
             }
-            self.level = self.raise(asked, believed, most, &demand, config, now);
+            self.doubt_last_step(config, now);
+            self.level = self.raise(&seen, &demand, config);
             self.settled = now + config.settle;
         } else {
             let calm = *self.calm_since.get_or_insert(now);
@@ -175,7 +197,7 @@ impl Degrade {
             if now < self.settled || now.saturating_duration_since(calm) < patience {
                 return None;
             }
-            self.level = self.lower(asked, believed, &demand, config);
+            self.level = self.lower(&seen, &demand, config);
             if self.level < from {
                 self.settled = now + config.settle;
                 self.stepped_back = Some(now);
@@ -192,44 +214,43 @@ impl Degrade {
         })
     }
 
-    /// The level at which the demand fits.
-    fn raise(
-        &mut self,
-        asked: f64,
-        believed: f64,
-        most: Level,
-        demand: &impl Fn(Level) -> f64,
-        config: &Config,
-        now: Instant,
-    ) -> Level {
-        let patience = config.calm.saturating_mul(self.caution);
-        let recent = |at: Instant| now.saturating_duration_since(at) < patience.max(config.settle);
+    /// A step back that brings trouble makes the next one wait longer.
+    fn doubt_last_step(&mut self, config: &Config, now: Instant) {
+        let patience = config.calm.saturating_mul(self.caution).max(config.settle);
+        let recent = |at: Instant| now.saturating_duration_since(at) < patience;
         if self.stepped_back.take().is_some_and(recent) {
-            self.caution = (self.caution * 2).min(MAX_CAUTION);
+            self.caution = self.caution.saturating_mul(2).min(MAX_CAUTION);
         }
-        let fits = least(self.level, most, |l| demand(l) <= believed * config.target);
+    }
+
+    /// The level at which the demand fits.
+    fn raise(&mut self, seen: &Seen, demand: &impl Fn(Level) -> f64, config: &Config) -> Level {
+        let aim = seen.believed * config.target;
+        let fits = least(self.level, seen.most, |l| demand(l) <= aim);
         if fits > self.level {
             return fits;
         }
-        // It should fit and does not: less is believed.
-        self.trust = (self.trust * DISTRUST).max(LEAST_TRUST);
-        least(self.level, most, |l| demand(l) <= asked * DISTRUST)
+        // It should fit and does not. So less is asked, and no more is believed than makes that
+        // the aim: else it would be taken back as soon as there is calm.
+        let (least_left, most_left) = LEFT;
+        let keep = (1.0 - seen.trouble / 2.0).clamp(least_left, most_left);
+        let level = least(self.level, seen.most, |l| demand(l) <= seen.asked * keep);
+        self.trust = (self.trust * (demand(level) / aim).min(1.0)).max(LEAST_TRUST);
+        level
     }
 
     /// A level that brings some back and still leaves room.
-    fn lower(
-        &self,
-        asked: f64,
-        believed: f64,
-        demand: &impl Fn(Level) -> f64,
-        config: &Config,
-    ) -> Level {
+    fn lower(&self, seen: &Seen, demand: &impl Fn(Level) -> f64, config: &Config) -> Level {
         let step = (config.step * 1000.0).round() as u32;
         let lowest = self.level.beyond(Level::milli(step.max(1)));
         least(lowest, self.level, |l| {
             let wanted = demand(l);
-            let seen = self.busy * if asked > 0.0 { wanted / asked } else { 1.0 };
-            wanted <= believed * config.resume || seen <= config.resume * config.resume
+            let share = if seen.asked > 0.0 {
+                wanted / seen.asked
+            } else {
+                1.0
+            };
+            wanted <= seen.believed * config.resume || self.busy * share <= IDLE
         })
     }
 }

@@ -1,17 +1,211 @@
-//! Where a stream's segments go.
+//! Where a stream's segments go, and when that changes.
+//!
+//! A stream stays with its node: a session that is warm there saves work, and streams that
+//! chase the least prediction meet again on the same node a moment later. It moves when
+//! another one is clearly better twice running, or a little better for long: each pick's gain,
+//! less a slack that noise explains, is added up, and enough of it moves the stream. A home
+//! that cannot have *this* segment is left for this segment; only if it cannot have the next
+//! one either, the stream moves to where it was sent.
 
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::reason::{Left, PickReason};
 use super::slab::NodeRef;
+
+/// When a stream changes its node.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// A node that is better than the stream's own by this part, twice running, takes over.
+    pub better: f64,
+    /// A gain that counts for nothing. Between this and `better` it takes more times running.
+    pub slack: f64,
+    /// A gain of less time than this counts for nothing.
+    #[serde(with = "humantime_serde")]
+    pub least_gain: Duration,
+    /// How often a stream whose node carries twice as much as another one moves there: the
+    /// part of its segments at which that is considered.
+    pub balance: f64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            better: 0.25,
+            slack: 0.05,
+            least_gain: Duration::from_millis(10),
+            balance: 0.1,
+        }
+    }
+}
+
+impl Config {
+    pub(super) fn check(&self) -> Result<(), String> {
+        if !(self.better > 0.0 && self.better < 1.0) {
+            return Err("better must be above 0 and below 1".to_owned());
+        }
+        if !(self.slack >= 0.0 && self.slack < self.better) {
+            return Err("slack must be at least 0 and below better".to_owned());
+        }
+        if !(0.0..=1.0).contains(&self.balance) {
+            return Err("balance must be from 0 to 1".to_owned());
+        }
+        Ok(())
+    }
+}
 
 /// A stream's node, and what speaks for another one. Belongs to the stream; the table hands
 /// out the next one with every [`Choice`](super::Choice).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Home {
-    pub(super) node: NodeRef,
+    node: NodeRef,
+    /// Where the last segment went because the home could not have it.
+    away: Option<NodeRef>,
+    /// What speaks for moving, as a sum of gains.
+    evidence: f32,
 }
 
 impl Home {
+    pub(super) fn new(node: NodeRef) -> Self {
+        Self {
+            node,
+            away: None,
+            evidence: 0.0,
+        }
+    }
+
     /// The node.
     pub fn node(&self) -> NodeRef {
         self.node
+    }
+
+    /// Where the last segment went, if the home could not have it.
+    pub(super) fn away(&self) -> Option<NodeRef> {
+        self.away
+    }
+
+    /// The home gets the segment, and nothing else came into question.
+    pub(super) fn stay(self) -> Self {
+        Self { away: None, ..self }
+    }
+
+    /// The home cannot have this segment, and `other` gets it.
+    pub(super) fn leave(self, why: Left, other: NodeRef) -> Self {
+        let lasting = matches!(why, Left::Gone | Left::Draining | Left::Ejected(_));
+        if lasting || self.away.is_some() {
+            return Self::new(other);
+        }
+        Self {
+            away: Some(other),
+            ..self
+        }
+    }
+
+    /// The home could have this segment in `ours` seconds, and `other`, the best of the
+    /// others, in `theirs`; `waits` tells that the home has no free slot. What to do.
+    pub(super) fn compare(
+        self,
+        ours: f64,
+        other: NodeRef,
+        theirs: f64,
+        waits: bool,
+        config: &Config,
+    ) -> (Stay, Self) {
+        let gain = (ours - theirs) / ours.max(1e-6);
+        let counts = ours - theirs >= config.least_gain.as_secs_f64();
+        let once = config.better - config.slack;
+        let spoken = if counts { gain - config.slack } else { -once };
+        let evidence = (f64::from(self.evidence) + spoken.min(once)).max(0.0);
+        if evidence >= 2.0 * once - 1e-6 {
+            let percent = (gain.clamp(0.0, 0.99) * 100.0) as u8;
+            let reason = PickReason::Better { percent };
+            return (Stay::Move(reason), Self::new(other));
+        }
+        let evidence = evidence as f32;
+        if waits && counts && gain >= config.better {
+            let away = Self {
+                evidence,
+                ..self.leave(Left::Waiting, other)
+            };
+            return (Stay::Move(PickReason::Left(Left::Waiting)), away);
+        }
+        let kept = Self {
+            node: self.node,
+            away: None,
+            evidence,
+        };
+        (Stay::Keep, kept)
+    }
+}
+
+/// Whether the home gets the segment.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Stay {
+    Keep,
+    /// The other one gets it.
+    Move(PickReason),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const A: NodeRef = NodeRef { index: 0, life: 1 };
+    const B: NodeRef = NodeRef { index: 1, life: 1 };
+
+    /// How many picks of this kind it takes until the stream moves.
+    fn picks(ours: f64, theirs: f64) -> Option<usize> {
+        let mut home = Home::new(A);
+        for n in 1..100 {
+            home = home.compare(ours, B, theirs, false, &Config::default()).1;
+            if home.node() == B {
+                return Some(n);
+            }
+        }
+        None
+    }
+
+    #[test]
+    fn clearly_better_twice_or_a_little_better_for_long() {
+        assert_eq!(picks(1.0, 0.75), Some(2));
+        assert_eq!(picks(1.0, 0.01), Some(2), "never at once");
+        assert_eq!(picks(1.0, 0.85), Some(4));
+        assert_eq!(picks(1.0, 0.90), Some(8));
+        assert_eq!(picks(1.0, 0.95), None);
+        assert_eq!(picks(1.0, 1.50), None);
+        assert_eq!(picks(0.020, 0.011), None, "less than 10 ms is nothing");
+    }
+
+    #[test]
+    fn a_pick_without_gain_takes_back_what_spoke_for_moving() {
+        let config = Config::default();
+        let mut home = Home::new(A);
+        for _ in 0..50 {
+            home = home.compare(1.0, B, 0.7, false, &config).1;
+            home = home.compare(1.0, B, 1.0, false, &config).1;
+        }
+        assert_eq!(home.node(), A);
+    }
+
+    #[test]
+    fn a_home_that_cannot_have_one_segment_keeps_the_stream() {
+        let away = Home::new(A).leave(Left::Overdue, B);
+        assert_eq!((away.node(), away.away()), (A, Some(B)));
+        let back = away.compare(1.0, B, 1.0, false, &Config::default()).1;
+        assert_eq!((back.node(), back.away()), (A, None));
+        assert_eq!(away.leave(Left::Overdue, B).node(), B, "twice running");
+        assert_eq!(Home::new(A).leave(Left::Gone, B).node(), B, "at once");
+    }
+
+    #[test]
+    fn a_full_home_is_left_for_a_segment_that_would_wait() {
+        let config = Config::default();
+        let (stay, home) = Home::new(A).compare(1.0, B, 0.5, true, &config);
+        assert_eq!(stay, Stay::Move(PickReason::Left(Left::Waiting)));
+        assert_eq!((home.node(), home.away()), (A, Some(B)));
+        let (stay, _) = Home::new(A).compare(1.0, B, 0.9, true, &config);
+        assert_eq!(stay, Stay::Keep, "not for a little");
     }
 }

@@ -58,6 +58,8 @@ pub enum Left {
     Draining,
     /// It has as many of our segments as it may.
     Full,
+    /// The segment would wait there for a slot, and another node has a free one.
+    Waiting,
     /// It was tried for this segment.
     Tried,
 }
@@ -101,6 +103,7 @@ impl Left {
             Self::Blocked => "left-blocked",
             Self::Draining => "left-draining",
             Self::Full => "left-full",
+            Self::Waiting => "left-waiting",
             Self::Tried => "left-tried",
         }
     }
@@ -138,6 +141,7 @@ impl fmt::Display for Left {
             Self::Blocked => f.write_str("the home asked to be left alone"),
             Self::Draining => f.write_str("the home drains"),
             Self::Full => f.write_str("the home is full"),
+            Self::Waiting => f.write_str("the home has no free slot"),
             Self::Tried => f.write_str("the home was tried"),
         }
     }

@@ -2,8 +2,14 @@
 
 use std::time::{Duration, Instant};
 
+use super::Table;
+use super::clock::duration;
+use super::health::Stand;
+use super::members::zone;
+use super::node::Node;
 use super::reason::FailureKind;
 use super::slab::NodeRef;
+use super::zone::Stand as ZoneStand;
 use crate::member::Member;
 
 /// How a node stands with this ingest.
@@ -97,4 +103,114 @@ pub struct Capacity {
     /// Output pixels a second that those nodes make for this ingest: believed slots less what
     /// others take, over the measured seconds per pixel.
     pub pixel_rate: f64,
+}
+
+/// A zone was left as a whole, or came back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ZoneChange {
+    /// Its name.
+    pub zone: String,
+    /// For how long it is left; `None` when it came back.
+    pub left: Option<Duration>,
+}
+
+impl Table {
+    /// Every node and what is known of it, by ID.
+    pub fn nodes(&self, now: Instant) -> impl Iterator<Item = NodeView<'_>> {
+        let t = self.clock.seconds(now);
+        self.by_id.values().filter_map(move |reference| {
+            let node = self.nodes.get(*reference)?;
+            Some(NodeView {
+                node: *reference,
+                member: &node.member,
+                in_subset: node.place.is_some(),
+                standing: self.standing(node, t),
+                in_flight: node.flights.len(),
+                others: node.others(t, &self.pace),
+                slots: node.slots(),
+                seconds_per_megapixel: node.speed(t, &self.pace) * 1e6,
+                network: duration(node.network(t, &self.pace)),
+                failures: node.health.failures(),
+            })
+        })
+    }
+
+    fn standing(&self, node: &Node, t: f64) -> Standing {
+        let left = zone(&self.zones, node.zone).is_some_and(|z| z.stand(t) != ZoneStand::Fine);
+        let share = node.health.share(t, &self.config.eject);
+        match node.health.stand(t) {
+            Stand::Ejected { kind, until, .. } => match self.clock.instant(until) {
+                Some(until) => Standing::Ejected(kind, until),
+                None => Standing::Trial,
+            },
+            _ if left => Standing::ZoneLeft,
+            Stand::OnTrial(_) => Standing::Trial,
+            Stand::Doubted(_) => Standing::Failed,
+            Stand::Fine => {
+                let blocked = node.blocked_until(t).and_then(|t| self.clock.instant(t));
+                match blocked {
+                    Some(until) => Standing::Blocked(until),
+                    None if node.is_draining(t, &self.pace) => Standing::Draining,
+                    None if node.flights.overdue(t).is_some() => Standing::Overdue,
+                    None if !node.measured => Standing::Unmeasured,
+                    None if share < 1.0 => Standing::Returning((share * 100.0) as u8),
+                    None => Standing::Good,
+                }
+            }
+        }
+    }
+
+    /// Every zone and what is known of it, by name.
+    pub fn zones(&self, now: Instant) -> impl Iterator<Item = ZoneView<'_>> {
+        let t = self.clock.seconds(now);
+        self.zones.iter().enumerate().map(move |(i, zone)| {
+            let members = self.subset.iter().filter_map(|n| self.nodes.get(*n));
+            let members = members.filter(|n| usize::try_from(n.zone) == Ok(i));
+            let (nodes, good) = members.fold((0, 0), |(nodes, good), n| {
+                let fine = n.health.stand(t) == Stand::Fine && n.flights.overdue(t).is_none();
+                (nodes + 1, good + u32::from(fine))
+            });
+            ZoneView {
+                name: &zone.name,
+                nodes,
+                good,
+                left_until: zone.left_until().and_then(|t| self.clock.instant(t)),
+            }
+        })
+    }
+
+    /// Zones that were left or came back since the last call; the last 64 at most.
+    pub fn take_zone_changes(&mut self) -> Vec<ZoneChange> {
+        std::mem::take(&mut self.zone_changes)
+    }
+
+    /// What this ingest may count on now.
+    pub fn capacity(&self, now: Instant) -> Capacity {
+        let t = self.clock.seconds(now);
+        let mut capacity = Capacity {
+            slots: 0,
+            free: 0,
+            pixel_rate: 0.0,
+        };
+        for node in self.subset.iter().filter_map(|n| self.nodes.get(*n)) {
+            let usable = matches!(
+                self.standing(node, t),
+                Standing::Good
+                    | Standing::Unmeasured
+                    | Standing::Returning(_)
+                    | Standing::Overdue
+                    | Standing::Blocked(_)
+            );
+            if !usable {
+                continue;
+            }
+            let slots = node.slots();
+            let ours = slots.saturating_sub(node.others(t, &self.pace));
+            capacity.slots += slots;
+            capacity.free += node.free(t, &self.pace);
+            let speed = node.speed(t, &self.pace) * (1.0 + self.pace.contention);
+            capacity.pixel_rate += f64::from(ours) / speed.max(f64::MIN_POSITIVE);
+        }
+        capacity
+    }
 }

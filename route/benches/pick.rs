@@ -1,0 +1,134 @@
+//! What a decision costs: `pick` over a subset of 24 nodes and over one of 1,000, and the
+//! whole of pick, start and finish.
+#![allow(clippy::unwrap_used)]
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use rackcast_route::table::{
+    Ask, Config, Home, NodeRef, Outcome, Purpose, SubsetConfig, Table, Ticket,
+};
+use rackcast_route::{Endpoint, Member};
+use rand::rngs::SmallRng;
+use rand::{RngExt, SeedableRng};
+
+/// Each measurement lasts about so long.
+const SPAN: Duration = Duration::from_secs(1);
+const WORK: u64 = 10_000_000;
+/// What the architecture promises.
+const TARGET: Duration = Duration::from_micros(2);
+
+struct World {
+    table: Table,
+    now: Instant,
+    rng: SmallRng,
+    homes: Vec<Home>,
+    flying: Vec<Ticket>,
+}
+
+/// A fleet of unlike nodes in the midst of its work.
+fn world(nodes: u32) -> World {
+    let config = Config {
+        subset: SubsetConfig {
+            least: usize::try_from(nodes).unwrap(),
+            ..SubsetConfig::default()
+        },
+        ..Config::default()
+    };
+    let mut w = World {
+        table: Table::new(config, "ingest-1"),
+        now: Instant::now(),
+        rng: SmallRng::seed_from_u64(1),
+        homes: Vec::new(),
+        flying: Vec::new(),
+    };
+    w.table.update_members(
+        (0..nodes).map(|i| Member {
+            id: format!("node-{i}").into(),
+            zone: format!("zone-{}", i % 3),
+            endpoint: Endpoint::new(&format!("node-{i}"), 7000),
+            slots: 2 + i % 7,
+            pixel_rate: Some(1e8 * f64::from(1 + i % 5)),
+            weight: 1,
+        }),
+        w.now,
+    );
+    for _ in 0..nodes * 20 {
+        w.now += Duration::from_secs(20) / (nodes * 20);
+        let home = pick(&w, None, &[], Purpose::First);
+        w.homes.push(home.0);
+        turn(&mut w, home.1);
+    }
+    w
+}
+
+fn pick(w: &World, home: Option<Home>, tried: &[NodeRef], purpose: Purpose) -> (Home, NodeRef) {
+    let ask = Ask {
+        work: WORK,
+        time_left: Duration::from_secs(3),
+        home,
+        tried,
+        purpose,
+    };
+    let mut rng = w.rng.clone();
+    let choice = w.table.pick(&ask, w.now, &mut rng).unwrap();
+    (choice.home, choice.node)
+}
+
+/// One job begins, and one ends.
+fn turn(w: &mut World, node: NodeRef) {
+    let predicted = Duration::from_millis(100);
+    w.flying.push(w.table.start(node, WORK, predicted, w.now));
+    if w.flying.len() > 40 {
+        let at = w.rng.random_range(0..w.flying.len());
+        let ticket = w.flying.swap_remove(at);
+        let elapsed = w.rng.random_range(80..120);
+        let outcome = Outcome::Done {
+            elapsed: Duration::from_millis(elapsed),
+            timing: None,
+            load: None,
+        };
+        let _ = w.table.finish(ticket, outcome, w.now, &mut w.rng);
+    }
+}
+
+fn main() {
+    let mut worst = Duration::ZERO;
+    for nodes in [24, 1000] {
+        let mut w = world(nodes);
+        let homes = w.homes.clone();
+        let mut next = homes.iter().cycle();
+        let tried = [homes[0].node()];
+        worst = worst.max(measure(&format!("pick, {nodes} nodes, first"), || {
+            black_box(pick(&w, next.next().copied(), &[], Purpose::First));
+        }));
+        worst = worst.max(measure(&format!("pick, {nodes} nodes, retry"), || {
+            black_box(pick(&w, next.next().copied(), &tried, Purpose::Retry));
+        }));
+        measure(&format!("pick, start and finish, {nodes} nodes"), || {
+            w.now += Duration::from_micros(200);
+            let node = pick(&w, next.next().copied(), &[], Purpose::First).1;
+            turn(&mut w, node);
+        });
+    }
+    let verdict = if worst < TARGET { "met" } else { "missed" };
+    println!("\ntarget of {TARGET:?} a pick: {verdict}");
+}
+
+/// The mean time of a call.
+fn measure(what: &str, mut call: impl FnMut()) -> Duration {
+    for _ in 0..1000 {
+        call();
+    }
+    let began = Instant::now();
+    let mut calls = 0u32;
+    while began.elapsed() < SPAN {
+        for _ in 0..100 {
+            call();
+        }
+        calls += 100;
+    }
+    let each = began.elapsed() / calls;
+    println!("{what:<40} {each:>10.0?}");
+    each
+}

@@ -1,0 +1,141 @@
+//! A node's jobs in flight: each is a sample before it ends.
+//!
+//! A node that turns slow or stops answering gives no sample for as long as it is slow, and
+//! that is when samples matter. So the age of what is in flight counts: once a job is late,
+//! the node is taken to be at least that slow for all.
+
+/// A job in flight. Times in seconds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Flight {
+    pub(super) id: u64,
+    /// In output pixels.
+    pub(super) work: f64,
+    pub(super) sent: f64,
+    /// How long it was predicted to take.
+    pub(super) predicted: f64,
+    /// Of that, waiting for a slot.
+    pub(super) wait: f64,
+    /// How much longer than on the idle node it was taken to work.
+    pub(super) contention: f64,
+    /// From when on it is late.
+    pub(super) late_at: f64,
+    /// Jobs on the node when it was sent, itself included.
+    pub(super) beside: f64,
+    /// It is what an ejected or doubted node is tried with.
+    pub(super) trial: bool,
+}
+
+/// The jobs of one node.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Flights {
+    jobs: Vec<Flight>,
+    /// When each is expected to end, ascending.
+    ends: Vec<f64>,
+    /// The first to be late.
+    worst: Option<(f64, f64, f64)>,
+    trials: u32,
+}
+
+impl Flights {
+    pub(super) fn add(&mut self, flight: Flight) {
+        let end = flight.sent + flight.predicted;
+        let at = self.ends.partition_point(|e| *e <= end);
+        self.ends.insert(at, end);
+        self.trials += u32::from(flight.trial);
+        self.jobs.push(flight);
+        self.find_worst();
+    }
+
+    pub(super) fn remove(&mut self, id: u64) -> Option<Flight> {
+        let at = self.jobs.iter().position(|f| f.id == id)?;
+        let flight = self.jobs.swap_remove(at);
+        let end = flight.sent + flight.predicted;
+        let at = self.ends.partition_point(|e| *e < end);
+        if at < self.ends.len() {
+            self.ends.remove(at);
+        }
+        self.trials -= u32::from(flight.trial);
+        self.find_worst();
+        Some(flight)
+    }
+
+    fn find_worst(&mut self) {
+        let first = self
+            .jobs
+            .iter()
+            .min_by(|a, b| a.late_at.total_cmp(&b.late_at));
+        self.worst = first.map(|f| (f.late_at, f.sent, f.predicted));
+    }
+
+    pub(super) fn len(&self) -> u32 {
+        u32::try_from(self.jobs.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Trials that are on.
+    pub(super) fn trials(&self) -> u32 {
+        self.trials
+    }
+
+    /// Whether a trial is on.
+    pub(super) fn on_trial(&self) -> bool {
+        self.trials > 0
+    }
+
+    /// How many times longer than predicted the latest job has taken so far; `None` while
+    /// nothing is late.
+    pub(super) fn overdue(&self, t: f64) -> Option<f64> {
+        let (late_at, sent, predicted) = self.worst?;
+        (t > late_at).then(|| (t - sent) / predicted.max(1e-3))
+    }
+
+    /// When the `n`-th of the jobs is expected to end, counted from 1.
+    pub(super) fn end(&self, n: usize) -> Option<f64> {
+        self.ends.get(n.checked_sub(1)?).copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn flight(id: u64, sent: f64, predicted: f64) -> Flight {
+        Flight {
+            id,
+            work: 1.0,
+            sent,
+            predicted,
+            wait: 0.0,
+            contention: 1.0,
+            late_at: sent + 2.0 * predicted,
+            beside: 1.0,
+            trial: id == 9,
+        }
+    }
+
+    #[test]
+    fn the_first_that_is_late_counts() {
+        let mut f = Flights::default();
+        f.add(flight(1, 0.0, 1.0));
+        f.add(flight(2, 0.5, 0.2));
+        assert_eq!(f.overdue(0.9), None);
+        let ratio = f.overdue(1.0).unwrap_or_default();
+        assert!((ratio - 2.5).abs() < 1e-9, "{ratio}");
+        assert!(f.remove(2).is_some());
+        assert_eq!(f.overdue(1.0), None);
+        assert!(f.overdue(2.1).is_some());
+    }
+
+    #[test]
+    fn ends_are_in_order_and_leave_with_their_jobs() {
+        let mut f = Flights::default();
+        f.add(flight(1, 0.0, 3.0));
+        f.add(flight(9, 0.0, 1.0));
+        f.add(flight(3, 0.0, 2.0));
+        assert_eq!((f.end(1), f.end(3), f.end(4)), (Some(1.0), Some(3.0), None));
+        assert_eq!(f.end(0), None);
+        assert!(f.on_trial());
+        assert!(f.remove(9).is_some() && f.remove(9).is_none());
+        assert!(!f.on_trial());
+        assert_eq!((f.end(1), f.len()), (Some(2.0), 2));
+    }
+}

@@ -1,0 +1,390 @@
+//! One node: what it was measured to do, and what that predicts.
+//!
+//! A segment's time there is the network's part, plus waiting for a slot, plus work times
+//! seconds per pixel. Slots are parallel servers: as long as one is free nothing waits, and
+//! beyond them a job waits for the end of the right one of those in flight. What a node says
+//! of its own time divides what was measured from outside, and never shortens it.
+
+use super::ask::Timing;
+use super::clock::fade;
+use super::config::Pace;
+use super::estimate::{Estimate, Surprise};
+use super::flights::{Flight, Flights};
+use super::health::{self, Health};
+use super::limit::SlotLimit;
+use super::usual::Usual;
+use super::utilisation::Utilisation;
+use crate::member::{Load, Member};
+
+/// The most slots that are believed of one node.
+const MAX_SLOTS: u32 = 1024;
+/// A job is never late by less than this, in seconds.
+const PATIENCE: f64 = 0.03;
+/// How many times what was predicted an unmeasured node may take before it is late.
+const UNMEASURED_LATE: f64 = 4.0;
+/// A probe's round trip stands for the network while no segment told it for so long.
+const NETWORK_STALE: f64 = 10.0;
+
+/// Everything known of one node. All times in seconds.
+#[derive(Debug)]
+pub(super) struct Node {
+    pub(super) member: Member,
+    pub(super) zone: u32,
+    /// Its place in the ingest's order, if it is in the subset.
+    pub(super) place: Option<u32>,
+    pub(super) health: Health,
+    pub(super) flights: Flights,
+    pub(super) utilisation: Utilisation,
+    pub(super) probed_at: f64,
+    pub(super) claims: super::claims::Claims,
+    /// Seconds per pixel while nothing else is known.
+    pub(super) prior: f64,
+    pub(super) measured: bool,
+    /// Seconds per output pixel, alone on the node.
+    speed: Estimate,
+    network: Estimate,
+    usual: Usual,
+    limit: SlotLimit,
+    report: Option<Report>,
+    blocked_until: f64,
+    refusals: u32,
+    pub(super) last_good: f64,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Report {
+    slots: u32,
+    /// Jobs that are not ours.
+    others: u32,
+    draining: bool,
+    at: f64,
+}
+
+/// A job that is about to be sent.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sent {
+    pub(super) id: u64,
+    pub(super) work: f64,
+    pub(super) predicted: f64,
+    pub(super) trial: bool,
+}
+
+/// What is predicted for a job that would be sent now.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Forecast {
+    /// To the last rendition, everything included.
+    pub(super) total: f64,
+    /// Of that, waiting for a slot.
+    pub(super) wait: f64,
+    /// Of that, working.
+    pub(super) service: f64,
+    /// How much longer than alone it works.
+    pub(super) contention: f64,
+    /// Jobs there, this one included.
+    pub(super) beside: f64,
+    /// One of ours is late there.
+    pub(super) overdue: bool,
+}
+
+impl Node {
+    pub(super) fn new(
+        member: Member,
+        zone: u32,
+        prior: f64,
+        t: f64,
+        config: &health::Config,
+    ) -> Self {
+        Self {
+            member,
+            zone,
+            place: None,
+            health: Health::new(t, config),
+            flights: Flights::default(),
+            utilisation: Utilisation::new(t),
+            probed_at: f64::NEG_INFINITY,
+            claims: super::claims::Claims::new(t),
+            prior,
+            measured: false,
+            speed: Estimate::new(prior, t),
+            network: Estimate::new(0.0, f64::NEG_INFINITY),
+            usual: Usual::default(),
+            limit: SlotLimit::default(),
+            report: None,
+            blocked_until: f64::NEG_INFINITY,
+            refusals: 0,
+            last_good: f64::NEG_INFINITY,
+        }
+    }
+
+    fn said_slots(&self) -> u32 {
+        let slots = self.report.map_or(self.member.slots, |r| r.slots);
+        slots.clamp(1, MAX_SLOTS)
+    }
+
+    /// Slots that are believed.
+    pub(super) fn slots(&self) -> u32 {
+        self.limit.slots(self.said_slots())
+    }
+
+    fn fresh(&self, t: f64, pace: &Pace) -> Option<&Report> {
+        self.report.as_ref().filter(|r| t - r.at <= pace.load_fresh)
+    }
+
+    /// Jobs that are not ours, as far as a fresh report tells.
+    pub(super) fn others(&self, t: f64, pace: &Pace) -> u32 {
+        self.fresh(t, pace).map_or(0, |r| r.others)
+    }
+
+    /// Seconds per pixel, alone on the node, as believed now.
+    pub(super) fn speed(&self, t: f64, pace: &Pace) -> f64 {
+        if !self.measured {
+            return self.prior;
+        }
+        let age = t - self.speed.at();
+        let measured = self.speed.value(t, pace.decay);
+        if age < 1.0 {
+            return measured;
+        }
+        self.prior + (measured - self.prior) * fade(age / pace.forget)
+    }
+
+    /// Seconds per pixel that it needs as a rule, once measured.
+    pub(super) fn usual_speed(&self) -> Option<f64> {
+        self.usual.speed()
+    }
+
+    /// The network's part of a segment's time.
+    pub(super) fn network(&self, t: f64, pace: &Pace) -> f64 {
+        self.network.value(t, pace.decay)
+    }
+
+    /// Idle, and not measured at all or for so long that a segment is well spent on it.
+    pub(super) fn is_curious(&self, t: f64, pace: &Pace) -> bool {
+        self.flights.len() == 0 && (!self.measured || t - self.speed.at() > pace.stale)
+    }
+
+    pub(super) fn forecast(&self, work: f64, t: f64, pace: &Pace) -> Forecast {
+        let slots = f64::from(self.slots());
+        let others = f64::from(self.others(t, pace));
+        let ours = self.flights.len();
+        let beside = f64::from(ours) + others + 1.0;
+        let contention = 1.0 + pace.contention * (beside / slots).min(1.0);
+        let service = work * self.speed(t, pace) * contention;
+        let network = self.network(t, pace);
+        let wait = if beside <= slots {
+            0.0
+        } else if others < slots {
+            // So many of ours must end before a slot is ours.
+            let end = self.flights.end((beside - slots) as usize);
+            // Sent now, it arrives when part of what is in flight has ended.
+            end.map_or(0.0, |end| (end - t - network).max(0.1 * service))
+        } else {
+            (beside - slots) * service / slots
+        };
+        let overdue = self.flights.overdue(t);
+        let total = (network + wait + service) * overdue.unwrap_or(1.0).max(1.0);
+        Forecast {
+            total,
+            wait,
+            service,
+            contention,
+            beside,
+            overdue: overdue.is_some(),
+        }
+    }
+
+    /// A job is about to be sent.
+    pub(super) fn sent(&mut self, job: Sent, t: f64, pace: &Pace, surprise: &Surprise) {
+        let forecast = self.forecast(job.work, t, pace);
+        let patience = if self.measured {
+            surprise.late()
+        } else {
+            UNMEASURED_LATE
+        };
+        self.flights.add(Flight {
+            id: job.id,
+            work: job.work,
+            sent: t,
+            predicted: job.predicted,
+            wait: forecast.wait,
+            contention: forecast.contention,
+            late_at: t + job.predicted * patience + PATIENCE,
+            beside: forecast.beside,
+            trial: job.trial,
+        });
+        self.note_jobs(t, pace);
+    }
+
+    /// Brings the utilisation up to date after a change in what is in flight.
+    pub(super) fn note_jobs(&mut self, t: f64, pace: &Pace) {
+        let jobs = self.flights.len().saturating_add(self.others(t, pace));
+        self.utilisation.set(jobs, self.slots(), t);
+    }
+
+    /// A job took `elapsed` from sending it to its last rendition. True if that is far longer
+    /// than the node needs as a rule.
+    pub(super) fn took(
+        &mut self,
+        flight: &Flight,
+        elapsed: f64,
+        timing: Option<Timing>,
+        t: f64,
+        pace: &Pace,
+        surprise: &mut Surprise,
+    ) -> bool {
+        let said = timing.map(|s| (s.queue.as_secs_f64(), s.work.as_secs_f64()));
+        let said = said.filter(|(queue, working)| queue + working <= elapsed);
+        let said_full = self
+            .fresh(t, pace)
+            .is_some_and(|r| r.others.saturating_add(self.flights.len()) >= r.slots);
+        let (network, compute, excused) = match said {
+            Some((queue, working)) => {
+                // A queue that nobody could know of is its own slowness.
+                let excused = if said_full {
+                    queue
+                } else {
+                    queue.min(flight.wait * 1.5 + 0.02)
+                };
+                (
+                    Some(elapsed - queue - working),
+                    working + queue - excused,
+                    excused,
+                )
+            }
+            None => {
+                let rest = (elapsed - self.network(t, pace)).max(0.0);
+                let excused = flight.wait.min(rest);
+                (None, rest - excused, excused)
+            }
+        };
+        let sample = compute / (flight.work.max(1.0) * flight.contention);
+        let first = !self.measured;
+        let slow = !first && self.is_slow(flight, elapsed, excused, pace, surprise);
+        if first {
+            self.speed = Estimate::new(sample, t);
+            self.measured = true;
+        } else {
+            if !slow {
+                surprise.observe(elapsed / flight.predicted.max(1e-3));
+            }
+            let alone = self.usual.speed().unwrap_or(sample);
+            let ratio = sample / alone.max(f64::MIN_POSITIVE);
+            self.limit.observe(flight.beside, ratio, self.said_slots());
+            self.speed.observe(sample, t, surprise.band(), pace.decay);
+        }
+        if let Some(network) = network {
+            self.heard(network, t, pace, surprise);
+        }
+        let network = self.network(t, pace);
+        self.usual.observe(sample, network, t);
+        if !slow {
+            self.last_good = t;
+        }
+        self.refusals = 0;
+        slow
+    }
+
+    /// Whether a job that has taken `elapsed` is far beyond what this node needs as a rule;
+    /// what it waited for others is excused.
+    fn is_slow(
+        &self,
+        flight: &Flight,
+        elapsed: f64,
+        excused: f64,
+        pace: &Pace,
+        surprise: &Surprise,
+    ) -> bool {
+        let Some((speed, network)) = self.usual.get() else {
+            return false;
+        };
+        let usual = network + flight.work * speed * flight.contention + excused;
+        elapsed > usual * pace.slow.max(surprise.late()) + PATIENCE
+    }
+
+    /// A job was given up after `elapsed`: no sample, but a bound. True if that is far more
+    /// than it should have needed.
+    pub(super) fn took_at_least(
+        &mut self,
+        flight: &Flight,
+        elapsed: f64,
+        t: f64,
+        pace: &Pace,
+        surprise: &Surprise,
+    ) -> bool {
+        if elapsed <= flight.predicted {
+            return false;
+        }
+        let compute = elapsed - self.network(t, pace) - flight.wait;
+        let bound = compute / (flight.work.max(1.0) * flight.contention);
+        if self.measured {
+            self.speed.at_least(bound, t, pace.decay);
+        } else if bound > self.prior {
+            self.speed = Estimate::new(bound, t);
+            self.measured = true;
+        }
+        self.is_slow(flight, elapsed, flight.wait, pace, surprise)
+    }
+
+    fn heard(&mut self, network: f64, t: f64, pace: &Pace, surprise: &Surprise) {
+        if self.network.at() == f64::NEG_INFINITY {
+            self.network = Estimate::new(network, t);
+        } else {
+            self.network
+                .observe(network, t, surprise.band() + 0.5, pace.decay);
+        }
+    }
+
+    /// A probe came back. It is smaller than a segment, so it counts where nothing better is
+    /// known, or where even it takes longer.
+    pub(super) fn round_trip(&mut self, rtt: f64, t: f64, pace: &Pace, surprise: &Surprise) {
+        if t - self.network.at() > NETWORK_STALE || rtt > self.network(t, pace) {
+            self.heard(rtt, t, pace, surprise);
+        }
+    }
+
+    /// What the node says of itself.
+    pub(super) fn said(&mut self, load: Load, t: f64, pace: &Pace) {
+        self.report = Some(Report {
+            slots: load.slots,
+            others: load.jobs.saturating_sub(self.flights.len()),
+            draining: load.draining,
+            at: t,
+        });
+        self.note_jobs(t, pace);
+    }
+
+    /// When it last said how it is.
+    pub(super) fn heard_at(&self) -> Option<f64> {
+        self.report.map(|r| r.at)
+    }
+
+    /// It refused a job. `length` is its Retry-After, or else the default.
+    pub(super) fn refused(&mut self, asked: Option<f64>, default: f64, most: f64, t: f64) {
+        let growth = 2f64.powi(i32::try_from(self.refusals.min(10)).unwrap_or(10));
+        self.refusals = self.refusals.saturating_add(1);
+        let length = asked.unwrap_or(0.0).max(default * growth).min(most);
+        self.blocked_until = t + length;
+    }
+
+    /// Until when the node must not be asked because it said so.
+    pub(super) fn blocked_until(&self, t: f64) -> Option<f64> {
+        (t < self.blocked_until).then_some(self.blocked_until)
+    }
+
+    pub(super) fn is_draining(&self, t: f64, pace: &Pace) -> bool {
+        self.fresh(t, pace).is_some_and(|r| r.draining)
+    }
+
+    /// Room for one more: a running and a queued one for each slot.
+    pub(super) fn has_room(&self, t: f64, pace: &Pace) -> bool {
+        let ours = self.flights.len();
+        let most = self.slots().saturating_mul(2);
+        ours < pace.most && ours.saturating_add(self.others(t, pace)) < most
+    }
+
+    /// Slots without a job.
+    pub(super) fn free(&self, t: f64, pace: &Pace) -> u32 {
+        let jobs = self.flights.len().saturating_add(self.others(t, pace));
+        self.slots().saturating_sub(jobs)
+    }
+}

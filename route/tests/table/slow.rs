@@ -1,0 +1,141 @@
+//! A node that turns slow.
+
+use rackcast_route::table::{Left, PickReason, Purpose, Standing};
+
+use super::*;
+
+/// Streams at home on `a`, of two nodes, each of which had many results.
+fn world() -> (World, Home) {
+    let mut w = World::new(&["a", "b"]);
+    w.settle();
+    for _ in 0..200 {
+        w.run("a", ms(100));
+        w.run("b", ms(100));
+    }
+    let home = w.ask(Purpose::First, None, &[w.node("b")]).unwrap().home;
+    (w, home)
+}
+
+#[test]
+fn a_job_that_is_late_speaks_before_it_ends() {
+    let (mut w, home) = world();
+    let a = w.node("a");
+    let _late = w.start(a);
+    // No noise was seen: a quarter more than predicted is late, and 30 ms.
+    w.pass(ms(155));
+    assert_eq!(w.first(Some(home)).reason, PickReason::Kept);
+    w.pass(ms(1));
+    let left = w.first(Some(home));
+    assert_eq!(left.reason, PickReason::Left(Left::Overdue));
+    assert_eq!(w.id(left.node), "b");
+    assert_eq!(left.home.node(), a, "for this segment");
+    assert_eq!(w.view("a").standing, Standing::Overdue);
+    w.pass(ms(844));
+    let only = w.ask(Purpose::Retry, None, &[w.node("b")]).unwrap();
+    assert_eq!(only.predicted, ms(1000), "at least that slow, for all");
+    let again = w.first(Some(left.home));
+    assert_eq!(again.home.node(), again.node, "and twice running for good");
+}
+
+#[test]
+fn one_that_was_late_by_little_is_forgiven() {
+    let (mut w, home) = world();
+    let a = w.node("a");
+    let late = w.start(a);
+    w.pass(ms(180));
+    let left = w.first(Some(home));
+    assert_eq!(left.reason, PickReason::Left(Left::Overdue));
+    w.done(late);
+    let back = w.first(Some(left.home));
+    assert_eq!((back.node, back.reason), (a, PickReason::Kept));
+}
+
+#[test]
+fn a_slow_node_is_doubted_tried_alone_and_ejected() {
+    let (mut w, home) = world();
+    let (a, b) = (w.node("a"), w.node("b"));
+    let tickets: Vec<_> = (0..3).map(|_| w.start(a)).collect();
+    w.pass(ms(1600));
+    let mut changes: Vec<_> = tickets.into_iter().map(|t| w.done(t)).collect();
+    let ejected = changes.pop().unwrap();
+    assert_eq!(changes, [None, None]);
+    let Some(Change::Ejected { kind, length }) = ejected else {
+        panic!("{ejected:?}");
+    };
+    assert_eq!(kind, FailureKind::Slow);
+    let left = w.first(Some(home));
+    assert_eq!(
+        left.reason,
+        PickReason::Left(Left::Ejected(FailureKind::Slow))
+    );
+    assert_eq!(left.home.node(), b);
+    // Then one segment decides, and no second one meanwhile.
+    w.pass(length + ms(1));
+    let home = left.home;
+    let trial = w.first(Some(home));
+    assert_eq!((trial.node, trial.reason), (a, PickReason::Trial));
+    assert_eq!(trial.home, home, "the stream is not moved");
+    let ticket = w.start_predicted(a, trial.predicted);
+    assert_eq!(w.first(Some(home)).node, b);
+    w.pass(ms(1600));
+    let Some(Change::Ejected { length: longer, .. }) = w.done(ticket) else {
+        panic!("still slow");
+    };
+    assert!(longer > length);
+    w.pass(longer);
+    // The tokens for trials come back with time.
+    w.pass(Duration::from_secs(30));
+    let trial = w.first(Some(home));
+    assert_eq!(trial.reason, PickReason::Trial);
+    let ticket = w.start_predicted(a, trial.predicted);
+    w.pass(ms(110));
+    assert_eq!(w.done(ticket), Some(Change::Returned));
+    assert!(matches!(w.view("a").standing, Standing::Returning(10)));
+}
+
+#[test]
+fn a_cancelled_job_that_had_its_time_counts_as_slow() {
+    let (mut w, _) = world();
+    let a = w.node("a");
+    let early = w.start(a);
+    w.pass(ms(90));
+    w.finish(early, Outcome::Cancelled);
+    assert_eq!(w.view("a").standing, Standing::Good);
+    let late = w.start(a);
+    w.pass(ms(600));
+    w.finish(late, Outcome::Cancelled);
+    assert_eq!(w.view("a").standing, Standing::Failed);
+    assert_eq!(w.share("b", 20), 1.0);
+}
+
+#[test]
+fn a_node_that_stays_slow_is_at_last_taken_for_what_it_is() {
+    let (mut w, _) = world();
+    let mut trials = 0;
+    while w.view("a").standing != Standing::Good {
+        w.pass(Duration::from_secs(1));
+        w.run("b", ms(100));
+    }
+    w.run("a", ms(350));
+    for second in 0..600 {
+        w.pass(Duration::from_secs(1));
+        w.run("b", ms(100));
+        if w.view("a").standing == Standing::Trial {
+            w.run("a", ms(350));
+            trials += 1;
+        }
+        if matches!(
+            w.view("a").standing,
+            Standing::Good | Standing::Returning(_)
+        ) {
+            assert!(second > 20, "not at once");
+            break;
+        }
+    }
+    assert!(
+        w.view("a").standing == Standing::Returning(10),
+        "{trials} trials"
+    );
+    assert!(trials < 15, "{trials}");
+    assert_eq!(w.share("b", 50), 1.0, "slow, but no longer an outlaw");
+}

@@ -13,14 +13,15 @@
 //! It recovers from everything by doing the same again: an agent that was restarted hears the
 //! services anew and finds its registrations by the owner that is marked in them.
 //!
-//! The crate also holds the operator's command, `rackcast`, and with it [`dev`]: a whole Rackcast
-//! on one machine.
+//! The crate also holds the operator's command, `rackcast`, and with it [`dev`], a whole Rackcast
+//! on one machine, and [`explain`](mod@explain), which asks the ingests for their reasons.
 
 pub mod board;
 pub mod check;
 pub mod config;
 pub mod daemon;
 pub mod dev;
+pub mod explain;
 mod journal;
 pub mod machine;
 pub mod metrics;

@@ -5,6 +5,7 @@
 //! | `/v1/explain` | the streams that are known: [`Streams`] |
 //! | `/v1/explain/APP/STREAM` | their segments: [`Story`] |
 //! | `...?segment=N`, `...?last=K` | one of them; the newest of them |
+//! | `/v1/nodes` | the table of nodes: [`Nodes`] |
 //!
 //! What does not fit into `explain.max_answer` bytes is left out, the oldest first, and counted.
 
@@ -14,9 +15,10 @@ use std::time::SystemTime;
 use http::{StatusCode, Uri};
 use rackcast_segment::id::{InvalidName, StreamId};
 use rackcast_service::explain::{
-    Answer, EXPLAIN_PATH, Ingest, Problem, Segment, Story, Stream, Streams, VERSION,
+    Answer, EXPLAIN_PATH, Ingest, NODES_PATH, Nodes, Problem, Segment, Story, Stream, Streams,
+    VERSION,
 };
-use rackcast_service::http::{self as server, content};
+use rackcast_service::http as server;
 use serde::Serialize;
 
 use super::Trails;
@@ -28,9 +30,9 @@ use super::summary::summary;
 const MAX_ECHO: usize = 100;
 
 /// Answers for one ingest.
-#[derive(Debug)]
 pub struct Api {
     trails: Arc<Trails>,
+    nodes: Option<Box<dyn Fn() -> Nodes + Send + Sync>>,
     ingest: Ingest,
 }
 
@@ -49,6 +51,8 @@ enum Refusal {
     Name(String, InvalidName),
     #[error("{0}: only segment=N or last=K is understood, one of them, once, as a whole number")]
     Query(String),
+    #[error("{0}: nothing can be asked here")]
+    NoQuery(String),
     #[error("this ingest knows no segment of {0}")]
     Stream(StreamId),
     #[error("segment {wanted} of {stream} is not remembered; {first} to {last} are")]
@@ -65,7 +69,9 @@ enum Refusal {
 impl Refusal {
     fn parts(&self) -> (StatusCode, &'static str) {
         match self {
-            Self::Name(..) | Self::Query(_) => (StatusCode::BAD_REQUEST, "bad-request"),
+            Self::Name(..) | Self::Query(_) | Self::NoQuery(_) => {
+                (StatusCode::BAD_REQUEST, "bad-request")
+            }
             Self::Stream(_) => (StatusCode::NOT_FOUND, "unknown-stream"),
             Self::Segment { .. } => (StatusCode::NOT_FOUND, "unknown-segment"),
             Self::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
@@ -76,34 +82,52 @@ impl Refusal {
 impl Api {
     /// Answers from `trails`, in the name of `ingest`.
     pub fn new(trails: Arc<Trails>, ingest: Ingest) -> Self {
-        Self { trails, ingest }
+        Self {
+            trails,
+            nodes: None,
+            ingest,
+        }
+    }
+
+    /// And, how the nodes stand, from `nodes`.
+    #[must_use]
+    pub fn with_nodes(self, nodes: impl Fn() -> Nodes + Send + Sync + 'static) -> Self {
+        let nodes = Some(Box::new(nodes) as _);
+        Self { nodes, ..self }
     }
 
     /// The answer to a GET, if it asks for anything here.
     pub fn answer(&self, uri: &Uri) -> Option<server::Answer> {
-        let rest = uri.path().strip_prefix(EXPLAIN_PATH)?;
         let query = uri.query().unwrap_or_default();
-        let answer = match rest.strip_prefix('/') {
-            None if rest.is_empty() => self.streams(query),
-            None => return None,
-            Some(name) => self.story(name, query),
+        let answer = match uri.path() {
+            EXPLAIN_PATH => plain(query).and_then(|()| self.streams()),
+            NODES_PATH => {
+                let nodes = self.nodes.as_ref()?;
+                plain(query).and_then(|()| self.nodes(nodes()))
+            }
+            path => {
+                let name = path.strip_prefix(EXPLAIN_PATH)?.strip_prefix('/')?;
+                self.story(name, query)
+            }
         };
         Some(answer.unwrap_or_else(|refusal| {
             let (status, code) = refusal.parts();
-            json(
-                status,
-                &Problem {
-                    code: code.to_owned(),
-                    message: refusal.to_string(),
-                },
-            )
+            let problem = Problem {
+                code: code.to_owned(),
+                message: refusal.to_string(),
+            };
+            self.say(status, problem)
         }))
     }
 
-    fn streams(&self, query: &str) -> Result<server::Answer, Refusal> {
-        if !query.is_empty() {
-            return Err(Refusal::Query(echo(query)));
-        }
+    fn nodes(&self, mut nodes: Nodes) -> Result<server::Answer, Refusal> {
+        let (fit, omitted) = self.fit(std::mem::take(&mut nodes.nodes).into_iter())?;
+        nodes.nodes = fit;
+        nodes.omitted = omitted;
+        Ok(self.say(StatusCode::OK, nodes))
+    }
+
+    fn streams(&self) -> Result<server::Answer, Refusal> {
         let zones = self.trails.zones();
         let list = self.trails.store().list();
         let streams = list.iter().map(|(segments, first, newest)| {
@@ -118,7 +142,7 @@ impl Api {
             }
         });
         let (streams, omitted) = self.fit(streams)?;
-        Ok(self.ok(Streams { streams, omitted }))
+        Ok(self.say(StatusCode::OK, Streams { streams, omitted }))
     }
 
     fn story(&self, name: &str, query: &str) -> Result<server::Answer, Refusal> {
@@ -149,12 +173,13 @@ impl Api {
         let newest_first = wanted.iter().rev().map(|record| told(record));
         let (mut segments, omitted): (Vec<Segment>, _) = self.fit(newest_first)?;
         segments.reverse();
-        Ok(self.ok(Story {
+        let story = Story {
             stream: id.to_string(),
             summary,
             segments,
             omitted,
-        }))
+        };
+        Ok(self.say(StatusCode::OK, story))
     }
 
     /// As many of these as an answer may have bytes, and how many more there were.
@@ -176,16 +201,24 @@ impl Api {
         Ok((fit, omitted))
     }
 
-    fn ok<T: Serialize>(&self, content: T) -> server::Answer {
-        json(
-            StatusCode::OK,
-            &Answer {
-                version: VERSION,
-                ingest: self.ingest.clone(),
-                asked_at_ms: unix_ms(SystemTime::now()),
-                content,
-            },
-        )
+    fn say<T: Serialize>(&self, status: StatusCode, content: T) -> server::Answer {
+        let answer = Answer {
+            version: VERSION,
+            ingest: self.ingest.clone(),
+            asked_at_ms: unix_ms(SystemTime::now()),
+            content,
+        };
+        match serde_json::to_vec(&answer) {
+            Ok(body) => server::content(status, "application/json", body),
+            Err(e) => server::text(StatusCode::INTERNAL_SERVER_ERROR, format!("{e}\n")),
+        }
+    }
+}
+
+fn plain(query: &str) -> Result<(), Refusal> {
+    match query {
+        "" => Ok(()),
+        query => Err(Refusal::NoQuery(echo(query))),
     }
 }
 
@@ -207,13 +240,6 @@ fn which(query: &str) -> Result<Which, Refusal> {
 fn number(text: &str) -> Option<u64> {
     let digits = text.bytes().all(|b| b.is_ascii_digit());
     text.parse().ok().filter(|_| digits)
-}
-
-fn json(status: StatusCode, body: &impl Serialize) -> server::Answer {
-    match serde_json::to_vec(body) {
-        Ok(body) => content(status, "application/json", body),
-        Err(e) => server::text(StatusCode::INTERNAL_SERVER_ERROR, format!("{e}\n")),
-    }
 }
 
 fn echo(text: &str) -> String {

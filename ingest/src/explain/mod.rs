@@ -14,6 +14,7 @@
 pub mod api;
 mod config;
 mod metrics;
+mod nodes;
 mod record;
 mod store;
 mod story;
@@ -30,6 +31,7 @@ use rackcast_route::Member;
 use rackcast_segment::id::StreamId;
 
 pub use config::Config;
+pub use nodes::nodes;
 pub use record::{About, Record, Remark, Rung};
 
 use metrics::Metrics;

@@ -23,6 +23,8 @@ pub(super) fn summary(records: &[Arc<Record>], zones: &Zones) -> Summary {
         segments: count(records.len()),
         first: records.first().map_or(0, |r| r.sequence.0),
         last: records.last().map_or(0, |r| r.sequence.0),
+        first_at_ms: records.first().map_or(0, |r| unix_ms(r.began)),
+        last_at_ms: records.last().map_or(0, |r| unix_ms(r.began)),
         moves: moves.split_off(omitted),
         moves_omitted: count(omitted),
         ..Summary::default()

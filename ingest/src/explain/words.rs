@@ -1,10 +1,11 @@
-//! Reasons in words. Each has a code that never changes and a text that stands by itself.
+//! Reasons in words. Each has a code that never changes and a text that stands by itself. A
+//! stream's *home* is the node that it stays with while that is well.
 
 use std::time::Duration;
 
-use rackcast_route::degrade::Reduction;
+use rackcast_route::degrade::{Level, Reduction};
 use rackcast_route::plan::{CancelReason, Cause, GiveUp, NotHedged, Wait};
-use rackcast_route::table::{Change, FailureKind, Left, PickReason};
+use rackcast_route::table::{Change, FailureKind, Left, PickReason, Standing};
 use rackcast_service::explain::Why;
 
 fn why(code: &str, text: impl Into<String>) -> Why {
@@ -40,14 +41,12 @@ fn did(kind: FailureKind) -> &'static str {
 pub(super) fn pick(reason: PickReason) -> Why {
     let code = reason.as_str();
     match reason {
-        PickReason::Kept => why(code, "the stream's node, as before"),
+        PickReason::Kept => why(code, "the stream's home, as before"),
         PickReason::FirstPick => why(code, "the fastest for a new stream"),
-        PickReason::Better { percent } => {
-            why(code, format!("{percent} % better than the node before"))
-        }
+        PickReason::Better { percent } => why(code, format!("{percent} % better than the home")),
         PickReason::Balance => why(
             code,
-            "as fast as the node before, which carries more than its share",
+            "as fast as the home, which carries more than its share",
         ),
         PickReason::OnlyOne => why(code, "the only node that came into question"),
         PickReason::Unmeasured => why(code, "nothing is known of it yet: one segment tells"),
@@ -66,21 +65,13 @@ pub(super) fn pick(reason: PickReason) -> Why {
 }
 
 fn left(code: &str, left: Left) -> Why {
-    let text = match left {
-        Left::Gone => "is no longer in the catalog",
+    match left {
         Left::Ejected(kind) => {
-            let text = format!("the node before is ejected: it {}", did(kind));
-            return with(kind, why(code, text));
+            let text = format!("the home is ejected: it {}", did(kind));
+            with(kind, why(code, text))
         }
-        Left::Failed => "failed at its last segment",
-        Left::Overdue => "has a segment that is overdue",
-        Left::Zone => "stands in a zone that is left as a whole",
-        Left::Blocked => "asked to be left alone",
-        Left::Draining => "drains",
-        Left::Full => "has as many of our segments as it may",
-        Left::Tried => "was tried for this segment",
-    };
-    why(code, format!("the node before {text}"))
+        left => why(code, left.to_string()),
+    }
 }
 
 /// What a submission was made for.
@@ -169,7 +160,10 @@ pub(super) fn give_up(reason: GiveUp) -> Why {
         GiveUp::NoNode(reason) => why(code, reason.to_string()),
         GiveUp::Attempts => why(code, "as many nodes failed as may be asked"),
         GiveUp::Budget => why(code, "the budget for retries, or for push-back, is spent"),
-        GiveUp::Poison => why(code, "no node may be asked that could still transcode it"),
+        GiveUp::Poison => why(
+            code,
+            "two nodes say that it cannot be transcoded, or one does and no other may be asked",
+        ),
         GiveUp::Degraded => why(code, "the fleet cannot carry the whole ladder"),
         GiveUp::Circuit => why(
             code,
@@ -202,6 +196,36 @@ pub(super) fn circuit_opened(length: Duration) -> Why {
 /// That the stream's circuit is closed again.
 pub(super) fn circuit_closed() -> Why {
     why("closed", "a segment came through: it is transcoded again")
+}
+
+/// How a node stands.
+pub(super) fn standing(standing: Standing) -> Why {
+    let code = standing.as_str();
+    match standing {
+        Standing::Unmeasured => why(code, "not measured yet"),
+        Standing::Good => why(code, "good"),
+        Standing::Returning(share) => {
+            let text = format!("back, and given {share} % of its share so far");
+            why(code, text)
+        }
+        Standing::Overdue => why(code, "a segment that it has is overdue"),
+        Standing::Failed => why(code, "its last segment failed"),
+        Standing::Blocked(_) => why(code, "it asked to be left alone"),
+        Standing::Ejected(kind, _) => with(kind, why(code, format!("ejected: it {}", did(kind)))),
+        Standing::Trial => why(code, "on trial: its next segment decides"),
+        Standing::ZoneLeft => why(code, "its zone is left as a whole"),
+        Standing::Draining => why(code, "it drains"),
+    }
+}
+
+/// How much of every ladder is asked for.
+pub(super) fn degradation(level: Level) -> Why {
+    match level {
+        Level::NONE => why("none", "the whole ladder is asked for"),
+        level => reduction(Reduction::Overload {
+            level: level.as_milli(),
+        }),
+    }
 }
 
 /// What cannot be told from the record.

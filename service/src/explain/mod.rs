@@ -19,7 +19,7 @@ pub const EXPLAIN_PATH: &str = "/v1/explain";
 /// Where the table of nodes is.
 pub const NODES_PATH: &str = "/v1/nodes";
 
-/// An answer, with who gives it.
+/// An answer, or a [`Problem`], with who gives it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Answer<T> {
     /// [`VERSION`].
@@ -102,6 +102,10 @@ pub struct Summary {
     pub first: u64,
     /// The newest.
     pub last: u64,
+    /// When the oldest was there to be sent.
+    pub first_at_ms: u64,
+    /// When the newest was.
+    pub last_at_ms: u64,
     /// Those of which everything came that was asked.
     pub complete: u64,
     /// Those of which something came.

@@ -28,8 +28,10 @@ pub struct Fleet {
     pub free: u64,
     /// Million output pixels a second that they make for this ingest.
     pub megapixels_per_second: f64,
-    /// How much of the ladder is asked for at present.
+    /// How much of every ladder is asked for at present.
     pub degradation: Why,
+    /// Streams that are not transcoded for a while because their segments kept failing.
+    pub circuits_open: u64,
 }
 
 /// Something that is rationed.
@@ -37,8 +39,8 @@ pub struct Fleet {
 pub struct Budget {
     /// `retries` or `refusals`.
     pub name: String,
-    /// Submissions that it would pay now.
-    pub left: f64,
+    /// Submissions that it would pay at this instant.
+    pub left: u64,
 }
 
 /// A zone.

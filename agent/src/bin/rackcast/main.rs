@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use rackcast_agent::check::check;
 use rackcast_agent::dev::{self, DevError, Programs};
+use rackcast_agent::explain;
 use rackcast_agent::machine::Machine;
 use rackcast_service::{log as logging, shutdown};
 
@@ -21,6 +22,7 @@ struct Args {
 #[derive(Debug, Subcommand)]
 enum Command {
     Dev(dev::Options),
+    Explain(explain::Options),
     /// Show the services of this machine; exits with 1 if one is not well.
     Status {
         /// Folder of the services' status sockets.
@@ -49,6 +51,7 @@ fn main() -> ExitCode {
     }
     match args.command {
         Command::Dev(options) => run_dev(options).map_or_else(|error| failed(&error), |()| good()),
+        Command::Explain(options) => run_explain(&options),
         Command::Status { socket_dir } => status(&socket_dir),
         Command::Config(Config::Check { files }) => {
             let refused = files.iter().filter_map(|file| check(file).err());
@@ -61,6 +64,17 @@ fn main() -> ExitCode {
 async fn run_dev(options: dev::Options) -> Result<(), DevError> {
     let wanted = options.clone();
     dev::run(options, || Programs::find(&wanted), shutdown::signals()).await
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn run_explain(options: &explain::Options) -> ExitCode {
+    let told = explain::explain(options).await;
+    // A reader that has gone away, as `head` does, wants no more.
+    let _ = write!(io::stdout(), "{}", told.text);
+    for complaint in &told.complaints {
+        eprintln!("rackcast: {complaint}");
+    }
+    told.end.into()
 }
 
 #[tokio::main(flavor = "current_thread")]

@@ -233,7 +233,7 @@ fn the_json_of_an_eventful_segment() {
             {"at_ms": 0, "what": "sent", "attempt": 1, "node": a, "predicted_ms": 700,
              "cause": {"code": "first", "text": "the segment's first submission"},
              "why": {"code": "left-ejected", "failure": "timed-out",
-                     "text": "the node before is ejected: it took longer than it was given"},
+                     "text": "the home is ejected: it took longer than it was given"},
              "renditions": both, "alternatives": others},
             {"at_ms": 4, "what": "refused", "attempt": 1, "node": a, "code": "no-slot",
              "retry_after_ms": 250},

@@ -100,6 +100,8 @@ fn figures_are_of_all_segments() {
         segments: 3,
         first: 8,
         last: 10,
+        first_at_ms: 1_016_000,
+        last_at_ms: 1_020_000,
         complete: 1,
         partial: 1,
         none: 1,

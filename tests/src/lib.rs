@@ -8,19 +8,24 @@
 //! A helper that cannot do its work panics: in a test that is the report.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+pub mod audit;
 pub mod browser;
 pub mod check;
 pub mod consul;
 pub mod dev;
 pub mod files;
+pub mod fleet;
 pub mod hls;
 pub mod http;
 pub mod job;
+pub mod meter;
 pub mod player;
 pub mod playlist;
 pub mod probe;
 pub mod process;
+pub mod proxy;
 pub mod publish;
 pub mod rack;
 pub mod recording;
 pub mod wait;
+pub mod wire;

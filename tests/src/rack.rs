@@ -1,6 +1,7 @@
-//! Single daemons: a transcode node, spoken to as an ingest speaks to it, and an ingest without
-//! any node.
+//! Single daemons, each with a folder, addresses and a configuration of its own.
 
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -14,16 +15,23 @@ use tempfile::TempDir;
 
 use crate::dev::free_address;
 use crate::http::Http;
-use crate::process::{Process, program};
+use crate::process::{Process, children, kill9, program};
 use crate::wait::wait_for;
+
+/// How long a daemon may take to become ready.
+const START: Duration = Duration::from_secs(30);
 
 /// A running `rackcast-transcode`.
 #[derive(Debug)]
 pub struct Node {
     /// Base address of its segment endpoint.
     pub url: String,
+    /// The same as an address.
+    pub address: SocketAddr,
+    /// Its status socket, for an agent.
+    pub socket: PathBuf,
     http: Http,
-    _process: Process,
+    process: Process,
     _dir: TempDir,
 }
 
@@ -33,32 +41,45 @@ impl Node {
     /// # Panics
     /// It does not become ready.
     pub async fn start(extra: &str) -> Self {
+        Self::numbered(1, extra).await
+    }
+
+    /// Starts one that the catalog tells from others on this machine by its number.
+    ///
+    /// # Panics
+    /// It does not become ready.
+    pub async fn numbered(instance: usize, extra: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let (listen, admin) = (free_address(), free_address());
         let socket = dir.path().join("transcode.sock");
         let config = format!(
-            "status_socket = {socket:?}\n[listen]\nsegments = {listen:?}\nadmin = {admin:?}\n{extra}\n"
+            "instance = \"{instance}\"\nstatus_socket = {socket:?}\n\
+             [listen]\nsegments = {listen:?}\nadmin = {admin:?}\n{extra}\n"
         );
         let file = dir.path().join("transcode.toml");
         std::fs::write(&file, config).unwrap();
-        let mut process = Process::start(
-            Command::new(program("rackcast-transcode"))
-                .arg("--config")
-                .arg(&file),
-        );
-        let http = Http::prior_knowledge();
-        wait_for("the node to be ready", Duration::from_secs(60), || {
-            assert!(process.ended().is_none(), "the node ended while it started");
-            let (http, url) = (Http::default(), format!("http://{admin}/readyz"));
-            async move { (http.get(&url).await.ok()?.status == 200).then_some(()) }
-        })
-        .await;
+        let mut process = daemon("rackcast-transcode", &file);
+        ready(&mut process, &admin, Duration::from_secs(60)).await;
         Self {
             url: format!("http://{listen}"),
-            http,
-            _process: process,
+            address: listen.parse().unwrap(),
+            socket,
+            http: Http::prior_knowledge(),
+            process,
             _dir: dir,
         }
+    }
+
+    /// The supervisor's process id.
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
+    /// All of its processes: the supervisor and the workers.
+    pub fn pids(&self) -> Vec<u32> {
+        let mut pids = children(self.pid(), "rackcast-transcode");
+        pids.push(self.pid());
+        pids
     }
 
     /// Sends one job; its renditions, whole.
@@ -98,59 +119,144 @@ impl Node {
     }
 }
 
-/// A running `rackcast-ingest` that knows no transcode node.
+/// A running `rackcast-ingest`.
 #[derive(Debug)]
 pub struct Ingest {
     /// Base address for publishers.
     pub rtmp: String,
     /// Base address for players.
     pub hls: String,
+    /// Base address of its metrics.
+    pub admin: String,
+    /// Its status socket, for an agent.
+    pub socket: PathBuf,
     process: Process,
+    file: PathBuf,
     _dir: TempDir,
 }
 
 impl Ingest {
-    /// Starts one; `extra` is added to its configuration.
+    /// Starts one that knows no transcode node; `extra` is added to its configuration.
     ///
     /// # Panics
     /// It does not become ready.
     pub async fn start(extra: &str) -> Self {
+        Self::on("http://127.0.0.1:1", 1, extra).await
+    }
+
+    /// Starts one that finds its nodes in a catalog, and is told from others on this machine by
+    /// its number.
+    ///
+    /// # Panics
+    /// It does not become ready.
+    pub async fn on(consul: &str, instance: usize, extra: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let (rtmp, http, admin) = (free_address(), free_address(), free_address());
         let (state, socket) = (dir.path().join("state"), dir.path().join("ingest.sock"));
         std::fs::create_dir(&state).unwrap();
         let config = format!(
-            "state_dir = {state:?}\nstatus_socket = {socket:?}\n\
+            "instance = \"{instance}\"\nstate_dir = {state:?}\nstatus_socket = {socket:?}\n\
              [listen]\nrtmp = {rtmp:?}\nhttp = {http:?}\nadmin = {admin:?}\n\
-             [consul]\naddress = \"http://127.0.0.1:1\"\n{extra}\n"
+             [consul]\naddress = {consul:?}\n{extra}\n"
         );
         let file = dir.path().join("ingest.toml");
         std::fs::write(&file, config).unwrap();
-        let mut process = Process::start(
-            Command::new(program("rackcast-ingest"))
-                .arg("--config")
-                .arg(&file),
-        );
-        wait_for("the ingest to be ready", Duration::from_secs(30), || {
-            assert!(
-                process.ended().is_none(),
-                "the ingest ended while it started"
-            );
-            let (http, url) = (Http::default(), format!("http://{admin}/readyz"));
-            async move { (http.get(&url).await.ok()?.status == 200).then_some(()) }
-        })
-        .await;
-        let (rtmp, hls) = (format!("rtmp://{rtmp}"), format!("http://{http}"));
+        let mut process = daemon("rackcast-ingest", &file);
+        ready(&mut process, &admin, START).await;
         Self {
-            rtmp,
-            hls,
+            rtmp: format!("rtmp://{rtmp}"),
+            hls: format!("http://{http}"),
+            admin,
+            socket,
             process,
+            file,
             _dir: dir,
         }
     }
 
-    /// What it has written.
+    /// `kill -9`, and another one in its place: with its addresses, its state and nothing else.
+    ///
+    /// # Panics
+    /// It does not become ready again.
+    pub async fn restart(&mut self) {
+        kill9(self.process.pid());
+        self.process.wait(START);
+        self.process = daemon("rackcast-ingest", &self.file);
+        ready(&mut self.process, &self.admin, START).await;
+    }
+
+    /// The supervisor's process id.
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
+    /// What it has written, since its last start.
     pub fn log(&self) -> String {
         self.process.output().lines().join("\n")
     }
+
+    /// The sum of a metric over those of its label sets that contain all of these texts.
+    ///
+    /// # Panics
+    /// There are no metrics.
+    pub async fn metric(&self, name: &str, labels: &[&str]) -> f64 {
+        let url = format!("http://{}/metrics", self.admin);
+        let answer = Http::default().get(&url).await.unwrap();
+        let wanted = |line: &&str| {
+            let rest = line.strip_prefix(name);
+            rest.is_some_and(|rest| rest.starts_with(['{', ' ']))
+                && labels.iter().all(|label| line.contains(label))
+        };
+        let value = |line: &str| -> f64 { line.rsplit(' ').next().unwrap().parse().unwrap() };
+        answer.text().lines().filter(wanted).map(value).sum()
+    }
+}
+
+/// A running `rackcast-agent`.
+#[derive(Debug)]
+pub struct Agent {
+    _process: Process,
+    _dir: TempDir,
+}
+
+impl Agent {
+    /// Starts one that registers the services with these status sockets.
+    ///
+    /// # Panics
+    /// It does not become ready.
+    pub async fn start(consul: &str, zone: &str, sockets: &[&Path]) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let (admin, folder) = (free_address(), dir.path().join("run"));
+        std::fs::create_dir(&folder).unwrap();
+        let services: String = sockets
+            .iter()
+            .map(|socket| format!("[[service]]\nsocket = {socket:?}\n"))
+            .collect();
+        let config = format!(
+            "zone = {zone:?}\nsocket_dir = {folder:?}\nstatus_socket = {:?}\nadmin = {admin:?}\n\
+             {services}[consul]\naddress = {consul:?}\n",
+            folder.join("agent.sock")
+        );
+        let file = dir.path().join("agent.toml");
+        std::fs::write(&file, config).unwrap();
+        let mut process = daemon("rackcast-agent", &file);
+        ready(&mut process, &admin, START).await;
+        Self {
+            _process: process,
+            _dir: dir,
+        }
+    }
+}
+
+fn daemon(name: &str, config: &Path) -> Process {
+    Process::start(Command::new(program(name)).arg("--config").arg(config))
+}
+
+async fn ready(process: &mut Process, admin: &str, limit: Duration) {
+    wait_for(&format!("{admin} to be ready"), limit, || {
+        assert!(process.ended().is_none(), "it ended while it started");
+        let (http, url) = (Http::default(), format!("http://{admin}/readyz"));
+        async move { (http.get(&url).await.ok()?.status == 200).then_some(()) }
+    })
+    .await;
 }

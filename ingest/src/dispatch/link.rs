@@ -26,6 +26,11 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::LinkConfig;
 
+/// Bytes that the kernel takes on before it can send them. By default it takes megabytes, which
+/// is a whole segment: once there, one that the node refused or that was cancelled would still be
+/// sent, in front of the next. What HTTP/2 still has can be dropped.
+const UNSENT: u32 = 64 << 10;
+
 /// Why a request got no answer.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LinkError {
@@ -234,6 +239,7 @@ async fn connect(
     let handshake = async {
         let stream = TcpStream::connect(endpoint.as_str()).await?;
         stream.set_nodelay(true)?;
+        socket2::SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT)?;
         http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
             .initial_stream_window_size(config.stream_window)

@@ -39,11 +39,11 @@ bench: ## measure what a segment costs on this machine
 	cargo bench $(CARGO_FLAGS) --bench '*'
 
 .PHONY: soak
-soak: ## run a stream and kill one transcoder after another (MINUTES=10)
+soak: ## kill transcoders and stop Consul's servers under running streams (MINUTES=10)
 	@tools/install-deps test
 	cargo build $(CARGO_FLAGS) --bins
 	RACKCAST_SOAK_MINUTES=$(or $(MINUTES),10) \
-		cargo test $(CARGO_FLAGS) --test e2e -- --ignored --nocapture soak
+		cargo test $(CARGO_FLAGS) --test e2e -- --ignored --nocapture --test-threads=1 soak
 
 .PHONY: clean
 clean: ## remove what was built, keep what was downloaded

@@ -128,7 +128,7 @@ impl Cluster {
             client: Member::new("client".to_owned(), at(net, 100), options.into()),
             http: Http::default(),
         };
-        cluster.start_servers().await;
+        cluster.start_servers();
         cluster.client.start();
         cluster.has_leader().await;
         cluster
@@ -151,7 +151,7 @@ impl Cluster {
     }
 
     /// Starts all servers, again or for the first time, on the data that they have.
-    pub async fn start_servers(&mut self) {
+    pub fn start_servers(&mut self) {
         self.servers.iter_mut().for_each(Member::start);
     }
 

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use rackcast_consul::catalog::Catalog;
@@ -141,9 +141,11 @@ impl Site {
         Slowed::start(self.node.pids())
     }
 
-    /// What it was asked since `from` requests.
-    pub fn asked_since(&self, from: usize) -> Vec<Asked> {
-        self.proxy.asked().split_off(from)
+    /// What it was asked since a moment.
+    pub fn asked_since(&self, from: Instant) -> Vec<Asked> {
+        let mut asked = self.proxy.asked();
+        asked.retain(|asked| asked.at >= from);
+        asked
     }
 }
 

@@ -18,6 +18,7 @@ pub mod fleet;
 pub mod hls;
 pub mod http;
 pub mod job;
+pub mod load;
 pub mod meter;
 pub mod player;
 pub mod playlist;

@@ -224,7 +224,7 @@ async fn segment(
     match fault {
         Fault::Refuse => {
             drop(request);
-            Ok(refuse(entry))
+            Ok(refuse(&entry))
         }
         Fault::Hang => {
             let _body = request.into_body().collect().await;
@@ -297,7 +297,7 @@ impl Drop for Entry {
     }
 }
 
-fn refuse(entry: Entry) -> Response<Body> {
+fn refuse(entry: &Entry) -> Response<Body> {
     let status = StatusCode::TOO_MANY_REQUESTS;
     let load = Load {
         slots: 1,

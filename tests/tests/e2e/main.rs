@@ -7,6 +7,7 @@ mod broadcast;
 mod catalog;
 mod demo;
 mod nodes;
+mod outage;
 mod restart;
 mod seamless;
 mod soak;

@@ -10,13 +10,19 @@ use rackcast_tests::publish::{Broadcaster, Sample};
 
 use crate::LADDER;
 
+/// How long each soak takes.
+pub(crate) fn duration() -> Duration {
+    let minutes = std::env::var("RACKCAST_SOAK_MINUTES").map_or(10, |m| m.parse().unwrap());
+    Duration::from_secs(60 * minutes)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "takes as many minutes as RACKCAST_SOAK_MINUTES says"]
 async fn soak() {
-    let minutes: u64 = std::env::var("RACKCAST_SOAK_MINUTES").map_or(10, |m| m.parse().unwrap());
+    let length = duration();
     let mut dev = Dev::start(&["--transcoders", "3", "--no-publisher", "--ladder", LADDER]).await;
     let sample = Sample {
-        seconds: u32::try_from(minutes * 60 + 60).unwrap(),
+        seconds: u32::try_from(length.as_secs() + 60).unwrap(),
         ..Sample::default()
     };
     let _broadcast = Broadcaster::start(&sample.file(), &dev.publish_url("live/soak"));
@@ -25,7 +31,7 @@ async fn soak() {
 
     let (start, parent) = (Instant::now(), dev.process().pid());
     for round in 0_usize.. {
-        if start.elapsed() > Duration::from_secs(60 * minutes) {
+        if start.elapsed() > length {
             break;
         }
         let nodes = children(parent, "rackcast-transcode");

@@ -26,7 +26,7 @@ mod level;
 use std::time::{Duration, Instant};
 
 pub use config::Config;
-pub(crate) use ladder::left;
+pub(crate) use ladder::{drops, left};
 pub(crate) use level::Group;
 pub use level::Level;
 

@@ -99,6 +99,9 @@ impl Plan {
             retry: true,
             ..Price::NOTHING
         };
+        if cx.router.purse().affords(price, cx.now).is_err() {
+            return false;
+        }
         let Some(choice) = self.another(at, Purpose::Retry, cx) else {
             return false;
         };

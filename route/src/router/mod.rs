@@ -145,7 +145,7 @@ impl Router {
         let rungs = works.len().min(Renditions::MAX);
         let all = Renditions::first(rungs);
         if let Some(known) = self.streams.get_mut(&stream) {
-            known.demands(works, media, now);
+            known.demands(works, media, &self.config.degrade.order, now);
         }
         self.degrade.begun();
         if self.degrade.is_due(now) {
@@ -166,7 +166,11 @@ impl Router {
         }
         let level = self.degrade.level();
         let order = &self.config.degrade.order;
-        let asked = degrade::left(rungs, level, known.group, order, self.deepest);
+        let asked = degrade::left(
+            rungs,
+            degrade::drops(rungs, level, known.group, self.deepest),
+            order,
+        );
         Allowance {
             asked,
             why: (asked != all).then_some(Reduction::Overload {
@@ -194,13 +198,9 @@ impl Router {
         let deepest = rungs.max().unwrap_or(0).saturating_sub(1);
         self.deepest = u32::try_from(deepest).unwrap_or(u32::MAX);
         let (streams, deepest) = (&self.streams, self.deepest);
-        let order = &self.config.degrade.order;
         let demand = |level: Level| -> f64 {
-            let rates = streams.values().filter(live).map(|s| {
-                let left = degrade::left(s.rungs(), level, s.group, order, deepest);
-                s.rate(left)
-            });
-            rates.sum()
+            let live = streams.values().filter(live);
+            live.map(|s| s.rate(level, deepest)).sum()
         };
         let capacity = self.table.capacity(now);
         let shift = self

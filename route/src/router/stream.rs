@@ -2,9 +2,12 @@ use std::time::{Duration, Instant};
 
 use super::circuit::Circuit;
 use super::{IDLE_LEAST, IDLE_SEGMENTS};
-use crate::degrade::Group;
+use crate::degrade::{self, Group, Level};
 use crate::plan::Renditions;
 use crate::table::Home;
+
+/// No segment counts as shorter than this many seconds.
+const LEAST_SECONDS: f64 = 0.1;
 
 /// A stream that a [`Router`](super::Router) knows; never used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -19,6 +22,8 @@ pub(super) struct Stream {
     pub(super) circuit: Circuit,
     works: Vec<u64>,
     media: Duration,
+    /// Output pixels a second when so many rungs are left out: from none to all.
+    rates: Vec<f64>,
     last: Instant,
 }
 
@@ -31,19 +36,25 @@ impl Stream {
             circuit: Circuit::default(),
             works: Vec::new(),
             media: Duration::ZERO,
+            rates: Vec::new(),
             last: now,
         }
     }
 
     /// A segment wants this.
-    pub(super) fn demands(&mut self, works: &[u64], media: Duration, now: Instant) {
-        let works = works.get(..Renditions::MAX).unwrap_or(works);
-        if self.works != works {
-            self.works.clear();
-            self.works.extend_from_slice(works);
-        }
-        self.media = media;
+    pub(super) fn demands(&mut self, works: &[u64], media: Duration, order: &[u8], now: Instant) {
         self.last = now;
+        let works = works.get(..Renditions::MAX).unwrap_or(works);
+        if self.works == works && self.media == media {
+            return;
+        }
+        self.works.clear();
+        self.works.extend_from_slice(works);
+        self.media = media;
+        let seconds = media.as_secs_f64().max(LEAST_SECONDS);
+        let rate = |drops| degrade::left(works.len(), drops, order).work(works) as f64 / seconds;
+        self.rates.clear();
+        self.rates.extend((0..=works.len()).map(rate));
     }
 
     pub(super) fn rungs(&self) -> usize {
@@ -56,9 +67,9 @@ impl Stream {
         now.saturating_duration_since(self.last) < idle
     }
 
-    /// Output pixels a second of some of its renditions.
-    pub(super) fn rate(&self, renditions: Renditions) -> f64 {
-        let seconds = self.media.as_secs_f64().max(0.1);
-        renditions.work(&self.works) as f64 / seconds
+    /// Output pixels a second that it asks for at a level.
+    pub(super) fn rate(&self, level: Level, deepest: u32) -> f64 {
+        let drops = degrade::drops(self.rungs(), level, self.group, deepest);
+        self.rates.get(drops).copied().unwrap_or(0.0)
     }
 }

@@ -1,0 +1,126 @@
+//! What submissions beyond the first may cost.
+
+use rackcast_route::RouterConfig;
+use rackcast_route::plan::{Cause, Event, GiveUp, Renditions, Step, Wait};
+use rackcast_route::table::FailureKind;
+
+use crate::support::{Ingest, PATIENCE, ms};
+
+const THREE: [(&str, &str); 3] = [("a", "x"), ("b", "y"), ("c", "z")];
+
+#[test]
+fn a_retry_waits_for_its_budget() {
+    let mut i = Ingest::over(&THREE);
+    i.spend_retries();
+    let mut s = i.begin();
+    let first = s.last().attempt;
+    i.fail(&mut s, first, FailureKind::Internal);
+    assert_eq!(s.plan.waits(), Some(Wait::Retries));
+    assert_eq!(s.sends.len(), 1);
+    // Ten segments of others bring one.
+    for _ in 0..10 {
+        let mut other = i.begin();
+        i.tell(&mut other, Event::Abandoned);
+    }
+    i.wait(&mut s, PATIENCE);
+    assert_eq!(s.sends.len(), 2);
+    assert!(s.last().at - s.plan.trail().begun() <= i.router.config().attempts.look_again);
+}
+
+#[test]
+fn a_retry_that_is_never_paid_is_a_gap_for_want_of_budget() {
+    let mut config = RouterConfig::default();
+    config.retries.per_second = 0.0;
+    let mut i = Ingest::with(config, &THREE);
+    let mut s = i.begin();
+    let first = s.last().attempt;
+    i.fail(&mut s, first, FailureKind::Internal);
+    i.wait(&mut s, PATIENCE);
+    assert_eq!(s.sends.len(), 1);
+    assert_eq!(s.given_up, [(Renditions::first(3), GiveUp::Budget)]);
+}
+
+#[test]
+fn a_refusal_is_no_failure_and_has_a_budget_of_its_own() {
+    let mut config = RouterConfig::default();
+    config.retries.per_second = 0.0;
+    let mut i = Ingest::with(config, &THREE);
+    let mut s = i.begin();
+    let first = s.last().clone();
+    i.refuse(&mut s, first.attempt);
+    let second = s.last().clone();
+    assert_ne!(second.node, first.node);
+    assert_eq!(
+        (second.number, s.sends.len()),
+        (1, 2),
+        "nothing was taken on yet"
+    );
+    let spent = i.router.snapshot(i.now).spent;
+    assert_eq!((spent.segments, spent.retries, spent.refusals), (1, 0, 1));
+    i.complete(&mut s, second.attempt, ms(100));
+    assert!(s.plan.is_over() && s.delivered.len() == 3);
+    let cause = s
+        .plan
+        .trail()
+        .entries()
+        .iter()
+        .rev()
+        .find_map(|e| match &e.step {
+            Step::Sent(sent) => Some(sent.cause),
+            _ => None,
+        });
+    assert_eq!(cause, Some(Cause::Refused));
+}
+
+#[test]
+fn refusals_are_capped_too() {
+    let nodes = ["a", "b", "c", "d", "e", "f"].map(|n| (n, n));
+    let mut i = Ingest::over(&nodes);
+    let mut s = i.begin();
+    for _ in 0..2 {
+        let attempt = s.last().attempt;
+        i.refuse(&mut s, attempt);
+    }
+    assert_eq!(s.sends.len(), 2, "the second refusal has to wait");
+    assert_eq!(s.plan.waits(), Some(Wait::Refusals));
+    i.wait(&mut s, PATIENCE);
+    assert_eq!(s.sends.len(), 3);
+}
+
+#[test]
+fn a_connection_that_is_refused_costs_no_retry_and_no_attempt() {
+    let mut config = RouterConfig::default();
+    config.retries.per_second = 0.0;
+    let mut i = Ingest::with(config, &THREE);
+    let mut s = i.begin();
+    let first = s.last().clone();
+    i.fail(&mut s, first.attempt, FailureKind::Connect);
+    assert_eq!((s.sends.len(), s.last().number), (2, 1));
+    assert_ne!(s.last().node, first.node);
+    assert_eq!(i.router.snapshot(i.now).spent.retries, 0);
+}
+
+#[test]
+fn hedges_stand_back_for_retries() {
+    let mut config = RouterConfig::default();
+    // What is slow is never taken to hang here.
+    config.attempts.patience = 1000.0;
+    config.attempts.share = 1.0;
+    let mut i = Ingest::with(config, &THREE);
+    i.warm_up(40, ms(100));
+    let mut slow = i.begin();
+    i.spend_retries();
+    let mut failing = i.begin();
+    let attempt = failing.last().attempt;
+    i.fail(&mut failing, attempt, FailureKind::Internal);
+    assert_eq!(failing.plan.waits(), Some(Wait::Retries));
+    // Both want the next token, and the hedge asks first.
+    let until = i.now + PATIENCE - ms(200);
+    while i.now < until && failing.sends.len() < 2 {
+        i.pass(ms(20));
+        i.tell(&mut slow, Event::Wake);
+        i.tell(&mut failing, Event::Wake);
+    }
+    assert_eq!(slow.sends.len(), 1);
+    assert_eq!(failing.sends.len(), 2);
+}

@@ -1,0 +1,72 @@
+//! Streams whose segments run in parallel.
+
+use rackcast_route::plan::{CancelReason, Cause, Step};
+use rackcast_route::table::FailureKind;
+
+use crate::support::{Ingest, PATIENCE, Segment, ms};
+
+const ZONES: [(&str, &str); 4] = [("a", "x"), ("b", "x"), ("c", "y"), ("d", "y")];
+
+fn precious() -> Ingest {
+    let mut i = Ingest::over(&ZONES);
+    i.stream = i.router.open(true, i.now);
+    i
+}
+
+fn causes(s: &Segment) -> Vec<Cause> {
+    let entries = s.plan.trail().entries().iter();
+    let causes = entries.filter_map(|e| match &e.step {
+        Step::Sent(sent) => Some(sent.cause),
+        _ => None,
+    });
+    causes.collect()
+}
+
+#[test]
+fn copies_run_in_different_zones_and_the_first_rendition_wins() {
+    let mut i = precious();
+    let mut s = i.begin();
+    assert_eq!(causes(&s), [Cause::First, Cause::Copy]);
+    let (first, copy) = (s.sends[0].clone(), s.sends[1].clone());
+    assert_ne!(i.zone(first.node), i.zone(copy.node));
+    i.pass(ms(100));
+    i.rendition(&mut s, copy.attempt, 0);
+    i.rendition(&mut s, first.attempt, 0);
+    i.rendition(&mut s, first.attempt, 1);
+    i.rendition(&mut s, first.attempt, 2);
+    assert_eq!(s.delivered.len(), 3);
+    assert!(s.was_cancelled(copy.attempt, CancelReason::Lost));
+    let spent = i.router.snapshot(i.now).spent;
+    assert_eq!((spent.segments, spent.copies, spent.retries), (1, 1, 0));
+}
+
+#[test]
+fn one_that_fails_needs_no_retry_while_the_other_runs() {
+    let mut i = precious();
+    let mut s = i.begin();
+    let (first, copy) = (s.sends[0].attempt, s.sends[1].attempt);
+    i.fail(&mut s, first, FailureKind::Internal);
+    assert_eq!(s.sends.len(), 2);
+    i.fail(&mut s, copy, FailureKind::Internal);
+    assert_eq!(causes(&s)[2..], [Cause::Retry(FailureKind::Internal)]);
+}
+
+#[test]
+fn two_copies_that_agree_are_two_nodes() {
+    let mut i = precious();
+    let mut s = i.begin();
+    let (first, copy) = (s.sends[0].attempt, s.sends[1].attempt);
+    i.claim(&mut s, first);
+    assert_eq!(s.sends.len(), 2, "the copy is the second opinion");
+    i.claim(&mut s, copy);
+    i.wait(&mut s, PATIENCE);
+    assert!(s.plan.is_over() && s.sends.len() == 2);
+}
+
+#[test]
+fn a_fleet_of_one_node_has_no_copies() {
+    let mut i = Ingest::over(&ZONES[..1]);
+    i.stream = i.router.open(true, i.now);
+    let s = i.begin();
+    assert_eq!(causes(&s), [Cause::First]);
+}

@@ -1,0 +1,72 @@
+//! What a stream may ask for: circuits.
+
+use std::time::Duration;
+
+use rackcast_route::degrade::Reduction;
+use rackcast_route::plan::{Event, Renditions, Step};
+
+use crate::support::{Ingest, MEDIA, PATIENCE, WORKS, ms};
+
+const ZONES: [(&str, &str); 4] = [("a", "x"), ("b", "x"), ("c", "y"), ("d", "y")];
+
+fn poison(i: &mut Ingest) -> Vec<Step> {
+    let mut s = i.begin();
+    let first = s.last().attempt;
+    i.claim(&mut s, first);
+    if s.sends.len() < 2 {
+        i.wait(&mut s, PATIENCE - ms(200));
+    }
+    let second = s.last().attempt;
+    i.claim(&mut s, second);
+    assert!(s.plan.is_over());
+    i.pass(MEDIA);
+    s.notes
+}
+
+#[test]
+fn a_stream_of_poison_loses_its_transcoding_and_one_segment_tries_again() {
+    let mut i = Ingest::over(&ZONES);
+    let now = i.now;
+    let allowance = i.router.allowance(i.stream, &WORKS, MEDIA, now);
+    assert_eq!(
+        (allowance.asked, allowance.why),
+        (Renditions::first(3), None)
+    );
+    let mut notes = Vec::new();
+    for _ in 0..3 {
+        notes = poison(&mut i);
+    }
+    assert!(notes.iter().any(|n| matches!(n, Step::CircuitOpened(_))));
+    let now = i.now;
+    let allowance = i.router.allowance(i.stream, &WORKS, MEDIA, now);
+    assert_eq!(allowance.asked, Renditions::NONE);
+    assert!(matches!(allowance.why, Some(Reduction::Circuit { .. })));
+    assert_eq!(i.router.snapshot(now).circuits_open, 1);
+    // Others are not touched by it.
+    let other = i.router.open(false, now);
+    assert_eq!(i.router.allowance(other, &WORKS, MEDIA, now).why, None);
+
+    i.pass(Duration::from_secs(13));
+    let now = i.now;
+    assert_eq!(i.router.allowance(i.stream, &WORKS, MEDIA, now).why, None);
+    let mut trial = i.begin();
+    assert_ne!(i.router.allowance(i.stream, &WORKS, MEDIA, now).why, None);
+    let attempt = trial.last().attempt;
+    i.complete(&mut trial, attempt, ms(100));
+    assert!(trial.notes.contains(&Step::CircuitClosed));
+    let now = i.now;
+    assert_eq!(i.router.allowance(i.stream, &WORKS, MEDIA, now).why, None);
+    assert_eq!(i.router.snapshot(now).circuits_open, 0);
+}
+
+#[test]
+fn a_stream_that_is_closed_leaves_nothing_behind_and_its_plans_still_end() {
+    let mut i = Ingest::over(&ZONES);
+    let mut s = i.begin();
+    i.router.close(i.stream);
+    assert_eq!(i.router.snapshot(i.now).streams, 0);
+    let attempt = s.last().attempt;
+    i.complete(&mut s, attempt, ms(100));
+    assert!(s.plan.is_over());
+    i.tell(&mut s, Event::Wake);
+}

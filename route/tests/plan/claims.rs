@@ -70,7 +70,7 @@ fn a_second_opinion_that_is_refused_is_asked_elsewhere() {
     let third = s.last().clone();
     assert_eq!(s.sends.len(), 3);
     assert!(third.suspect && third.number == 2);
-    assert_ne!(third.node, second.node);
+    assert_ne!(third.node, s.sends[0].node);
 }
 
 #[test]

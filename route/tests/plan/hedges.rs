@@ -156,11 +156,11 @@ fn a_node_that_cannot_be_in_time_does_not_take_over() {
     let now = i.now;
     let members = [member("a", "x", 4), slow];
     i.router.table_mut().update_members(members, now);
-    let mut s = i.begin();
-    if s.last().name != "a" {
-        // Nothing is known of it: it got its one segment.
-        return;
-    }
-    i.wait(&mut s, PATIENCE - ms(100));
+    let mut job = i.job();
+    job.deadline = i.now + ms(800);
+    let mut s = i.begin_job(job);
+    assert_eq!(s.last().name, "a");
+    i.wait(&mut s, ms(799));
     assert_eq!((s.sends.len(), s.cancelled.len()), (1, 0));
+    assert_eq!(not_hedged(&s), [NotHedged::NoNode]);
 }

@@ -2,7 +2,7 @@
 //! no transcode node, virtual time.
 
 // Helpers of tests may fail as tests do.
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -32,9 +32,13 @@ struct Ingest {
 
 impl Ingest {
     fn start(second_publisher: SecondPublisher) -> Self {
+        Self::with(second_publisher, origin::Config::default())
+    }
+
+    fn with(second_publisher: SecondPublisher, config: origin::Config) -> Self {
         let state = tempfile::tempdir().unwrap();
         let metrics = prometheus::Registry::new();
-        let origin = Arc::new(Origin::new(origin::Config::default(), &metrics).unwrap());
+        let origin = Arc::new(Origin::new(config, &metrics).unwrap());
         let table = Arc::new(Mutex::new(Table::new(rackcast_route::Config::default())));
         let dispatcher =
             Arc::new(Dispatcher::new(dispatch::Config::default(), table, &metrics).unwrap());
@@ -269,4 +273,28 @@ async fn limits_and_bad_names_are_refused() {
         ingest.publish("three").await,
         Err(Refused::Full(_))
     ));
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_stream_is_begun_for_which_there_is_no_memory() {
+    let ingest = Ingest::with(
+        SecondPublisher::Refuse,
+        origin::Config {
+            // One segment and a half.
+            max_bytes: 15_000,
+            ..origin::Config::default()
+        },
+    );
+    let mut first = ingest.publish("one").await.unwrap();
+    send(&mut first, 6).await.unwrap();
+    ingest.source("one", |p| segments(p).len() == 1).await;
+    match ingest.publish("two").await {
+        Err(Refused::Full(why)) => assert!(why.contains("memory"), "{why}"),
+        other => panic!("{other:?}"),
+    }
+    drop(first);
+    ingest
+        .publish("one")
+        .await
+        .expect("who returns is not refused");
 }

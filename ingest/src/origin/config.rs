@@ -16,6 +16,11 @@ pub struct Config {
     pub kept: usize,
     /// Bytes of media that one stream may hold; its oldest segments go first.
     pub max_bytes_per_stream: usize,
+    /// Bytes of media that all streams together may hold. Beyond it what ended goes first, then
+    /// what is no longer listed, then the oldest that is; new results of transcoders become
+    /// gaps before a live playlist falls below three target durations. New streams are refused
+    /// when those that are live need it all.
+    pub max_bytes: usize,
     /// How long a stream that ended can still be played.
     #[serde(with = "humantime_serde")]
     pub retention: Duration,
@@ -41,6 +46,7 @@ impl Default for Config {
             listed: 8,
             kept: 9,
             max_bytes_per_stream: 256 << 20,
+            max_bytes: 4 << 30,
             retention: Duration::from_secs(60),
             muxed: true,
             playlist_max_age: Duration::from_secs(1),
@@ -65,6 +71,9 @@ impl Config {
         }
         if self.max_bytes_per_stream < 1 << 20 {
             return Err("origin.max_bytes_per_stream must be at least 1 MiB".into());
+        }
+        if self.max_bytes < self.max_bytes_per_stream {
+            return Err("origin.max_bytes must be at least origin.max_bytes_per_stream".into());
         }
         Ok(())
     }

@@ -11,6 +11,7 @@ pub(super) struct Metrics {
     pub(super) late: IntCounter,
     pub(super) held: IntGauge,
     pub(super) streams: IntGauge,
+    given_up: IntCounterVec,
     requests: IntCounterVec,
     sent: IntCounterVec,
 }
@@ -37,6 +38,13 @@ impl Metrics {
                 "rackcast_ingest_origin_streams",
                 "Streams that can be played",
             )?,
+            given_up: IntCounterVec::new(
+                Opts::new(
+                    "rackcast_ingest_origin_given_up_total",
+                    "What origin.max_bytes left no room for",
+                ),
+                &["what"],
+            )?,
             requests: IntCounterVec::new(
                 Opts::new("rackcast_ingest_origin_requests_total", "Requests answered"),
                 &["kind", "status"],
@@ -53,6 +61,7 @@ impl Metrics {
         registry.register(Box::new(metrics.late.clone()))?;
         registry.register(Box::new(metrics.held.clone()))?;
         registry.register(Box::new(metrics.streams.clone()))?;
+        registry.register(Box::new(metrics.given_up.clone()))?;
         registry.register(Box::new(metrics.requests.clone()))?;
         registry.register(Box::new(metrics.sent.clone()))?;
         Ok(metrics)
@@ -63,6 +72,11 @@ impl Metrics {
         let of = |label| self.segments.with_label_values(&[label]);
         of("media").inc_by(count(published.media));
         of("gap").inc_by(count(published.gaps));
+    }
+
+    /// A presentation that ended, a segment, or a result, was given up.
+    pub(super) fn gave_up(&self, what: &str) {
+        self.given_up.with_label_values(&[what]).inc();
     }
 
     pub(super) fn request(&self, kind: &str, status: u16, bytes: usize) {

@@ -14,8 +14,8 @@
 //! All renditions share one window and its numbers. A stream that ended, or whose producer
 //! died, stays for `retention`. A new epoch within that time carries the playlists of a
 //! producer that died on; what ended stays ended, and the new epoch begins a
-//! [presentation](presentation) of its own, beside it. Memory is bounded by
-//! `max_bytes_per_stream`, whatever the producer does.
+//! [presentation](presentation) of its own, beside it. Memory is bounded, a stream's by
+//! `max_bytes_per_stream` and that of [all](memory) by `max_bytes`, whatever producers do.
 //!
 //! No I/O and no waiting here: locks are held for as long as it takes to change or render a
 //! list, and [`http::handle`] answers from memory.
@@ -24,6 +24,7 @@ mod config;
 pub mod http;
 mod info;
 mod master;
+mod memory;
 mod metrics;
 mod mux;
 mod packager;
@@ -40,8 +41,7 @@ pub use config::Config;
 pub use info::{Rendered, SegmentInfo, SourceVideo, StreamInfo};
 pub use packager::{MpegTs, PackageError, Packager};
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -51,6 +51,7 @@ use rackcast_segment::ladder::RenditionSpec;
 use rackcast_segment::shape::Ratio;
 
 use crate::segmenter::Segment;
+use memory::{Loss, Memory};
 use metrics::Metrics;
 use stream::Stream;
 use window::{Bounds, Published, Window};
@@ -59,8 +60,7 @@ use window::{Bounds, Published, Window};
 #[derive(Debug)]
 pub struct Origin {
     config: Config,
-    metrics: Metrics,
-    streams: RwLock<HashMap<StreamId, Arc<Mutex<Stream>>>>,
+    memory: Arc<Memory>,
 }
 
 impl Origin {
@@ -69,10 +69,10 @@ impl Origin {
     /// # Errors
     /// If its metrics are registered already.
     pub fn new(config: Config, registry: &Registry) -> Result<Self, prometheus::Error> {
+        let metrics = Metrics::register(registry)?;
         Ok(Self {
+            memory: Arc::new(Memory::new(config.max_bytes, metrics)),
             config,
-            metrics: Metrics::register(registry)?,
-            streams: RwLock::default(),
         })
     }
 
@@ -86,33 +86,25 @@ impl Origin {
             kept: self.config.kept,
             bytes: self.config.max_bytes_per_stream,
         };
-        let mut streams = self.streams.write().unwrap_or_else(PoisonError::into_inner);
-        let stream = match streams.get(&id) {
-            Some(stream) => {
-                let stream = Arc::clone(stream);
-                let mut held = lock(&stream);
-                let before = held.bytes();
-                let published = held.open(bounds, epoch, info);
-                self.metrics.held.add(gauge(held.bytes()) - gauge(before));
-                self.metrics.published(&published);
-                drop(held);
-                stream
-            }
-            None => {
-                let stream = Arc::new(Mutex::new(Stream::new(bounds, epoch, info)));
-                streams.insert(id.clone(), Arc::clone(&stream));
-                self.metrics.streams.inc();
-                stream
-            }
+        let memory = &self.memory;
+        let again = |stream: &mut Stream| {
+            let published = stream.open(bounds, epoch, info.clone());
+            memory.metrics.published(&published);
         };
+        let stream = memory.open(&id, again, || Stream::new(bounds, epoch, info.clone()));
         Arc::new(OriginStream {
             id,
             epoch,
             stream,
             packager: Mutex::new(packager()),
             max_bytes: self.config.max_bytes_per_stream,
-            metrics: self.metrics.clone(),
+            memory: Arc::clone(memory),
         })
+    }
+
+    /// Whether the memory would do for one more stream like those that are live.
+    pub fn has_room_for_another(&self) -> bool {
+        self.memory.has_room_for_another()
     }
 
     /// The number that continues a stream's playlists without a hole, if it is still listed.
@@ -122,24 +114,11 @@ impl Origin {
 
     /// Forgets the streams whose retention is over. To be called every second or so.
     pub fn sweep(&self, now: Instant) {
-        let mut streams = self.streams.write().unwrap_or_else(PoisonError::into_inner);
-        streams.retain(|id, stream| {
-            let mut stream = lock(stream);
-            let before = stream.bytes();
-            let over = stream.sweep(now, self.config.retention);
-            let left = if over { 0 } else { stream.bytes() };
-            self.metrics.held.add(gauge(left) - gauge(before));
-            if over {
-                self.metrics.streams.dec();
-                log::info!(rackcast_stream = id.to_string(); "a stream that ended is forgotten");
-            }
-            !over
-        });
+        self.memory.sweep(now, self.config.retention);
     }
 
     fn find(&self, id: &StreamId) -> Option<Arc<Mutex<Stream>>> {
-        let streams = self.streams.read().unwrap_or_else(PoisonError::into_inner);
-        streams.get(id).cloned()
+        self.memory.find(id)
     }
 }
 
@@ -155,7 +134,7 @@ pub struct OriginStream {
     packager: Mutex<Box<dyn Packager>>,
     /// All that the stream may hold.
     max_bytes: usize,
-    metrics: Metrics,
+    memory: Arc<Memory>,
 }
 
 impl OriginStream {
@@ -188,15 +167,25 @@ impl OriginStream {
                 "a segment out of order, or of an epoch that is over, is not listed"
             );
         }
+        self.memory.make_room(0, Loss::Needed);
     }
 
     /// Settles a segment in one rendition. `false`: it was settled before or is gone, and what
-    /// came now is dropped.
-    pub fn rendition(&self, sequence: Sequence, name: &RenditionName, rendered: Rendered) -> bool {
+    /// came now is dropped. Media for which there is no memory is a gap.
+    pub fn rendition(
+        &self,
+        sequence: Sequence,
+        name: &RenditionName,
+        mut rendered: Rendered,
+    ) -> bool {
         let media = matches!(rendered, Rendered::Media(_));
+        if media && !self.memory.make_room(rendered.len(), Loss::Listed) {
+            self.memory.metrics.gave_up("result");
+            rendered = Rendered::Gap;
+        }
         let taken = self.change(|w| w.settle(self.epoch, sequence, name, rendered));
         if media && !taken {
-            self.metrics.late.inc();
+            self.memory.metrics.late.inc();
         }
         taken
     }
@@ -239,21 +228,20 @@ impl OriginStream {
 
     fn change(&self, change: impl FnOnce(&mut Window) -> Option<Published>) -> bool {
         let mut stream = lock(&self.stream);
-        let before = stream.bytes();
-        let Some(presentation) = stream.in_epoch(self.epoch) else {
-            return false;
-        };
-        let Some(published) = change(&mut presentation.window) else {
-            return false;
-        };
-        presentation.changed();
-        if stream.bytes() > self.max_bytes {
-            stream.forget_before();
-        }
-        let after = stream.bytes();
+        let published = self.memory.change(&mut stream, |stream| {
+            let presentation = stream.in_epoch(self.epoch)?;
+            let published = change(&mut presentation.window)?;
+            presentation.changed();
+            if stream.bytes() > self.max_bytes {
+                stream.forget_before();
+            }
+            Some(published)
+        });
         drop(stream);
-        self.metrics.held.add(gauge(after) - gauge(before));
-        self.metrics.published(&published);
+        let Some(published) = published else {
+            return false;
+        };
+        self.memory.metrics.published(&published);
         true
     }
 }

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use rackcast_segment::id::Epoch;
 
 use super::info::StreamInfo;
+use super::memory::Loss;
 use super::packager;
 use super::presentation::Presentation;
 use super::window::{Bounds, Published, Window};
@@ -102,15 +103,38 @@ impl Stream {
         }
     }
 
+    /// When the presentation that was left first was left, if one was.
+    pub(super) fn left_first(&self) -> Option<Instant> {
+        let oldest = self.before.as_ref().unwrap_or(&self.now);
+        oldest.left
+    }
+
+    /// Forgets the presentation before, or all if there is none; `true` if nothing remains.
+    pub(super) fn forget_oldest(&mut self) -> bool {
+        let all = self.before.is_none();
+        self.forget_before();
+        if all {
+            self.now.window.clear();
+            self.now.changed();
+        }
+        all
+    }
+
     /// Forgets what left longer ago than `retention`; `true` if nothing remains.
     pub(super) fn sweep(&mut self, now: Instant, retention: Duration) -> bool {
-        let over = |p: &Presentation| {
-            p.left
-                .is_some_and(|left| now.saturating_duration_since(left) >= retention)
-        };
-        if self.before.as_ref().is_some_and(over) {
-            self.forget_before();
+        let over = |left: Instant| now.saturating_duration_since(left) >= retention;
+        while self.left_first().is_some_and(over) {
+            if self.forget_oldest() {
+                return true;
+            }
         }
-        over(&self.now)
+        false
+    }
+
+    /// Gives up a segment of the newest presentation.
+    pub(super) fn give_up(&mut self, loss: Loss) -> Published {
+        let published = self.now.window.give_up(loss);
+        self.now.changed();
+        published
     }
 }

@@ -108,6 +108,11 @@ impl Registry {
         if streams.len() >= limit {
             return Err(Refused::Full(format!("it carries {limit} streams already")));
         }
+        if !self.parts.origin.has_room_for_another() {
+            return Err(Refused::Full(
+                "the streams that it carries need all of its memory".to_owned(),
+            ));
+        }
         let (attach, attaches) = mpsc::channel(1);
         streams.insert(id.clone(), attach.clone());
         self.parts.metrics.streams.set(streams.len() as i64);

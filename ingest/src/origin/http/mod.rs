@@ -68,7 +68,7 @@ pub fn handle<B>(origin: &Origin, request: &Request<B>) -> Response<Full<Bytes>>
     let sent = http_body::Body::size_hint(response.body()).exact();
     let sent = usize::try_from(sent.unwrap_or(0)).unwrap_or(usize::MAX);
     let status = response.status().as_u16();
-    origin.metrics.request(kind, status, sent);
+    origin.memory.metrics.request(kind, status, sent);
     response
 }
 

@@ -49,7 +49,7 @@ fn an_address_that_ended_is_gone_after_the_retention_and_never_comes_back() {
     assert_eq!(rig.get("8/720p.m3u8").0, 200);
     let stream = rig.origin.find(&id()).unwrap();
     let held = lock(&stream).bytes();
-    assert_eq!(rig.origin.metrics.held.get(), gauge(held));
+    assert_eq!(rig.origin.memory.metrics.held.get(), gauge(held));
 }
 
 #[test]

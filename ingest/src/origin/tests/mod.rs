@@ -2,6 +2,7 @@
 
 mod again;
 mod media;
+mod memory;
 mod text;
 mod window;
 

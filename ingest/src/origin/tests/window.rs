@@ -111,7 +111,7 @@ fn memory_has_a_bound() {
     });
     for n in 0..6 {
         rig.add(Rig::info(n));
-        assert!(rig.origin.metrics.held.get() <= 3_500_000);
+        assert!(rig.origin.memory.metrics.held.get() <= 3_500_000);
     }
     assert_eq!(rig.listed("source"), "3 4 5");
     assert_eq!(rig.get("7/source/2.ts").0, 404);
@@ -134,7 +134,7 @@ fn a_stream_ends_when_everything_is_settled() {
     assert_eq!(rig.listed("source"), "0 1");
     rig.origin.sweep(Instant::now() + Duration::from_secs(61));
     assert_eq!(rig.listed("source"), "404");
-    assert_eq!(rig.origin.metrics.held.get(), 0);
+    assert_eq!(rig.origin.memory.metrics.held.get(), 0);
 }
 
 #[test]

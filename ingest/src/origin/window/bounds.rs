@@ -1,6 +1,9 @@
-//! What leaves the list, and then the memory: the oldest, as soon as the bounds ask for it.
+//! What leaves the list, and then the memory: the oldest, as soon as the stream's own bounds or
+//! those of [all streams](crate::origin::memory) ask for it.
 
+use super::slot::Slot;
 use super::{Published, Window};
+use crate::origin::memory::Loss;
 
 /// However short they are and however far a rendition is behind, no more than this many times
 /// `listed` segments are listed.
@@ -22,25 +25,77 @@ impl Window {
             published += self.unlist();
         }
         while self.unlisted > self.bounds.kept || self.bytes > self.bounds.bytes {
-            if self.unlisted == 0 {
-                // The newest stays, however large it is.
-                if self.slots.len() < 2 {
-                    break;
-                }
-                published += self.unlist();
+            // The newest stays, however large it is.
+            if self.unlisted == 0 && self.slots.len() < 2 {
+                break;
             }
-            if let Some(slot) = self.slots.pop_front() {
-                self.bytes = self.bytes.saturating_sub(slot.bytes());
-                self.unlisted = self.unlisted.saturating_sub(1);
-            }
+            published += self.drop_oldest();
         }
         published
     }
 
-    /// There are more than enough segments, and without the first one every rendition would
-    /// still list three target durations (RFC 8216, 6.2.2); or there are too many at any rate.
+    /// Forgets the oldest segment.
+    fn drop_oldest(&mut self) -> Published {
+        let mut published = Published::default();
+        if self.unlisted == 0 {
+            published += self.unlist();
+        }
+        if let Some(slot) = self.slots.pop_front() {
+            self.bytes = self.bytes.saturating_sub(slot.bytes());
+            self.unlisted = self.unlisted.saturating_sub(1);
+        }
+        published
+    }
+
+    /// Bytes among which there is something to give up; `None` if there is nothing.
+    pub(in crate::origin) fn spare(&self, loss: Loss) -> Option<usize> {
+        let listed = self.slots.len().saturating_sub(self.unlisted);
+        match loss {
+            Loss::Ended => None,
+            Loss::Kept => {
+                let kept = self.slots.range(..self.unlisted.min(self.slots.len()));
+                (self.unlisted > 0).then(|| kept.map(Slot::bytes).sum())
+            }
+            Loss::Listed => {
+                (listed > 1 && self.is_long_without_first()).then(|| self.listed_bytes())
+            }
+            Loss::Needed => (listed > 1).then(|| self.listed_bytes()),
+        }
+    }
+
+    /// Gives up the oldest segment, if there is one to [spare](Self::spare).
+    pub(in crate::origin) fn give_up(&mut self, loss: Loss) -> Published {
+        match self.spare(loss) {
+            Some(_) => self.drop_oldest(),
+            None => Published::default(),
+        }
+    }
+
+    /// Bytes of what is or will be listed.
+    pub(in crate::origin) fn listed_bytes(&self) -> usize {
+        let listed = self.slots.range(self.unlisted.min(self.slots.len())..);
+        listed.map(Slot::bytes).sum()
+    }
+
+    /// Forgets everything.
+    pub(in crate::origin) fn clear(&mut self) {
+        self.slots.clear();
+        self.unlisted = 0;
+        self.bytes = 0;
+    }
+
+    /// There are more than enough segments, and the list is long enough without the first one;
+    /// or there are too many at any rate.
     fn list_is_long(&self) -> bool {
         let listed = self.slots.len().saturating_sub(self.unlisted);
+        listed > self.bounds.listed
+            && (self.is_long_without_first()
+                || listed > self.bounds.listed.saturating_mul(MAX_STRETCH))
+    }
+
+    /// Without the first segment every rendition would still list three target durations
+    /// (RFC 8216, 6.2.2).
+    fn is_long_without_first(&self) -> bool {
         let open = self.tracks.iter().map(|t| t.next).min();
         let left = self
             .slots
@@ -49,9 +104,7 @@ impl Window {
             .take_while(|slot| open.is_none_or(|open| slot.info.sequence < open))
             .map(|slot| slot.info.duration.0)
             .sum::<i64>();
-        let long = left >= self.target().0.saturating_mul(3);
-        listed > self.bounds.listed
-            && (long || listed > self.bounds.listed.saturating_mul(MAX_STRETCH))
+        left >= self.target().0.saturating_mul(3)
     }
 
     pub(super) fn unlist(&mut self) -> Published {

@@ -33,7 +33,7 @@ impl Slot {
 }
 
 impl Rendered {
-    pub(super) fn len(&self) -> usize {
+    pub(in crate::origin) fn len(&self) -> usize {
         match self {
             Self::Media(bytes) => bytes.len(),
             Self::Gap => 0,

@@ -63,7 +63,8 @@ impl Attempts {
 pub struct Hedge {
     /// Whether there are any.
     pub enabled: bool,
-    /// A submission is slow beyond this quantile of what its class of work takes.
+    /// A submission is slow beyond this quantile of its class of work, as a multiple of what
+    /// was predicted.
     pub quantile: f64,
     /// Nothing is slow before this.
     #[serde(with = "humantime_serde")]

@@ -18,11 +18,16 @@ impl Plan {
             return;
         };
         let flight = self.flights.swap_remove(at);
+        let end = plausible(end, &flight);
+        let unseen = FailureKind::Connect;
+        if !matches!(end, End::Refused { .. }) && end != (End::Failed { kind: unseen }) {
+            self.admitted(attempt, cx);
+        }
         match end {
             End::Complete { timing, load } if flight.is_complete() => {
                 let elapsed = flight.took();
                 let work = self.job.work(flight.renditions);
-                cx.router.took(work, elapsed, cx.now);
+                cx.router.took(work, elapsed, flight.predicted, cx.now);
                 self.taken += 1;
                 self.ending(&flight, Ending::Complete, cx);
                 let outcome = Outcome::Done {
@@ -40,12 +45,10 @@ impl Plan {
             } => {
                 self.ending(&flight, Ending::Refused { code, retry_after }, cx);
                 self.not_taken(&flight, cx);
-                self.trouble(cx);
+                if !load.is_some_and(|load| load.draining) {
+                    self.trouble(cx);
+                }
                 self.settle(flight, Outcome::Refused { retry_after, load }, cx);
-            }
-            // Part of it was transcoded: then it is not the segment's fault.
-            End::Claim { .. } if !flight.got.is_empty() => {
-                self.failure(flight, FailureKind::Internal, cx);
             }
             End::Claim { code } => {
                 self.taken += 1;
@@ -89,9 +92,11 @@ impl Plan {
             return;
         }
         self.refused = true;
-        if self.counted && self.submitted() == 0 {
-            self.counted = false;
-            cx.router.purse().take_back();
+        if let Some((_, share)) = self.share.take_if(|(of, _)| *of == flight.attempt)
+            && cx.router.purse().refused(share, cx.now)
+        {
+            // Unless another is out that may have been taken on instead.
+            self.counted = self.submitted() > 0;
         }
     }
 
@@ -153,7 +158,7 @@ impl Plan {
         };
         if why != CancelReason::Abandoned {
             let work = self.job.work(flight.renditions);
-            cx.router.took(work, elapsed, cx.now);
+            cx.router.took(work, elapsed, flight.predicted, cx.now);
         }
         self.settle(flight, outcome, cx);
     }
@@ -174,7 +179,8 @@ impl Plan {
         let uncovered = self.uncovered();
         let late = self.missing.minus(uncovered);
         self.cancel_all(CancelReason::Deadline, cx);
-        if !self.missing.is_empty() {
+        // After a failure it is that which took the time.
+        if !self.missing.is_empty() && self.failed.is_empty() && self.claims.is_empty() {
             self.trouble(cx);
         }
         self.give_up(late, GiveUp::Deadline, cx);
@@ -206,4 +212,18 @@ impl Plan {
         let out = self.flights.iter().any(|f| f.node == node);
         pause.is_some_and(|again| now >= again) && !out && !self.claims.contains(&node)
     }
+}
+
+/// Whoever sent a rendition cannot have refused the segment, nor be unable to transcode it.
+fn plausible(end: End, flight: &Flight) -> End {
+    let kind = match end {
+        _ if flight.got.is_empty() => return end,
+        End::Refused { .. } => FailureKind::Protocol,
+        End::Claim { .. } => FailureKind::Internal,
+        End::Failed {
+            kind: FailureKind::Connect,
+        } => FailureKind::Broken,
+        End::Complete { .. } | End::Failed { .. } => return end,
+    };
+    End::Failed { kind }
 }

@@ -46,8 +46,8 @@ pub use trail::{
     CancelReason, Cause, Ending, Entry, MAX_STEPS, NotHedged, Sent, Step, Trail, Wait,
 };
 
-use crate::router::Router;
 use crate::router::circuit::Verdict;
+use crate::router::{Router, Share};
 use crate::table::{FailureKind, NodeRef};
 use flight::Flight;
 
@@ -74,8 +74,10 @@ pub struct Plan {
     failed: Vec<Failure>,
     /// Nodes that blame the segment.
     claims: Vec<NodeRef>,
-    /// The segment brought its share into the budget.
+    /// Some node took the segment on, or may have: any other submission is one beyond the first.
     counted: bool,
+    /// What it brings into the budget, and the submission on which that depends.
+    share: Option<(AttemptId, Share)>,
     /// The last submission was refused: the next one is paid for as such.
     refused: bool,
     hedged: bool,
@@ -126,6 +128,7 @@ impl Plan {
             failed: Vec::new(),
             claims: Vec::new(),
             counted: false,
+            share: None,
             refused: false,
             hedged: false,
             not_hedged: None,
@@ -211,6 +214,7 @@ impl Plan {
         };
         flight.got = flight.got.union(Renditions::only(index));
         flight.last = cx.now;
+        self.admitted(attempt, cx);
         let counted = self.missing.contains(index);
         if counted {
             self.missing = self.missing.without(index);
@@ -224,6 +228,13 @@ impl Plan {
         };
         self.record(step, cx);
         self.contradict(cx);
+    }
+
+    /// The node took this submission on.
+    fn admitted<R>(&mut self, attempt: AttemptId, cx: &mut Context<'_, R>) {
+        if let Some((_, share)) = self.share.take_if(|(of, _)| *of == attempt) {
+            cx.router.purse().admitted(share);
+        }
     }
 
     /// Whatever happened: does what is to be done now.

@@ -13,8 +13,8 @@ use super::{Context, Plan};
 use crate::router::{Price, Short};
 use crate::table::{Ask, Choice, NoNode, NoNodeReason, NodeRef, Purpose};
 
-/// A first submission is the only chance: it is made even if it is predicted to take this many
-/// times what is left. Predictions are on the safe side, and a node that knows better refuses.
+/// The only chance is taken even if it is predicted to need so many times what is left.
+/// Predictions are on the safe side, and a node that knows better refuses.
 const ONLY_CHANCE: u32 = 2;
 
 impl Plan {
@@ -233,13 +233,13 @@ impl Plan {
         cause: Cause,
         cx: &mut Context<'_, R>,
     ) {
+        let attempt = AttemptId(self.next);
+        self.next = self.next.saturating_add(1);
         if cause != Cause::Copy {
-            self.bring_share(cx);
+            self.count(attempt, cx);
             self.refused = false;
             self.last_wait = None;
         }
-        let attempt = AttemptId(self.next);
-        self.next = self.next.saturating_add(1);
         let number = self.submitted().saturating_add(1);
         let suspect = !self.claims.is_empty();
         let table = cx.router.table_mut();
@@ -287,28 +287,25 @@ impl Plan {
         self.record(Step::Sent(sent), cx);
     }
 
-    /// The segment brings its share into the budgets, once.
-    fn bring_share<R>(&mut self, cx: &mut Context<'_, R>) {
+    /// The segment is sent for the first time, or as if it were.
+    fn count<R>(&mut self, attempt: AttemptId, cx: &mut Context<'_, R>) {
         if self.counted {
             return;
         }
         self.counted = true;
-        if self.next == 0 {
-            cx.router.purse().segment();
-        } else {
-            cx.router.purse().segment_again();
+        if self.next == 1 {
+            cx.router.purse().arrived();
         }
+        self.share = Some((attempt, cx.router.purse().segment(cx.now)));
     }
 
     fn hung_at<R>(&self, predicted: Duration, cx: &Context<'_, R>) -> Instant {
         let config = &cx.router.config().attempts;
         let share = self.left(cx.now).mul_f64(config.share);
-        let patience = predicted.saturating_mul(2).max(
-            share.min(
-                Duration::try_from_secs_f64(predicted.as_secs_f64() * config.patience)
-                    .unwrap_or(Duration::MAX),
-            ),
-        );
+        let patience = predicted.as_secs_f64() * config.patience;
+        let patience = Duration::try_from_secs_f64(patience).unwrap_or(Duration::MAX);
+        let least = predicted.saturating_mul(2).max(config.look_again);
+        let patience = patience.min(share).max(least);
         cx.now
             .checked_add(patience)
             .unwrap_or(self.job.deadline)

@@ -1,6 +1,6 @@
 //! A submission that is slow or hangs: a second one beside it, or in its place.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rand::Rng;
 
@@ -13,6 +13,8 @@ use crate::table::{Ask, Choice, PickReason, Purpose};
 /// A submission of a class of which too little is known is slow after this many times what was
 /// predicted.
 const SLOW: f64 = 1.5;
+/// Nothing is slow before it has taken what was predicted.
+const LEAST_SLOW: f64 = 1.0;
 
 impl Plan {
     /// Looks after the submission on which everything that is missing depends; when to look
@@ -62,11 +64,8 @@ impl Plan {
             return None;
         }
         let usual = cx.router.slow_after(self.job.work(flight.renditions));
-        let slow = match usual {
-            // A node that is known to be slower than most is given what it was picked for.
-            Some(usual) => usual.max(flight.predicted),
-            None => flight.predicted.mul_f64(SLOW),
-        };
+        let times = usual.unwrap_or(SLOW).max(LEAST_SLOW);
+        let slow = Duration::try_from_secs_f64(flight.predicted.as_secs_f64() * times).ok()?;
         flight.sent.checked_add(slow.max(config.min_delay))
     }
 

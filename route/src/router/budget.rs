@@ -90,6 +90,8 @@ pub struct Budget {
     young: VecDeque<Grant>,
     /// The least of `Grant::net - Grant::brought` of all older grants.
     old: Option<i64>,
+    /// When the last of those was granted.
+    newest_old: Option<Instant>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -111,6 +113,7 @@ impl Budget {
             net: 0,
             young: VecDeque::new(),
             old: None,
+            newest_old: None,
         }
     }
 
@@ -119,9 +122,26 @@ impl Budget {
         self.net -= self.per_segment;
     }
 
-    /// A segment that brought its share did not begin after all.
-    pub fn take_back(&mut self) {
-        self.net += self.per_segment;
+    /// A segment began at `at`, as is known only now: it brings its share to the windows that
+    /// hold that time.
+    pub fn segment_at(&mut self, at: Instant) {
+        self.net -= self.per_segment;
+        let mut later = self.young.partition_point(|g| g.at <= at);
+        for grant in self.young.range_mut(later..) {
+            grant.net -= self.per_segment;
+        }
+        // Those before may now forbid nothing any more.
+        while let Some(before) = later.checked_sub(1)
+            && let (Some(a), Some(b)) = (self.young.get(before), self.young.get(later))
+            && a.net >= b.net
+        {
+            self.young.remove(before);
+            later = before;
+        }
+        // Which of the old ones came after it is no longer known: as if all of them had.
+        if self.newest_old.is_some_and(|newest| newest > at) {
+            self.old = self.old.map(|old| old - self.per_segment);
+        }
     }
 
     /// Takes one token, if the bound allows it.
@@ -193,6 +213,7 @@ impl Budget {
             }
             let least = grant.net - grant.brought;
             self.old = Some(self.old.map_or(least, |old| old.min(least)));
+            self.newest_old = Some(grant.at);
             self.young.pop_front();
         }
     }
@@ -271,13 +292,18 @@ mod tests {
     }
 
     #[test]
-    fn a_segment_that_did_not_begin_brings_nothing() {
+    fn a_segment_that_is_known_late_brings_its_share_to_its_own_time() {
         let t0 = Instant::now();
         let mut b = Budget::new(config(1.0, 1.0), t0);
-        assert!(b.take(t0));
-        b.segment();
-        b.take_back();
-        assert!(!b.take(t0 + ms(5)));
+        assert!(b.take(t0 + ms(100)));
+        let mut late = b.clone();
+        late.segment_at(t0 + ms(50));
+        assert!(
+            !late.take(t0 + ms(200)),
+            "the window that begins at 100 ms has none"
+        );
+        b.segment_at(t0 + ms(100));
+        assert!(b.take(t0 + ms(200)));
     }
 
     #[test]
@@ -300,17 +326,19 @@ mod tests {
         fn no_window_of_a_second_or_more_grants_more_than_it_brought(
             per_segment in prop::sample::select(vec![0.0, 0.1, 0.3, 0.5, 1.0]),
             per_second in prop::sample::select(vec![1.0, 1.5, 2.0, 7.0]),
-            steps in prop::collection::vec((0u64..700, 0u8..12, 0u8..5), 1..120),
+            steps in prop::collection::vec((0u64..700, 0u8..12, 0u8..5, 0u64..3000), 1..120),
         ) {
             let t0 = Instant::now();
             let mut b = Budget::new(config(per_segment, per_second), t0);
             let (mut at, mut begins, mut grants) = (0, Vec::new(), Vec::new());
-            for (pause, segments, takes) in steps {
+            for (pause, segments, takes, late) in steps {
                 at += pause;
                 let now = t0 + ms(at);
-                for _ in 0..segments {
-                    b.segment();
-                    begins.push(at);
+                for i in 0..segments {
+                    // Of some it is known late that they began.
+                    let began = if i % 3 == 0 { at.saturating_sub(late) } else { at };
+                    b.segment_at(t0 + ms(began));
+                    begins.push(began);
                 }
                 for _ in 0..takes {
                     if b.take(now) {

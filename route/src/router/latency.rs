@@ -1,19 +1,23 @@
-//! How long a class of work takes: what is slow, and when a hedge is due.
+//! What is slow: how much longer than predicted a class of work may take.
 //!
-//! Work of the same power of two of output pixels is a class. Each has a histogram over
-//! buckets that grow by a fifth (2^(1/4)), whose counts fade with a half-life, so that it
-//! follows the fleet as it is now. Bounded: 64 classes of 56 buckets.
+//! Work of the same power of two of output pixels is a class. Nodes are unlike, and a slow one
+//! that takes its time is not late; so what is kept is the ratio of what work took to what was
+//! predicted for its node. Each class has a histogram over buckets that grow by a twelfth
+//! (2^(1/8)), whose counts fade with a half-life, so that it follows the fleet as it is now.
+//! Bounded: 64 classes of 72 buckets.
 
 use std::time::{Duration, Instant};
 
 use crate::plan::Hedge;
 
-/// Upper edge of the first bucket in seconds.
-const FIRST: f64 = 0.01;
+/// Upper edge of the first bucket.
+const FIRST: f64 = 0.125;
 /// Buckets to each doubling.
-const PER_DOUBLING: f64 = 4.0;
-/// The last one ends at about 2 min, and takes what is beyond.
-const BUCKETS: usize = 56;
+const PER_DOUBLING: f64 = 8.0;
+/// The last one ends at about 59 times what was predicted, and takes what is beyond.
+const BUCKETS: usize = 72;
+/// Nothing is predicted to take less, in seconds.
+const LEAST: f64 = 0.001;
 /// How stale the fading may be: it costs a pass over the buckets.
 const FADE_EVERY: Duration = Duration::from_millis(500);
 
@@ -38,7 +42,15 @@ impl Latency {
     }
 
     /// Work of `work` pixels took so long, or had taken so long when it was cancelled.
-    pub(crate) fn observe(&mut self, work: u64, elapsed: Duration, config: &Hedge, now: Instant) {
+    pub(crate) fn observe(
+        &mut self,
+        work: u64,
+        elapsed: Duration,
+        predicted: Duration,
+        config: &Hedge,
+        now: Instant,
+    ) {
+        let ratio = elapsed.as_secs_f64() / predicted.as_secs_f64().max(LEAST);
         let class = class(work);
         if self.classes.len() <= class {
             self.classes.resize_with(class + 1, || None);
@@ -54,14 +66,15 @@ impl Latency {
             })
         });
         histogram.fade(config.half_life, now);
-        if let Some(count) = histogram.counts.get_mut(bucket(elapsed)) {
+        if let Some(count) = histogram.counts.get_mut(bucket(ratio)) {
             *count += 1.0;
             histogram.total += 1.0;
         }
     }
 
-    /// What only so few of the class take longer than; `None` while too little is known.
-    pub(crate) fn quantile(&self, work: u64, config: &Hedge) -> Option<Duration> {
+    /// How many times what was predicted only so few of the class take longer than; `None`
+    /// while too little is known.
+    pub(crate) fn quantile(&self, work: u64, config: &Hedge) -> Option<f64> {
         let histogram = self.classes.get(class(work))?.as_ref()?;
         if f64::from(histogram.total) < f64::from(config.min_samples) {
             return None;
@@ -73,11 +86,11 @@ impl Latency {
             if below + inside >= wanted && inside > 0.0 {
                 let part = ((wanted - below) / inside).clamp(0.0, 1.0);
                 let (low, high) = (edge(i) / 2f64.powf(1.0 / PER_DOUBLING), edge(i));
-                return Some(Duration::from_secs_f64(low + (high - low) * part));
+                return Some(low + (high - low) * part);
             }
             below += inside;
         }
-        Some(Duration::from_secs_f64(edge(BUCKETS - 1)))
+        Some(edge(BUCKETS - 1))
     }
 }
 
@@ -101,12 +114,12 @@ fn class(work: u64) -> usize {
     work.max(1).ilog2() as usize
 }
 
-fn bucket(elapsed: Duration) -> usize {
-    let doublings = (elapsed.as_secs_f64() / FIRST).max(1.0).log2();
+fn bucket(ratio: f64) -> usize {
+    let doublings = (ratio / FIRST).max(1.0).log2();
     ((doublings * PER_DOUBLING).ceil() as usize).min(BUCKETS - 1)
 }
 
-/// Upper edge of a bucket in seconds.
+/// Upper edge of a bucket.
 fn edge(bucket: usize) -> f64 {
     FIRST * 2f64.powf(bucket as f64 / PER_DOUBLING)
 }
@@ -116,37 +129,40 @@ mod tests {
     use super::*;
 
     const MS: Duration = Duration::from_millis(1);
+    const WORK: u64 = 1 << 20;
+
+    fn with(ratios: impl IntoIterator<Item = f64>, now: Instant) -> Latency {
+        let mut latency = Latency::new();
+        for (i, ratio) in (1..).zip(ratios) {
+            // Nodes of any speed.
+            let predicted = MS * (100 + i % 7 * 50);
+            let elapsed = predicted.mul_f64(ratio);
+            latency.observe(WORK, elapsed, predicted, &Hedge::default(), now);
+        }
+        latency
+    }
 
     #[test]
-    fn the_quantile_is_where_it_should_be_within_a_fifth() {
-        let (t0, config) = (Instant::now(), Hedge::default());
-        let mut latency = Latency::new();
-        for i in 1..=1000 {
-            latency.observe(1 << 20, MS * i, &config, t0);
-        }
-        let p95 = latency.quantile(1 << 20, &config).unwrap();
-        assert!(p95 > MS * 900 && p95 < MS * 1000, "{p95:?}");
-        assert_eq!(latency.quantile(1 << 22, &config), None, "another class");
-        assert_eq!(latency.quantile((1 << 20) + 5, &config), Some(p95));
+    fn the_quantile_is_where_it_should_be_whatever_the_nodes_are() {
+        let config = Hedge::default();
+        let latency = with((1..=1000).map(|i| f64::from(i) / 500.0), Instant::now());
+        let p95 = latency.quantile(WORK, &config).unwrap();
+        assert!((1.85..1.95).contains(&p95), "{p95}");
+        assert_eq!(latency.quantile(4 * WORK, &config), None, "another class");
+        assert_eq!(latency.quantile(WORK + 5, &config), Some(p95));
     }
 
     #[test]
     fn too_few_tell_nothing_and_old_ones_fade() {
         let (t0, config) = (Instant::now(), Hedge::default());
-        let mut latency = Latency::new();
-        for _ in 0..19 {
-            latency.observe(100, MS * 200, &config, t0);
-        }
-        assert_eq!(latency.quantile(100, &config), None);
-        for _ in 0..200 {
-            latency.observe(100, MS * 200, &config, t0);
-        }
-        assert!(latency.quantile(100, &config).is_some_and(|q| q < MS * 240));
+        assert_eq!(with([1.0; 19], t0).quantile(WORK, &config), None);
+        let mut latency = with([1.0; 200], t0);
+        assert!(latency.quantile(WORK, &config).is_some_and(|q| q < 1.1));
         let later = t0 + 4 * config.half_life;
         for _ in 0..40 {
-            latency.observe(100, MS * 800, &config, later);
+            latency.observe(WORK, MS * 400, MS * 100, &config, later);
         }
-        assert!(latency.quantile(100, &config).is_some_and(|q| q > MS * 600));
+        assert!(latency.quantile(WORK, &config).is_some_and(|q| q > 3.5));
     }
 
     #[test]
@@ -154,18 +170,14 @@ mod tests {
         let (t0, config) = (Instant::now(), Hedge::default());
         let mut latency = Latency::new();
         for _ in 0..50 {
-            latency.observe(0, Duration::MAX, &config, t0);
-            latency.observe(u64::MAX, Duration::ZERO, &config, t0);
+            latency.observe(0, Duration::MAX, Duration::ZERO, &config, t0);
+            latency.observe(u64::MAX, Duration::ZERO, Duration::MAX, &config, t0);
         }
-        assert!(
-            latency
-                .quantile(0, &config)
-                .is_some_and(|q| q > MS * 60_000)
-        );
+        assert!(latency.quantile(0, &config).is_some_and(|q| q > 50.0));
         assert!(
             latency
                 .quantile(u64::MAX, &config)
-                .is_some_and(|q| q <= MS * 10)
+                .is_some_and(|q| q <= FIRST)
         );
     }
 }

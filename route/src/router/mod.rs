@@ -20,7 +20,7 @@ use rand::Rng;
 
 pub use config::{Refusals, RouterConfig};
 pub use spend::Spent;
-pub(crate) use spend::{Price, Short};
+pub(crate) use spend::{Price, Share, Short};
 pub use stream::StreamKey;
 
 use crate::degrade::{self, Degrade, Level, Reduction, Shift};
@@ -224,12 +224,13 @@ impl Router {
     }
 
     /// Work took so long, or had taken so long already when it was given up.
-    pub(crate) fn took(&mut self, work: u64, elapsed: Duration, now: Instant) {
-        self.latency.observe(work, elapsed, &self.config.hedge, now);
+    pub(crate) fn took(&mut self, work: u64, elapsed: Duration, predicted: Duration, now: Instant) {
+        let hedge = &self.config.hedge;
+        self.latency.observe(work, elapsed, predicted, hedge, now);
     }
 
-    /// Beyond what work of this class is slow.
-    pub(crate) fn slow_after(&self, work: u64) -> Option<Duration> {
+    /// After how many times what was predicted work of this class is slow.
+    pub(crate) fn slow_after(&self, work: u64) -> Option<f64> {
         self.latency.quantile(work, &self.config.hedge)
     }
 

@@ -1,11 +1,20 @@
 //! The two budgets, and who goes first when one is short.
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::budget::{self, Budget};
 
 /// How long what can wait stands back after something that cannot went away empty-handed.
 const STAND_BACK: Duration = Duration::from_millis(200);
+
+/// A refusal comes before the body is read: a submission that was not refused for so long was
+/// taken on.
+const REFUSED_WITHIN: Duration = Duration::from_millis(400);
+
+/// What a segment brings into the budget of retries, until it is known that a node took it on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Share(u64);
 
 /// What a submission costs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,7 +61,18 @@ pub(crate) struct Purse {
     refusals: Budget,
     /// When something that cannot wait last found no retry left.
     missed: Option<Instant>,
+    /// Segments that were sent and may be refused yet, oldest first.
+    pending: VecDeque<Pending>,
+    /// All there ever were; the pending ones are the last of them.
+    shares: u64,
     spent: Spent,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Pending {
+    at: Instant,
+    /// It is known what became of it.
+    over: bool,
 }
 
 impl Purse {
@@ -61,6 +81,8 @@ impl Purse {
             retries: Budget::new(retries, now),
             refusals: Budget::new(refusals, now),
             missed: None,
+            pending: VecDeque::new(),
+            shares: 0,
             spent: Spent::default(),
         }
     }
@@ -68,6 +90,7 @@ impl Purse {
     /// Whether this could be paid.
     pub(crate) fn affords(&mut self, price: Price, now: Instant) -> Result<(), Short> {
         if price.retry {
+            self.settle(now);
             let back = |at: Instant| now.saturating_duration_since(at) < STAND_BACK;
             let stands_back = price.can_wait && self.missed.is_some_and(back);
             if stands_back || self.retries.available(now) == 0 {
@@ -99,24 +122,64 @@ impl Purse {
         true
     }
 
-    /// A segment is sent for the first time: it brings its share.
-    pub(crate) fn segment(&mut self) {
-        self.retries.segment();
+    /// A segment is sent for the first time. It brings its share once it is known that the
+    /// node takes it on.
+    pub(crate) fn segment(&mut self, now: Instant) -> Share {
+        self.settle(now);
+        let share = Share(self.shares);
+        self.shares += 1;
+        self.pending.push_back(Pending {
+            at: now,
+            over: false,
+        });
+        self.spent.segments += 1;
+        share
+    }
+
+    /// The segment came for the first time at all: it brings its share for refusals, of which
+    /// its own may be one.
+    pub(crate) fn arrived(&mut self) {
         self.refusals.segment();
-        self.spent.segments += 1;
     }
 
-    /// That was refused: it brings its share again when it is sent again. It keeps what it
-    /// brought for refusals, of which this is one.
-    pub(crate) fn take_back(&mut self) {
-        self.retries.take_back();
-        self.spent.segments = self.spent.segments.saturating_sub(1);
+    /// The node took it on.
+    pub(crate) fn admitted(&mut self, share: Share) {
+        if let Some(at) = self.decide(share) {
+            self.retries.segment_at(at);
+        }
     }
 
-    /// A segment whose first submission was refused is sent again.
-    pub(crate) fn segment_again(&mut self) {
-        self.retries.segment();
-        self.spent.segments += 1;
+    /// The node refused it, so that it brings its share when it is sent again. False if that
+    /// comes so late that it counts as taken on.
+    pub(crate) fn refused(&mut self, share: Share, now: Instant) -> bool {
+        self.settle(now);
+        let in_time = self.decide(share).is_some();
+        if in_time {
+            self.spent.segments = self.spent.segments.saturating_sub(1);
+        }
+        in_time
+    }
+
+    /// When a segment was sent of which it was not known yet; it is now.
+    fn decide(&mut self, Share(share): Share) -> Option<Instant> {
+        let first = self.shares - u64::try_from(self.pending.len()).ok()?;
+        let index = usize::try_from(share.checked_sub(first)?).ok()?;
+        let pending = self.pending.get_mut(index).filter(|p| !p.over)?;
+        pending.over = true;
+        Some(pending.at)
+    }
+
+    /// What was not refused by now was taken on.
+    fn settle(&mut self, now: Instant) {
+        while let Some(Pending { at, over }) = self.pending.front().copied() {
+            if now.saturating_duration_since(at) < REFUSED_WITHIN {
+                break;
+            }
+            self.pending.pop_front();
+            if !over {
+                self.retries.segment_at(at);
+            }
+        }
     }
 
     /// A copy of a precious segment is sent.
@@ -133,6 +196,7 @@ impl Purse {
     }
 
     pub(super) fn retries_left(&mut self, now: Instant) -> u32 {
+        self.settle(now);
         self.retries.available(now)
     }
 

@@ -93,10 +93,7 @@ fn attempts_have_an_end() {
     let mut s = i.begin();
     while !s.plan.is_over() && s.plan.waits().is_none() {
         // Enough of others for any number of retries.
-        for _ in 0..10 {
-            let mut other = i.begin();
-            i.tell(&mut other, Event::Abandoned);
-        }
+        i.others(10);
         let attempt = s.last().attempt;
         i.fail(&mut s, attempt, FailureKind::Internal);
     }

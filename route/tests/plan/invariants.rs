@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
-use rackcast_route::plan::{AttemptId, End, Event};
+use rackcast_route::plan::{AttemptId, End, Event, Step};
 use rackcast_route::table::{FailureKind, Timing};
 use rackcast_route::{Load, RouterConfig};
 
@@ -132,7 +132,7 @@ proptest! {
                     let at = segments.len().saturating_sub(1 + which);
                     let Some(segment) = segments.get_mut(at) else { continue };
                     if let Event::Ended { attempt, end } = event
-                        && segment.out.contains_key(&attempt)
+                        && segment.may_refuse(attempt, i.now)
                         && matches!(end, End::Refused { .. } | End::Failed { kind: FailureKind::Connect })
                     {
                         refused[at].push(attempt);
@@ -153,6 +153,20 @@ proptest! {
         if !precious {
             prop_assert_eq!(Taken::of(&segments, &refused).excess(), None);
         }
+    }
+}
+
+impl Segment {
+    /// A refusal comes before the body is read: at once, and before any answer.
+    fn may_refuse(&self, attempt: AttemptId, now: Instant) -> bool {
+        let sent = self.sends.iter().find(|s| s.attempt == attempt);
+        let got = self
+            .plan
+            .trail()
+            .entries()
+            .iter()
+            .any(|e| matches!(e.step, Step::Rendition { attempt: of, .. } if of == attempt));
+        self.out.contains_key(&attempt) && !got && sent.is_some_and(|s| now - s.at < ms(400))
     }
 }
 

@@ -286,8 +286,13 @@ impl Ingest {
             let mut segment = self.begin();
             let attempt = segment.last().attempt;
             self.complete(&mut segment, attempt, each);
-            assert!(segment.plan.is_over());
+            assert!(segment.plan.is_over(), "{:?}", segment.plan);
         }
+    }
+
+    /// Segments that nodes take on meanwhile.
+    pub(crate) fn others(&mut self, segments: usize) {
+        self.warm_up(segments, ms(1));
     }
 
     /// Spends what retries may cost at this moment.

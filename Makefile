@@ -38,6 +38,12 @@ bench: ## measure what a segment costs on this machine
 	cargo build $(CARGO_FLAGS) --release --bins
 	cargo bench $(CARGO_FLAGS) --bench '*'
 
+.PHONY: sim
+sim: ## run routing scenarios on virtual time (SCENARIO="slow-node poison" SEEDS=100)
+	@tools/install-deps build
+	cargo build $(CARGO_FLAGS) --bin rackcast-sim
+	target/debug/rackcast-sim --seeds $(or $(SEEDS),100) $(SCENARIO)
+
 .PHONY: soak
 soak: ## kill transcoders and stop Consul's servers under running streams (MINUTES=10)
 	@tools/install-deps test

@@ -1,0 +1,93 @@
+//! `rackcast-sim`: scenarios by name or file, tables to the output, plots into a folder.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Instant;
+
+use clap::Parser;
+use rackcast_sim::{Name, Scenario, plots, simulate, table};
+
+/// Runs routing scenarios on virtual time and compares the policies.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Options {
+    /// Scenarios: files, or names in `tests/sim/scenarios`; all of those if none is named.
+    scenarios: Vec<String>,
+    /// How many seeds each is run with.
+    #[arg(long, default_value_t = 100)]
+    seeds: u64,
+    /// Only these policies (ours, round-robin, least-in-flight, peak-ewma, nearest, oracle).
+    #[arg(long, value_delimiter = ',')]
+    policies: Vec<String>,
+    /// How many threads; all processors if not given.
+    #[arg(long)]
+    threads: Option<usize>,
+    /// Where plots and tables go.
+    #[arg(long, default_value = "target/sim")]
+    out: PathBuf,
+}
+
+fn main() -> ExitCode {
+    match run(&Options::parse()) {
+        Ok(failures) if failures.is_empty() => ExitCode::SUCCESS,
+        Ok(failures) => {
+            for failure in failures {
+                eprintln!("NOT MET: {failure}");
+            }
+            ExitCode::FAILURE
+        }
+        Err(e) => {
+            eprintln!("rackcast-sim: {e}");
+            ExitCode::from(64)
+        }
+    }
+}
+
+fn run(options: &Options) -> Result<Vec<String>, Box<dyn std::error::Error>> {
+    let policies = policies(&options.policies)?;
+    let paths = paths(&options.scenarios)?;
+    let scenarios = paths.iter().map(|path| Scenario::load(path));
+    let scenarios = scenarios.collect::<Result<Vec<_>, _>>()?;
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = options.threads.unwrap_or(processors);
+    let mut failures = Vec::new();
+    for scenario in &scenarios {
+        let began = Instant::now();
+        let study = simulate(scenario, &policies, options.seeds, threads);
+        let text = table(&study);
+        println!("{text}");
+        eprintln!("{}: {:.1} s", scenario.name, began.elapsed().as_secs_f64());
+        plots(&study, &options.out)?;
+        std::fs::write(options.out.join(format!("{}.md", scenario.name)), text)?;
+        failures.extend(study.failures());
+    }
+    Ok(failures)
+}
+
+fn policies(names: &[String]) -> Result<Vec<Name>, String> {
+    if names.is_empty() {
+        return Ok(Name::ALL.to_vec());
+    }
+    let find = |name: &String| {
+        let known = Name::ALL.into_iter().find(|n| n.as_str() == name);
+        known.ok_or_else(|| format!("there is no policy {name:?}"))
+    };
+    names.iter().map(find).collect()
+}
+
+/// The files of the scenarios that were named, by file or by name, or of all.
+fn paths(names: &[String]) -> std::io::Result<Vec<PathBuf>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
+    if names.is_empty() {
+        let files = std::fs::read_dir(&folder)?.collect::<Result<Vec<_>, _>>()?;
+        let mut paths: Vec<_> = files.into_iter().map(|f| f.path()).collect();
+        paths.retain(|path| path.extension().is_some_and(|e| e == "toml"));
+        paths.sort();
+        return Ok(paths);
+    }
+    let path = |name: &String| match name.ends_with(".toml") {
+        true => PathBuf::from(name),
+        false => folder.join(format!("{name}.toml")),
+    };
+    Ok(names.iter().map(path).collect())
+}

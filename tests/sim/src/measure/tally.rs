@@ -1,0 +1,287 @@
+use std::collections::HashMap;
+use std::time::Duration;
+
+use super::degrade::{asked_over_time, turns};
+use super::histogram::Histogram;
+use super::record::{NOBODY, Record, Taken};
+use crate::policy::excess;
+use crate::scenario::{Figure, Kind, Scenario};
+use crate::time::Time;
+use crate::world::{Episode, Spec};
+
+/// For so long after its beginning, what a fault does is looked at apart.
+pub(crate) const AFTER: Duration = Duration::from_secs(10);
+/// Segments that a stream may still send to its node after the fault, to count as having left
+/// in time.
+const IN_TWO: usize = 2;
+/// Whether a node is back is seen in windows of this length.
+const BACK_WINDOW: Duration = Duration::from_secs(5);
+/// A node that carries this share of its fair share is back.
+const BACK_SHARE: f64 = 0.5;
+
+/// Counts of a run, or of many: figures come out of sums, never out of averages of averages.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Tally {
+    pub(crate) runs: u64,
+    pub(crate) segments: u64,
+    on_time: u64,
+    settled: u64,
+    settled_gaps: u64,
+    new: u64,
+    new_gaps: u64,
+    pub(crate) whole: Histogram,
+    after: Histogram,
+    streams: u64,
+    swaps: u64,
+    affected: u64,
+    affected_swaps: u64,
+    affected_most: u64,
+    left_in_two: u64,
+    submissions: u64,
+    refusals: u64,
+    excess: Option<f64>,
+    poison_nodes: usize,
+    faulty: f64,
+    fair: f64,
+    back_after: f64,
+    work: u64,
+    work_asked: u64,
+    lowest: u64,
+    lowest_worst: Option<f64>,
+    turns_down: u32,
+    turns_up: u32,
+}
+
+impl Tally {
+    /// What one run comes to.
+    pub(crate) fn of(scenario: &Scenario, record: &Record, nodes: &[Spec]) -> Self {
+        let mut t = Self {
+            runs: 1,
+            ..Self::default()
+        };
+        let from = Time::after(scenario.warm_up);
+        let counted = || record.segments.iter().filter(|s| s.cut >= from);
+        for s in counted() {
+            t.segment(scenario, record, s);
+        }
+        t.bounds(record);
+        t.streams(record, from);
+        t.lowest_by_stream(counted());
+        for fault in &record.faults {
+            t.fair_share(record, fault, nodes);
+        }
+        t.turns(scenario, record);
+        t
+    }
+
+    fn segment(&mut self, scenario: &Scenario, record: &Record, s: &Taken) {
+        self.submissions += u64::from(s.submissions);
+        self.refusals += u64::from(s.refusals);
+        if s.poison {
+            // Nobody can: no gap of the policy's, but it must not spread.
+            self.poison_nodes = self.poison_nodes.max(s.nodes());
+            self.segments += 1;
+            self.on_time += 1;
+            self.lowest += 1;
+            return;
+        }
+        let gap = u64::from(!s.is_on_time());
+        self.segments += 1;
+        self.on_time += 1 - gap;
+        self.whole.add(s.turnaround());
+        self.work += s.work;
+        self.work_asked += s.work_asked;
+        self.lowest += u64::from(s.on_time & s.lowest_rung() != 0);
+        let faults = &record.faults;
+        let since = |f: &Episode| s.cut.since(f.from);
+        if faults.iter().any(|f| s.cut >= f.from && since(f) < AFTER) {
+            self.after.add(s.turnaround());
+        }
+        if faults.first().is_some_and(|f| s.cut >= f.from) {
+            self.new += 1;
+            self.new_gaps += gap;
+        }
+        let unsettled = |f: &Episode| s.cut >= f.from && since(f) < scenario.settle;
+        if !faults.iter().any(unsettled) {
+            self.settled += 1;
+            self.settled_gaps += gap;
+        }
+    }
+
+    fn bounds(&mut self, record: &Record) {
+        for ingest in record.by_ingest().iter().filter(|i| !i.is_empty()) {
+            let worst = excess(ingest);
+            self.excess = Some(self.excess.map_or(worst, |e| e.max(worst)));
+        }
+    }
+
+    /// Where each stream's segments went, one after another.
+    fn streams(&mut self, record: &Record, from: Time) {
+        let mut paths: HashMap<u32, Vec<(Time, u32)>> = HashMap::new();
+        for s in record.segments.iter().filter(|s| s.node != NOBODY) {
+            paths.entry(s.stream).or_default().push((s.cut, s.node));
+        }
+        let fault = record.faults.iter().find(|f| !f.nodes.is_empty());
+        for path in paths.values() {
+            self.streams += 1;
+            let changes = |since: Time| {
+                let pairs = path.iter().zip(path.iter().skip(1));
+                pairs.filter(|(a, b)| b.0 >= since && a.1 != b.1).count() as u64
+            };
+            self.swaps += changes(from);
+            let Some(fault) = fault else { continue };
+            let before = path.iter().rev().find(|(cut, _)| *cut < fault.from);
+            if !before.is_some_and(|(_, node)| fault.nodes.contains(node)) {
+                continue;
+            }
+            let then: Vec<_> = path.iter().filter(|(cut, _)| *cut >= fault.from).collect();
+            if then.len() <= IN_TWO {
+                continue;
+            }
+            self.affected += 1;
+            let left = then.iter().position(|(_, n)| !fault.nodes.contains(n));
+            self.left_in_two += u64::from(left.is_some_and(|i| i <= IN_TWO));
+            let swaps = changes(fault.from);
+            self.affected_swaps += swaps;
+            self.affected_most = self.affected_most.max(swaps);
+        }
+    }
+
+    fn lowest_by_stream<'a>(&mut self, segments: impl Iterator<Item = &'a Taken>) {
+        let mut kept: HashMap<u32, (u64, u64)> = HashMap::new();
+        for s in segments.filter(|s| !s.poison) {
+            let (kept, all) = kept.entry(s.stream).or_default();
+            *kept += u64::from(s.on_time & s.lowest_rung() != 0);
+            *all += 1;
+        }
+        let shares = kept.values().map(|(kept, all)| *kept as f64 / *all as f64);
+        self.lowest_worst = shares.min_by(f64::total_cmp);
+    }
+
+    /// What the nodes that a fault befell carry, and when they are back.
+    fn fair_share(&mut self, record: &Record, fault: &Episode, nodes: &[Spec]) {
+        if fault.nodes.is_empty() || matches!(fault.kind, Kind::Restart { .. }) {
+            return;
+        }
+        let power = |n: &Spec| n.slots as f64 * n.slot_rate;
+        let all: f64 = nodes.iter().map(power).sum();
+        let theirs: f64 = fault.nodes.iter().map(|n| power(&nodes[*n as usize])).sum();
+        let fair = theirs / all;
+        let count = |from: Time, until: Time| {
+            let start = record.sent.partition_point(|s| s.at < from);
+            let sent = record.sent[start..].iter().take_while(|s| s.at < until);
+            sent.fold((0.0, 0.0), |(there, all), s| {
+                (
+                    there + f64::from(u8::from(fault.nodes.contains(&s.node))),
+                    all + 1.0,
+                )
+            })
+        };
+        let (there, sent) = count(fault.from, fault.until);
+        self.faulty += there;
+        self.fair += sent * fair;
+        let end = record.sent.last().map_or(Time::ZERO, |s| s.at);
+        let mut from = fault.until;
+        if from + BACK_WINDOW > end {
+            return;
+        }
+        while from + BACK_WINDOW <= end {
+            let (there, sent) = count(from, from + BACK_WINDOW);
+            if sent > 0.0 && there >= BACK_SHARE * fair * sent {
+                break;
+            }
+            from = from + Duration::from_secs(1);
+        }
+        let back = (from + BACK_WINDOW).since(fault.until).as_secs_f64();
+        self.back_after = self.back_after.max(back);
+    }
+
+    /// Demand is up from the first ingest that comes later until it goes.
+    fn turns(&mut self, scenario: &Scenario, record: &Record) {
+        let Some(extra) = scenario.ingests.iter().find(|i| !i.from.is_zero()) else {
+            return;
+        };
+        let levels = asked_over_time(record, extra.segment);
+        let (up, down) = (
+            Time::after(extra.from),
+            Time::after(extra.until.unwrap_or(scenario.length)),
+        );
+        let within = |from: Time, to: Time| {
+            let inside = levels.iter().filter(move |(at, _)| *at >= from && *at < to);
+            turns(inside.map(|(_, level)| *level))
+        };
+        self.turns_down = within(up, down);
+        self.turns_up = within(down, Time::NEVER);
+    }
+
+    pub(crate) fn merge(&mut self, other: &Self) {
+        self.runs += other.runs;
+        self.segments += other.segments;
+        self.on_time += other.on_time;
+        self.settled += other.settled;
+        self.settled_gaps += other.settled_gaps;
+        self.new += other.new;
+        self.new_gaps += other.new_gaps;
+        self.whole.merge(&other.whole);
+        self.after.merge(&other.after);
+        self.streams += other.streams;
+        self.swaps += other.swaps;
+        self.affected += other.affected;
+        self.affected_swaps += other.affected_swaps;
+        self.affected_most = self.affected_most.max(other.affected_most);
+        self.left_in_two += other.left_in_two;
+        self.submissions += other.submissions;
+        self.refusals += other.refusals;
+        self.excess = most(self.excess, other.excess);
+        self.poison_nodes = self.poison_nodes.max(other.poison_nodes);
+        self.faulty += other.faulty;
+        self.fair += other.fair;
+        self.back_after = self.back_after.max(other.back_after);
+        self.work += other.work;
+        self.work_asked += other.work_asked;
+        self.lowest += other.lowest;
+        self.lowest_worst = match (self.lowest_worst, other.lowest_worst) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
+        self.turns_down = self.turns_down.max(other.turns_down);
+        self.turns_up = self.turns_up.max(other.turns_up);
+    }
+
+    /// A figure; `None` where the scenario has nothing that it could be of.
+    pub(crate) fn figure(&self, figure: Figure) -> Option<f64> {
+        let share = |part: u64, whole: u64| (whole > 0).then(|| part as f64 / whole as f64);
+        match figure {
+            Figure::OnTime => share(self.on_time, self.segments),
+            Figure::Gaps => share(self.segments - self.on_time, self.segments),
+            Figure::GapsSettled => share(self.settled_gaps, self.settled),
+            Figure::GapsNew => share(self.new_gaps, self.new),
+            Figure::P50 => self.whole.quantile(0.5),
+            Figure::P99 => self.whole.quantile(0.99),
+            Figure::P999 => self.whole.quantile(0.999),
+            Figure::AfterP99 => self.after.quantile(0.99),
+            Figure::Swaps => share(self.swaps, self.streams),
+            Figure::AffectedSwaps => share(self.affected_swaps, self.affected),
+            Figure::AffectedSwapsMost => (self.affected > 0).then_some(self.affected_most as f64),
+            Figure::LeftInTwo => share(self.left_in_two, self.affected),
+            Figure::Submissions => share(self.submissions, self.segments),
+            Figure::Excess => self.excess,
+            Figure::Refusals => share(self.refusals, self.segments),
+            Figure::PoisonNodes => Some(self.poison_nodes as f64),
+            Figure::FaultyShare => (self.fair > 0.0).then(|| self.faulty / self.fair),
+            Figure::BackAfter => (self.fair > 0.0).then_some(self.back_after),
+            Figure::Asked => share(self.work_asked, self.work),
+            Figure::Lowest => share(self.lowest, self.segments),
+            Figure::LowestWorst => self.lowest_worst,
+            Figure::TurnsDown => Some(f64::from(self.turns_down)),
+            Figure::TurnsUp => Some(f64::from(self.turns_up)),
+        }
+    }
+}
+
+fn most(a: Option<f64>, b: Option<f64>) -> Option<f64> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.max(b)),
+        (a, b) => a.or(b),
+    }
+}

@@ -1,0 +1,323 @@
+//! A simulated transcode node: it admits, queues and refuses as the real one does
+//! (`transcode/src/admission.rs`), and is as fast as the scenario says.
+
+use std::time::Duration;
+
+use super::condition::Condition;
+use crate::time::{Time, secs};
+
+/// Jobs that may wait behind each slot.
+const QUEUE_PER_SLOT: usize = 1;
+const RETRY_AFTER: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
+/// The newest job's weight in the node's measure of its own speed.
+const RATE_WEIGHT: f64 = 0.2;
+/// An idle node doubts its measure after this.
+const RATE_STALE: Duration = Duration::from_secs(10);
+
+/// What a node is, whatever befalls it.
+#[derive(Debug, Clone)]
+pub(crate) struct Spec {
+    pub(crate) name: String,
+    pub(crate) zone: usize,
+    pub(crate) slots: usize,
+    /// Output pixels a second of one slot of a node that is otherwise idle.
+    pub(crate) slot_rate: f64,
+    /// Its whole speed, as the catalog has it.
+    pub(crate) claimed_rate: f64,
+    pub(crate) noise: f64,
+    pub(crate) contention: f64,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Job {
+    /// The attempt, in the engine's list.
+    pub(crate) attempt: u32,
+    pub(crate) deadline: Time,
+    pub(crate) work: u64,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Running {
+    pub(crate) job: Job,
+    pub(crate) since: Time,
+    pub(crate) ends: Time,
+}
+
+/// What a node says of its load.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Load {
+    pub(crate) slots: u32,
+    pub(crate) jobs: u32,
+    pub(crate) draining: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Refused {
+    pub(crate) retry_after: Duration,
+}
+
+#[derive(Debug)]
+pub(crate) struct Node {
+    pub(crate) spec: Spec,
+    pub(crate) condition: Condition,
+    /// Sent to it and not there yet: only an oracle knows.
+    pub(crate) coming: Vec<Job>,
+    /// Admitted; the body is on its way.
+    pub(crate) arriving: Vec<Job>,
+    pub(crate) waiting: Vec<Job>,
+    pub(crate) running: Vec<Running>,
+    /// Its own measure of a slot's speed, and when it was taken.
+    measured: Option<(f64, Time)>,
+}
+
+impl Node {
+    pub(crate) fn new(spec: Spec) -> Self {
+        Self {
+            spec,
+            condition: Condition::default(),
+            coming: Vec::new(),
+            arriving: Vec::new(),
+            waiting: Vec::new(),
+            running: Vec::new(),
+            measured: None,
+        }
+    }
+
+    fn jobs(&self) -> usize {
+        self.arriving.len() + self.waiting.len() + self.running.len()
+    }
+
+    /// A job's headers are here.
+    pub(crate) fn admit(&mut self, job: Job, now: Time) -> Result<(), Refused> {
+        if self.condition.draining {
+            return Err(Refused {
+                retry_after: RETRY_AFTER.1,
+            });
+        }
+        let full = self.jobs() >= self.spec.slots * (1 + QUEUE_PER_SLOT);
+        let stale = |(_, at): (f64, Time)| now.since(at) >= RATE_STALE;
+        let trial = self.jobs() == 0 && self.measured.is_some_and(stale);
+        if full || job.deadline <= now || (!trial && self.would_be_late(job, now)) {
+            let free = self.free_at(now).into_iter().min().unwrap_or(now);
+            let wait = free.since(now);
+            return Err(Refused {
+                retry_after: wait.clamp(RETRY_AFTER.0, RETRY_AFTER.1),
+            });
+        }
+        self.arriving.push(job);
+        Ok(())
+    }
+
+    /// The job's body is here. False if the job was withdrawn meanwhile.
+    pub(crate) fn arrived(&mut self, attempt: u32) -> bool {
+        match take(&mut self.arriving, attempt) {
+            Some(job) => {
+                self.waiting.push(job);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// The next job for a free slot: the earliest deadline.
+    pub(crate) fn next(&mut self) -> Option<Job> {
+        if self.running.len() >= self.spec.slots {
+            return None;
+        }
+        let first = |(_, job): &(usize, &Job)| (job.deadline, job.attempt);
+        let (i, _) = self.waiting.iter().enumerate().min_by_key(first)?;
+        Some(self.waiting.swap_remove(i))
+    }
+
+    pub(crate) fn start(&mut self, job: Job, now: Time, ends: Time) {
+        self.running.push(Running {
+            job,
+            since: now,
+            ends,
+        });
+    }
+
+    /// A job came to its own end; its speed counts. False if it was withdrawn before.
+    pub(crate) fn finish(&mut self, attempt: u32, now: Time) -> bool {
+        let Some(i) = self.running.iter().position(|r| r.job.attempt == attempt) else {
+            return false;
+        };
+        let ran = self.running.swap_remove(i);
+        let took = now.since(ran.since).as_secs_f64();
+        if took > 0.0 {
+            let rate = ran.job.work as f64 / took;
+            let smooth = |(old, _): (f64, Time)| old + RATE_WEIGHT * (rate - old);
+            self.measured = Some((self.measured.map_or(rate, smooth), now));
+        }
+        true
+    }
+
+    /// Forgets a job, wherever it is. The slot of one that ran is free at once.
+    pub(crate) fn withdraw(&mut self, attempt: u32) {
+        take(&mut self.arriving, attempt);
+        take(&mut self.waiting, attempt);
+        self.running.retain(|r| r.job.attempt != attempt);
+    }
+
+    /// Loses everything; says what.
+    pub(crate) fn lose_all(&mut self) -> Vec<u32> {
+        let queued = self.arriving.drain(..).chain(self.waiting.drain(..));
+        let mut lost: Vec<u32> = queued.map(|j| j.attempt).collect();
+        lost.extend(self.running.drain(..).map(|r| r.job.attempt));
+        self.measured = None;
+        lost
+    }
+
+    pub(crate) fn load(&self) -> Load {
+        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        Load {
+            slots: count(self.spec.slots),
+            jobs: count(self.jobs()),
+            draining: self.condition.draining,
+        }
+    }
+
+    /// How long the node thinks that a job takes; nothing while it has measured none.
+    fn time_for(&self, work: u64) -> Duration {
+        self.measured
+            .map_or(Duration::ZERO, |(rate, _)| secs(work as f64 / rate))
+    }
+
+    /// When each slot will be free, as the node thinks.
+    fn free_at(&self, now: Time) -> Vec<Time> {
+        let busy = self.running.iter();
+        let mut free: Vec<_> = busy
+            .map(|r| now.max(r.since + self.time_for(r.job.work)))
+            .collect();
+        free.resize(free.len().max(self.spec.slots), now);
+        free
+    }
+
+    /// Whether the job would miss its deadline or make another miss its own.
+    fn would_be_late(&self, job: Job, now: Time) -> bool {
+        let queued = self.arriving.len() + self.waiting.len();
+        if queued + self.running.len() < self.spec.slots {
+            return now + self.time_for(job.work) > job.deadline;
+        }
+        let mut queue: Vec<Job> = self.arriving.iter().chain(&self.waiting).copied().collect();
+        let late = |queue: &mut Vec<Job>| {
+            queue.sort_by_key(|j| j.deadline);
+            let mut free = self.free_at(now);
+            let missed = |j: &&Job| {
+                let slot = free.iter_mut().min();
+                slot.is_none_or(|slot| {
+                    *slot = *slot + self.time_for(j.work);
+                    *slot > j.deadline
+                })
+            };
+            queue.iter().filter(missed).count()
+        };
+        let before = late(&mut queue);
+        queue.push(job);
+        late(&mut queue) > before
+    }
+}
+
+pub(super) fn take(jobs: &mut Vec<Job>, attempt: u32) -> Option<Job> {
+    let i = jobs.iter().position(|j| j.attempt == attempt)?;
+    Some(jobs.swap_remove(i))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(ms: u64) -> Time {
+        Time::after(Duration::from_millis(ms))
+    }
+
+    fn node(slots: usize) -> Node {
+        Node::new(Spec {
+            name: "n".to_owned(),
+            zone: 0,
+            slots,
+            slot_rate: 1e6,
+            claimed_rate: 1e6,
+            noise: 0.0,
+            contention: 0.0,
+        })
+    }
+
+    fn job(attempt: u32, deadline: u64) -> Job {
+        Job {
+            attempt,
+            deadline: at(deadline),
+            work: 1_000_000,
+        }
+    }
+
+    fn accept(node: &mut Node, job: Job, now: Time) {
+        node.admit(job, now).unwrap();
+        assert!(node.arrived(job.attempt));
+    }
+
+    #[test]
+    fn the_earliest_deadline_goes_first() {
+        let mut n = node(2);
+        for (attempt, deadline) in [(1, 900), (2, 700), (3, 800)] {
+            accept(&mut n, job(attempt, deadline), at(0));
+        }
+        let order: Vec<_> = std::iter::from_fn(|| {
+            let next = n.next()?;
+            n.start(next, at(0), at(100));
+            Some(next.attempt)
+        })
+        .collect();
+        assert_eq!(order, [2, 3], "two slots");
+        assert!(n.finish(2, at(100)));
+        assert_eq!(n.next().map(|j| j.attempt), Some(1));
+    }
+
+    #[test]
+    fn one_is_queued_behind_each_slot_and_no_more() {
+        let mut n = node(2);
+        for attempt in 0..4 {
+            accept(&mut n, job(attempt, 9000), at(0));
+        }
+        assert!(n.admit(job(4, 9000), at(0)).is_err());
+        n.withdraw(3);
+        assert!(n.admit(job(5, 9000), at(0)).is_ok(), "a place was freed");
+    }
+
+    #[test]
+    fn what_would_be_late_is_refused_before_the_body() {
+        let mut n = node(1);
+        accept(&mut n, job(1, 9000), at(0));
+        let first = n.next().unwrap();
+        n.start(first, at(0), at(500));
+        assert!(n.finish(1, at(500)), "half a second a job, as measured");
+        accept(&mut n, job(2, 9000), at(500));
+        let second = n.next().unwrap();
+        n.start(second, at(500), at(1000));
+        let refused = n.admit(job(3, 1400), at(500)).unwrap_err();
+        assert_eq!(refused.retry_after, Duration::from_millis(500));
+        assert!(n.admit(job(4, 1500), at(500)).is_ok());
+    }
+
+    #[test]
+    fn a_draining_node_refuses_and_finishes() {
+        let mut n = node(1);
+        accept(&mut n, job(1, 9000), at(0));
+        n.condition.draining = true;
+        assert!(n.admit(job(2, 9000), at(0)).is_err());
+        assert_eq!(n.next().map(|j| j.attempt), Some(1));
+    }
+
+    #[test]
+    fn a_withdrawn_job_leaves_its_slot() {
+        let mut n = node(1);
+        accept(&mut n, job(1, 9000), at(0));
+        accept(&mut n, job(2, 9000), at(0));
+        let first = n.next().unwrap();
+        n.start(first, at(0), at(100));
+        assert!(n.next().is_none());
+        n.withdraw(1);
+        assert_eq!(n.next().map(|j| j.attempt), Some(2));
+        assert!(!n.finish(1, at(100)), "its end means nothing any more");
+    }
+}

@@ -1,0 +1,76 @@
+//! What only an oracle can know: when a job sent now would be finished.
+
+use std::time::Duration;
+
+use super::World;
+use crate::time::Time;
+
+/// A job that is to be placed, as an oracle sees it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Question {
+    pub(crate) zone: usize,
+    pub(crate) work: u64,
+    pub(crate) input_bits: f64,
+    pub(crate) output_bits: f64,
+    pub(crate) deadline: Time,
+}
+
+impl World {
+    /// The node that finishes first, by its true speed, its true queue (what is still on its way
+    /// there included) and the true ends of what it runs; and when. How long this very job will
+    /// take beyond the mean, nobody knows before.
+    pub(crate) fn earliest_finish(
+        &self,
+        ask: &Question,
+        now: Time,
+        member: impl Fn(u32) -> bool,
+    ) -> Option<(u32, Time)> {
+        let mut best: Option<(u32, Time)> = None;
+        let fastest_slot = |i: u32| self.mean_service(i, ask.work, 1);
+        for &i in &self.by_speed {
+            let node = self.node(i);
+            if let Some((_, at)) = best {
+                let alone = ask.work as f64 / node.spec.slot_rate;
+                if now + Duration::from_secs_f64(alone) >= at {
+                    break; // The rest is slower still.
+                }
+            }
+            if node.condition.is_hopeless() || !member(i) {
+                continue;
+            }
+            let rtt = self.mean_round_trip(ask.zone, i);
+            let there = now + rtt / 2 + self.transfer(ask.zone, i, ask.input_bits);
+            let back = rtt / 2 + self.transfer(ask.zone, i, ask.output_bits);
+            if best.is_some_and(|(_, at)| there + fastest_slot(i) + back >= at) {
+                continue;
+            }
+            let at = self.finish_on(i, ask, there) + back;
+            if best.is_none_or(|(_, best)| at < best) {
+                best = Some((i, at));
+            }
+        }
+        best
+    }
+
+    /// When the node would finish a job that is there at `there`.
+    fn finish_on(&self, i: u32, ask: &Question, there: Time) -> Time {
+        let node = self.node(i);
+        let slots = node.spec.slots;
+        let ahead = node.coming.len() + node.arriving.len() + node.waiting.len();
+        let busy = node.running.len();
+        if ahead + busy < slots {
+            return there + self.mean_service(i, ask.work, ahead + busy + 1);
+        }
+        let mut free: Vec<Time> = node.running.iter().map(|r| r.ends.max(there)).collect();
+        free.resize(slots.max(free.len()), there);
+        let queued = [&node.coming, &node.arriving, &node.waiting];
+        let first = queued.into_iter().flatten();
+        for job in first.filter(|j| j.deadline <= ask.deadline) {
+            if let Some(slot) = free.iter_mut().min() {
+                *slot = *slot + self.mean_service(i, job.work, slots);
+            }
+        }
+        let start = free.into_iter().min().unwrap_or(there);
+        start + self.mean_service(i, ask.work, slots)
+    }
+}

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Parser;
-use rackcast_sim::{Name, Scenario, plots, simulate, table};
+use rackcast_sim::{Name, Scenario, lost, plots, simulate, table};
 
 /// Runs routing scenarios on virtual time and compares the policies.
 #[derive(Debug, Parser)]
@@ -22,6 +22,9 @@ struct Options {
     /// How many threads; all processors if not given.
     #[arg(long)]
     threads: Option<usize>,
+    /// Prints why our policy lost segments with this seed, and nothing else.
+    #[arg(long, value_name = "SEED")]
+    lost: Option<u64>,
     /// Where plots and tables go.
     #[arg(long, default_value = "target/sim")]
     out: PathBuf,
@@ -50,6 +53,12 @@ fn run(options: &Options) -> Result<Vec<String>, Box<dyn std::error::Error>> {
     let scenarios = scenarios.collect::<Result<Vec<_>, _>>()?;
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let threads = options.threads.unwrap_or(processors);
+    if let Some(seed) = options.lost {
+        for story in scenarios.iter().flat_map(|s| lost(s, seed)) {
+            println!("{story}");
+        }
+        return Ok(Vec::new());
+    }
     let mut failures = Vec::new();
     for scenario in &scenarios {
         let began = Instant::now();

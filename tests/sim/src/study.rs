@@ -66,6 +66,17 @@ pub fn simulate(scenario: &Scenario, policies: &[Name], seeds: u64, threads: usi
     }
 }
 
+/// Why segments were lost in one run of ours, a paragraph each: when a segment was cut, and what
+/// was decided for it.
+pub fn lost(scenario: &Scenario, seed: u64) -> Vec<String> {
+    let (record, _) = Name::Ours.run(scenario, seed);
+    let stories = record.stories.iter().map(|story| {
+        let head = format!("stream {}, cut at {:.3} s", story.stream, story.cut.secs());
+        format!("{head}\n  {}\n", story.steps.join("\n  "))
+    });
+    stories.collect()
+}
+
 impl Study {
     /// A figure of a policy; `None` where there is nothing that it could be of.
     pub fn figure(&self, policy: Name, figure: Figure) -> Option<f64> {

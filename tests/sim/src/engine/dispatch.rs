@@ -54,7 +54,10 @@ impl<P: Policy> Engine<'_, P> {
         let flight = &mut self.segments[segment as usize];
         if over {
             assert!(flight.open.is_empty(), "a plan that is over has requests");
-            flight.plan = None;
+            if let Some(plan) = flight.plan.take() {
+                let policy = &self.ingests[flight.ingest as usize].policy;
+                self.record.ended(segment, || policy.story(&plan));
+            }
             return;
         }
         if flight.open.is_empty() && !flight.waits {

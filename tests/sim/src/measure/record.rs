@@ -105,7 +105,20 @@ pub(crate) struct Record {
     pub(crate) sent: Vec<Sent>,
     /// Each fault as a whole.
     pub(crate) faults: Vec<Episode>,
+    /// What was decided for the first segments that were lost.
+    pub(crate) stories: Vec<Story>,
 }
+
+/// Why a segment was lost.
+#[derive(Debug)]
+pub(crate) struct Story {
+    pub(crate) stream: u32,
+    pub(crate) cut: Time,
+    pub(crate) steps: Vec<String>,
+}
+
+/// So many stories are kept of a run.
+const STORIES: usize = 200;
 
 impl Record {
     pub(crate) fn new(faults: Vec<Episode>) -> Self {
@@ -113,6 +126,7 @@ impl Record {
             segments: Vec::new(),
             sent: Vec::new(),
             faults,
+            stories: Vec::new(),
         }
     }
 
@@ -128,6 +142,18 @@ impl Record {
         }
         if s.came & s.asked == s.asked {
             s.complete = s.complete.min(now);
+        }
+    }
+
+    /// A segment's plan is over.
+    pub(crate) fn ended(&mut self, segment: u32, story: impl Fn() -> Vec<String>) {
+        let s = &self.segments[segment as usize];
+        if !s.is_on_time() && !s.poison && self.stories.len() < STORIES {
+            self.stories.push(Story {
+                stream: s.stream,
+                cut: s.cut,
+                steps: story(),
+            });
         }
     }
 

@@ -133,6 +133,12 @@ pub(crate) trait Policy {
 
     fn is_over(&self, plan: &Self::Plan) -> bool;
 
+    /// What was decided for the segment and why, a line each; for whoever wants to know why it
+    /// was lost.
+    fn story(&self, _plan: &Self::Plan) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Nodes to be asked for their load.
     fn to_probe(&mut self, _cx: &mut Context<'_>, _out: &mut Vec<u32>) {}
 

@@ -146,6 +146,11 @@ impl Policy for Ours {
         plan.is_over()
     }
 
+    fn story(&self, plan: &plan::Plan) -> Vec<String> {
+        let step = |e: &plan::Entry| format!("{:>7.3} s  {:?}", e.at.as_secs_f64(), e.step);
+        plan.trail().entries().iter().map(step).collect()
+    }
+
     fn to_probe(&mut self, cx: &mut Context<'_>, out: &mut Vec<u32>) {
         let now = self.clock.instant(cx.now);
         for (node, member) in self.router.table_mut().to_probe(now) {

@@ -18,6 +18,7 @@ pub mod discovery;
 pub mod dispatch;
 pub mod explain;
 pub mod generation;
+mod glob;
 pub mod origin;
 pub mod rtmp;
 pub mod segmenter;

@@ -4,19 +4,21 @@
 // Helpers of tests may fail as tests do.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body_util::BodyExt;
+use rackcast_ingest::config::Config;
 use rackcast_ingest::dispatch::Dispatcher;
+use rackcast_ingest::explain::{self, Trails};
 use rackcast_ingest::origin::{self, Origin};
 use rackcast_ingest::stream::{
     Ended, Epochs, Metrics, Parts, Publication, PublishRequest, Refused, Registry, SecondPublisher,
     Streams,
 };
 use rackcast_ingest::{auth, dispatch, segmenter, stream};
-use rackcast_route::Table;
+use rackcast_route::Router;
 use rackcast_segment::media::{AccessUnit, MediaEvent, VideoConfig, VideoFormat};
 use rackcast_segment::shape::{Colour, Ratio};
 use rackcast_segment::time::Timestamp;
@@ -39,9 +41,10 @@ impl Ingest {
         let state = tempfile::tempdir().unwrap();
         let metrics = prometheus::Registry::new();
         let origin = Arc::new(Origin::new(config, &metrics).unwrap());
-        let table = Arc::new(Mutex::new(Table::new(rackcast_route::Config::default())));
+        let router = Router::new(Config::default().router(), "test", Instant::now());
+        let trails = Arc::new(Trails::new(explain::Config::default(), &metrics).unwrap());
         let dispatcher =
-            Arc::new(Dispatcher::new(dispatch::Config::default(), table, &metrics).unwrap());
+            Dispatcher::new(dispatch::Config::default(), router, trails, &metrics).unwrap();
         let open = auth::Config {
             mode: auth::Mode::Open,
             ..auth::Config::default()
@@ -55,7 +58,7 @@ impl Ingest {
             segmenter: segmenter::Config::default(),
             authoriser: auth::Authoriser::new(&open).unwrap(),
             origin: Arc::clone(&origin),
-            dispatcher,
+            dispatcher: Arc::new(dispatcher),
             epochs: Epochs::open(state.path()).unwrap(),
             metrics: Metrics::register(&metrics).unwrap(),
             shutdown: CancellationToken::new(),

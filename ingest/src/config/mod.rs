@@ -4,6 +4,8 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use rackcast_route::RouterConfig;
+use rackcast_service::status::Role;
 use serde::Deserialize;
 
 /// The whole file. Every key has a default; an unknown key is an error.
@@ -39,7 +41,9 @@ pub struct Config {
     /// How segments are sent out.
     pub dispatch: crate::dispatch::Config,
     /// How one node is preferred to another.
-    pub route: rackcast_route::Config,
+    pub route: rackcast_route::table::Config,
+    /// What is left out when the nodes cannot carry all.
+    pub degrade: rackcast_route::degrade::Config,
     /// How nodes are found and probed.
     pub discovery: crate::discovery::Config,
     /// How much is remembered of what was decided.
@@ -95,6 +99,7 @@ impl Default for Config {
             origin: Default::default(),
             dispatch: Default::default(),
             route: Default::default(),
+            degrade: Default::default(),
             discovery: Default::default(),
             explain: Default::default(),
             service_prefix: "rackcast".to_owned(),
@@ -115,6 +120,28 @@ impl Config {
         }
     }
 
+    /// What this ingest is called in the catalog: the same after every restart, so that its
+    /// share of a large fleet is.
+    pub fn identity(&self) -> String {
+        let (role, node) = (Role::Ingest, self.node_name());
+        format!("{}-{role}-{node}-{}", self.service_prefix, self.instance)
+    }
+
+    /// The whole policy of routing, from all the tables that it stands in.
+    pub fn router(&self) -> RouterConfig {
+        let dispatch = &self.dispatch;
+        RouterConfig {
+            route: self.route.clone(),
+            attempts: dispatch.attempts,
+            hedge: dispatch.hedge,
+            precious: (&dispatch.precious).into(),
+            retries: dispatch.retries,
+            refusals: dispatch.refusals,
+            circuit: dispatch.circuit,
+            degrade: self.degrade.clone(),
+        }
+    }
+
     /// Refuses values that cannot work, each with what would.
     ///
     /// # Errors
@@ -124,7 +151,7 @@ impl Config {
         self.segmenter.check()?;
         self.origin.check()?;
         self.dispatch.check()?;
-        self.route.check()?;
+        self.router().check()?;
         self.discovery.check()?;
         self.explain.check()?;
         self.rtmp.check()?;

@@ -8,9 +8,6 @@ use serde::Deserialize;
 pub struct Config {
     /// Nodes that are taken from the catalog; further ones are ignored.
     pub max_nodes: usize,
-    /// Pause between two probes of a node whose load no answer has told.
-    #[serde(with = "humantime_serde")]
-    pub probe_interval: Duration,
     /// Time for one probe.
     #[serde(with = "humantime_serde")]
     pub probe_timeout: Duration,
@@ -26,7 +23,6 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             max_nodes: 2000,
-            probe_interval: Duration::from_secs(1),
             probe_timeout: Duration::from_secs(1),
             probe_concurrency: 16,
             first_answer: Duration::from_secs(5),
@@ -40,11 +36,14 @@ impl Config {
     /// # Errors
     /// The first key that makes no sense, and why.
     pub fn check(&self) -> Result<(), String> {
-        if self.max_nodes == 0 || self.probe_concurrency == 0 {
-            return Err("max_nodes and probe_concurrency must be at least 1".to_owned());
+        if self.max_nodes == 0 {
+            return Err("discovery.max_nodes must be at least 1".to_owned());
         }
-        if self.probe_interval < Duration::from_millis(100) || self.probe_timeout.is_zero() {
-            return Err("probe_interval must be at least 100ms, probe_timeout above 0s".to_owned());
+        if self.probe_concurrency == 0 {
+            return Err("discovery.probe_concurrency must be at least 1".to_owned());
+        }
+        if self.probe_timeout.is_zero() {
+            return Err("discovery.probe_timeout must be above 0s".to_owned());
         }
         Ok(())
     }

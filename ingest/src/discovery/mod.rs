@@ -21,7 +21,7 @@ use futures_util::future::select_all;
 use rackcast_consul::watch::{State, View};
 use rackcast_route::Member;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::dispatch::Dispatcher;
@@ -144,14 +144,7 @@ impl Follower {
         }
         log_changes(&self.members, &members);
         self.members = members;
-        let now = Instant::now().into_std();
-        self.dispatcher
-            .table()
-            .update_members(self.members.iter().cloned(), now);
-        let kept: BTreeSet<_> = self.members.iter().map(|m| &m.endpoint).collect();
-        self.dispatcher
-            .pool()
-            .retain(|endpoint| kept.contains(endpoint));
+        self.dispatcher.update_members(&self.members);
         true
     }
 

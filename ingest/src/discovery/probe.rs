@@ -1,9 +1,10 @@
 //! Asks nodes for their load while no answer tells it.
 //!
-//! A probe runs over the connections that segments use, so it keeps them warm and its round
-//! trip is the network's part of a segment's time. A node that refuses the connection is
-//! ejected before a segment finds out, and one that was ejected for that is on trial as soon
-//! as a probe gets through. A probe that is slow or odd says nothing: only work does.
+//! The table says which nodes are idle; each is asked at most once a second. A probe runs over
+//! the connections that segments use, so it keeps them warm and its round trip is the network's
+//! part of a segment's time. A node that refuses the connection is ejected before a segment
+//! finds out, and one that was ejected for that is on trial as soon as a probe gets through. A
+//! probe that is slow or odd is told to the table too, but only work makes a node bad.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +13,8 @@ use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::{Request, StatusCode};
-use rackcast_route::{Endpoint, FailureKind, NodeId};
+use rackcast_route::Endpoint;
+use rackcast_route::table::{FailureKind, NodeRef};
 use rackcast_segment::wire;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
@@ -20,26 +22,24 @@ use super::{Config, metrics::Metrics};
 use crate::dispatch::Dispatcher;
 use crate::dispatch::link::LinkError;
 
+/// How often the table is asked for silent nodes at most.
+const LEAST_PAUSE: Duration = Duration::from_millis(25);
 /// The most bytes of a load report.
 const MAX_REPORT: usize = 64 << 10;
 
 /// Probes for ever.
 pub(super) async fn run(config: Config, dispatcher: Arc<Dispatcher>, metrics: Arc<Metrics>) {
-    let mut ticks = interval(config.probe_interval);
+    // The table knows whose turn it is; looking more often keeps it from being a whole
+    // interval late.
+    let pause = dispatcher.router().config().route.probe_interval / 4;
+    let mut ticks = interval(pause.max(LEAST_PAUSE));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        let silent: Vec<_> = {
-            let now = Instant::now().into_std();
-            let table = dispatcher.table();
-            metrics.count_nodes(table.nodes(now).map(|n| n.standing));
-            let silent = table.to_probe(now);
-            silent.map(|(n, e)| (n.clone(), e.clone())).collect()
-        };
         let (dispatcher, metrics) = (&dispatcher, &metrics);
-        stream::iter(silent)
+        stream::iter(dispatcher.to_probe())
             .for_each_concurrent(config.probe_concurrency, |(node, endpoint)| async move {
-                let result = probe(dispatcher, &node, &endpoint, config.probe_timeout).await;
+                let result = probe(dispatcher, node, &endpoint, config.probe_timeout).await;
                 metrics.probes.with_label_values(&[result]).inc();
             })
             .await;
@@ -49,32 +49,30 @@ pub(super) async fn run(config: Config, dispatcher: Arc<Dispatcher>, metrics: Ar
 /// One probe; the result as the metric calls it.
 async fn probe(
     dispatcher: &Dispatcher,
-    node: &NodeId,
+    node: NodeRef,
     endpoint: &Endpoint,
     limit: Duration,
 ) -> &'static str {
     let began = Instant::now();
     let answer = timeout(limit, ask(dispatcher, endpoint)).await;
-    let now = Instant::now();
-    match answer {
+    let (kind, result) = match answer {
         Ok(Ok(load)) => {
-            let round_trip = now.saturating_duration_since(began);
-            let load = crate::dispatch::load(&load);
-            let mut table = dispatcher.table();
-            table.probed(node, round_trip, load, now.into_std());
-            "answered"
-        }
-        Ok(Err(ProbeError::Link(LinkError::Down { .. }))) => {
-            dispatcher.blame(node, FailureKind::Connect);
-            "refused"
+            dispatcher.probed(node, began.elapsed(), &load);
+            return "answered";
         }
         Ok(Err(e)) => {
-            log::debug!(rackcast_node = node.as_str(), rackcast_reason = e.to_string();
+            log::debug!(rackcast_peer = endpoint.as_str(), rackcast_reason = e.to_string();
                 "the probe failed");
-            "failed"
+            match e {
+                ProbeError::Link(LinkError::Down { .. }) => (FailureKind::Connect, "refused"),
+                ProbeError::Link(LinkError::Broken { .. }) => (FailureKind::Broken, "failed"),
+                _ => (FailureKind::Protocol, "failed"),
+            }
         }
-        Err(_) => "timed-out",
-    }
+        Err(_) => (FailureKind::TimedOut, "timed-out"),
+    };
+    dispatcher.probe_failed(node, kind);
+    result
 }
 
 #[derive(Debug, thiserror::Error)]

@@ -1,7 +1,11 @@
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use rackcast_route::budget;
+use rackcast_route::plan::{Attempts, Hedge};
+use rackcast_route::router::{Refusals, budget, circuit};
 use serde::Deserialize;
+
+use super::PreciousConfig;
 
 /// How segments reach the nodes and what may be spent on them.
 #[derive(Debug, Clone, Deserialize)]
@@ -9,31 +13,36 @@ use serde::Deserialize;
 pub struct Config {
     /// Connections.
     pub link: LinkConfig,
-    /// Submissions of one segment, the first included; refusals do not count.
-    pub max_attempts: u32,
-    /// Share of the time left that an attempt gets while another node could still take over,
-    /// above 0 and at most 1. A node is always given twice the time it is predicted to need.
-    pub attempt_share: f64,
     /// Segments in flight, all streams together; further ones are gaps at once.
     pub max_segments_in_flight: usize,
     /// Length of one rendition of one segment, in bytes.
     pub max_rendition_bytes: usize,
-    /// What all retries together may add to the number of submissions.
+    /// Attempts at one segment.
+    pub attempts: Attempts,
+    /// A second attempt beside a slow one.
+    pub hedge: Hedge,
+    /// What all attempts beyond the segments' first may cost together.
     pub retries: budget::Config,
-    /// What all submissions that end in push-back may add.
-    pub refusals: budget::Config,
+    /// What attempts after push-back may cost together.
+    pub refusals: Refusals,
+    /// Streams whose segments run several times in parallel.
+    pub precious: PreciousConfig,
+    /// A stream that keeps failing.
+    pub circuit: circuit::Config,
 }
 
 impl Default for Config {
     fn default() -> Self {
         Self {
             link: LinkConfig::default(),
-            max_attempts: 3,
-            attempt_share: 0.6,
             max_segments_in_flight: 1024,
             max_rendition_bytes: 32 << 20,
+            attempts: Attempts::default(),
+            hedge: Hedge::default(),
             retries: budget::Config::default(),
-            refusals: budget::Config::refusals(),
+            refusals: Refusals::default(),
+            precious: PreciousConfig::default(),
+            circuit: circuit::Config::default(),
         }
     }
 }
@@ -77,36 +86,37 @@ impl Default for LinkConfig {
 }
 
 impl Config {
-    /// Refuses values with which nothing could be dispatched, naming the key.
+    /// Refuses values with which nothing could be dispatched, naming the key. What the policy
+    /// takes over is checked with it.
     ///
     /// # Errors
     /// The first key that makes no sense, and why.
     pub fn check(&self) -> Result<(), String> {
         let link = &self.link;
-        if self.max_attempts == 0 || self.max_segments_in_flight == 0 {
-            return Err("max_attempts and max_segments_in_flight must be at least 1".to_owned());
-        }
-        if !(self.attempt_share > 0.0 && self.attempt_share <= 1.0) {
-            return Err("attempt_share must be above 0 and at most 1".to_owned());
-        }
-        if self.max_rendition_bytes < 1 << 16 {
-            return Err("max_rendition_bytes must be at least 65536".to_owned());
-        }
-        if !(1..=64).contains(&link.connections) {
-            return Err("link.connections must be between 1 and 64".to_owned());
-        }
-        if link.connect_timeout.is_zero() || link.keepalive_timeout.is_zero() {
-            return Err("link: no time-out may be 0 s".to_owned());
-        }
-        // RFC 9113, section 6.9.1: a window has 31 bits.
-        let window = 65_535..=0x7fff_ffff;
-        if !window.contains(&link.stream_window) || !window.contains(&link.connection_window) {
-            return Err("link: windows must be between 65535 and 2147483647 bytes".to_owned());
-        }
-        self.retries.check().map_err(|e| format!("retries: {e}"))?;
-        self.refusals.check().map_err(|e| format!("refusals: {e}"))
+        let problem = if self.max_segments_in_flight == 0 {
+            "max_segments_in_flight must be at least 1"
+        } else if self.max_rendition_bytes < 1 << 16 {
+            "max_rendition_bytes must be at least 65536"
+        } else if !(1..=64).contains(&link.connections) {
+            "link.connections must be between 1 and 64"
+        } else if link.connect_timeout.is_zero() {
+            "link.connect_timeout must be above 0s"
+        } else if link.keepalive_timeout.is_zero() {
+            "link.keepalive_timeout must be above 0s"
+        } else if !WINDOW.contains(&link.stream_window) {
+            "link.stream_window must be between 65535 and 2147483647 bytes"
+        } else if !WINDOW.contains(&link.connection_window) {
+            "link.connection_window must be between 65535 and 2147483647 bytes"
+        } else {
+            let precious = self.precious.check();
+            return precious.map_err(|e| format!("dispatch.precious.{e}"));
+        };
+        Err(format!("dispatch.{problem}"))
     }
 }
+
+/// RFC 9113, section 6.9.1: a window has 31 bits.
+const WINDOW: RangeInclusive<u32> = 65_535..=0x7fff_ffff;
 
 #[cfg(test)]
 mod tests {
@@ -117,17 +127,27 @@ mod tests {
         assert_eq!(Config::default().check(), Ok(()));
         type Spoil = fn(&mut Config);
         let broken: [(&str, Spoil); 6] = [
-            ("max_attempts", |c| c.max_attempts = 0),
-            ("attempt_share", |c| c.attempt_share = f64::NAN),
-            ("max_rendition_bytes", |c| c.max_rendition_bytes = 0),
-            ("link.connections", |c| c.link.connections = 0),
-            ("windows", |c| c.link.stream_window = u32::MAX),
-            ("retries", |c| c.retries.per_second = -1.0),
+            ("dispatch.max_segments_in_flight", |c| {
+                c.max_segments_in_flight = 0;
+            }),
+            ("dispatch.max_rendition_bytes", |c| {
+                c.max_rendition_bytes = 0;
+            }),
+            ("dispatch.link.connections", |c| c.link.connections = 0),
+            ("dispatch.link.stream_window", |c| {
+                c.link.stream_window = u32::MAX;
+            }),
+            ("dispatch.link.connect_timeout", |c| {
+                c.link.connect_timeout = Duration::ZERO;
+            }),
+            ("dispatch.precious.streams", |c| {
+                c.precious.streams.push("no/such/stream".to_owned());
+            }),
         ];
         for (key, spoil) in broken {
             let mut config = Config::default();
             spoil(&mut config);
-            assert!(config.check().is_err_and(|e| e.contains(key)), "{key}");
+            assert!(config.check().is_err_and(|e| e.starts_with(key)), "{key}");
         }
     }
 }

@@ -1,91 +1,282 @@
-use prometheus::{
-    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
-};
+//! What dispatch counts. Labels take values of enums only, never anything a peer said.
 
-/// What dispatch counts. Labels take values of enums only, never anything a peer said.
+use std::time::Duration;
+
+use prometheus::{
+    Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    IntGaugeVec, Opts, Registry,
+};
+use rackcast_route::plan::{AttemptId, Cause, End, GiveUp, NotHedged, Step, Trail, Wait};
+use rackcast_route::table::{Change, FailureKind};
+
+/// Counters of dispatch. What is decided is counted when its segment is done, from its trail.
 #[derive(Debug)]
 pub(crate) struct Metrics {
-    /// Submissions, by how they ended.
-    pub(crate) attempts: IntCounterVec,
-    /// Submissions after the first, by what made them necessary.
-    pub(crate) retries: IntCounterVec,
-    /// Push-back, by code.
-    pub(crate) refusals: IntCounterVec,
-    /// Renditions that failed verification, by defect.
-    pub(crate) defects: IntCounterVec,
-    /// Renditions that did not come, by reason.
-    pub(crate) missing: IntCounterVec,
-    /// Segments that reached their deadline unfinished.
-    pub(crate) deadline_misses: IntCounter,
-    /// From submission to the last outcome, by outcome.
-    pub(crate) turnaround: HistogramVec,
-    /// Time that verification of one rendition took.
-    pub(crate) verification: Histogram,
-    /// Segments in flight.
-    pub(crate) in_flight: IntGauge,
+    segments: IntCounter,
+    submissions: IntCounter,
+    attempts: IntCounterVec,
+    retries: IntCounterVec,
+    refusals: IntCounterVec,
+    hedges: IntCounterVec,
+    denied: IntCounterVec,
+    picks: IntCounterVec,
+    ejections: IntCounterVec,
+    circuits: IntCounter,
+    pub(super) defects: IntCounterVec,
+    missing: IntCounterVec,
+    deadline_misses: IntCounter,
+    turnaround: HistogramVec,
+    pub(super) verification: Histogram,
+    pub(super) in_flight: IntGauge,
 }
 
 impl Metrics {
-    pub(crate) fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
-        let counters = |name: &str, help: &str, label: &str| {
-            let c = IntCounterVec::new(Opts::new(name, help), &[label])?;
-            registry.register(Box::new(c.clone()))?;
-            Ok::<_, prometheus::Error>(c)
-        };
-        let metrics = Self {
-            attempts: counters(
+    pub(super) fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let make = Make(registry);
+        Ok(Self {
+            segments: make.counter(
+                "rackcast_ingest_dispatch_segments_total",
+                "Segments of which something was sent to a node",
+            )?,
+            submissions: make.counter(
+                "rackcast_ingest_dispatch_submissions_total",
+                "Requests to nodes that were not pushed back before their body was read",
+            )?,
+            attempts: make.counters(
                 "rackcast_ingest_dispatch_attempts_total",
-                "Submissions of segments to nodes, by how they ended",
+                "Requests to nodes, by how they ended",
                 "result",
             )?,
-            retries: counters(
+            retries: make.counters(
                 "rackcast_ingest_dispatch_retries_total",
-                "Submissions after a segment's first, by what made them necessary",
+                "Requests after a segment's first, by what they were made for",
                 "cause",
             )?,
-            refusals: counters(
+            refusals: make.counters(
                 "rackcast_ingest_dispatch_refusals_total",
-                "Submissions that a node pushed back before it read the body, by code",
+                "Requests that a node pushed back before it read the body, by code",
                 "code",
             )?,
-            defects: counters(
+            hedges: make.counters(
+                "rackcast_ingest_dispatch_hedges_total",
+                "Requests that were late, by what came of a second one beside them",
+                "result",
+            )?,
+            denied: make.counters(
+                "rackcast_ingest_dispatch_budget_denied_total",
+                "Requests that were not made because a budget was spent, by budget",
+                "budget",
+            )?,
+            picks: make.counters(
+                "rackcast_ingest_route_picks_total",
+                "Decisions for a node, by reason",
+                "reason",
+            )?,
+            ejections: make.counters(
+                "rackcast_ingest_route_ejections_total",
+                "Nodes that were left alone for a while, by reason",
+                "reason",
+            )?,
+            circuits: make.counter(
+                "rackcast_ingest_route_circuits_opened_total",
+                "Streams that lost their transcoding for a while because they kept failing",
+            )?,
+            defects: make.counters(
                 "rackcast_ingest_dispatch_defects_total",
                 "Renditions that were not the answer to the question, by defect",
                 "defect",
             )?,
-            missing: counters(
+            missing: make.counters(
                 "rackcast_ingest_dispatch_missing_renditions_total",
                 "Renditions of segments that did not come, by reason",
                 "reason",
             )?,
-            deadline_misses: IntCounter::new(
+            deadline_misses: make.counter(
                 "rackcast_ingest_dispatch_deadline_misses_total",
                 "Segments that were not complete at their deadline",
             )?,
-            turnaround: HistogramVec::new(
-                HistogramOpts::new(
-                    "rackcast_ingest_dispatch_turnaround_seconds",
-                    "From a segment's submission to its last rendition, by outcome",
-                )
-                .buckets(vec![0.1, 0.2, 0.4, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0, 8.0, 13.0]),
-                &["outcome"],
+            turnaround: make.histograms(
+                "rackcast_ingest_dispatch_turnaround_seconds",
+                "From a segment's order to its last rendition, by outcome",
+                "outcome",
+                &[0.1, 0.2, 0.4, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0, 8.0, 13.0],
             )?,
-            verification: Histogram::with_opts(
-                HistogramOpts::new(
-                    "rackcast_ingest_dispatch_verification_seconds",
-                    "Processor time that the verification of one rendition took",
-                )
-                .buckets(vec![0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3]),
+            verification: make.histogram(
+                "rackcast_ingest_dispatch_verification_seconds",
+                "Processor time that the verification of one rendition took",
+                &[0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3],
             )?,
-            in_flight: IntGauge::new(
+            in_flight: make.gauge(
                 "rackcast_ingest_dispatch_segments_in_flight",
                 "Segments that are out for transcoding",
             )?,
+        })
+    }
+
+    /// A request came to its end by itself.
+    pub(super) fn ended(&self, end: &End) {
+        let result = match end {
+            End::Complete { .. } => "complete",
+            End::Refused { code, .. } => {
+                self.refusals.with_label_values(&[*code]).inc();
+                "refused"
+            }
+            End::Claim { .. } => "claim",
+            End::Failed { kind } => kind.as_str(),
         };
-        registry.register(Box::new(metrics.deadline_misses.clone()))?;
-        registry.register(Box::new(metrics.turnaround.clone()))?;
-        registry.register(Box::new(metrics.verification.clone()))?;
-        registry.register(Box::new(metrics.in_flight.clone()))?;
-        Ok(metrics)
+        self.attempts.with_label_values(&[result]).inc();
+        let kind = FailureKind::Connect;
+        if !matches!(end, End::Refused { .. }) && *end != (End::Failed { kind }) {
+            self.submissions.inc();
+        }
+    }
+
+    /// A request was cancelled.
+    pub(super) fn cancelled(&self) {
+        self.attempts.with_label_values(&["cancelled"]).inc();
+        self.submissions.inc();
+    }
+
+    /// Renditions will not come.
+    pub(super) fn lost(&self, reason: GiveUp, renditions: u64) {
+        let missing = self.missing.with_label_values(&[reason.as_str()]);
+        missing.inc_by(renditions);
+        if reason == GiveUp::Deadline {
+            self.deadline_misses.inc();
+        }
+    }
+
+    /// A node's standing changed.
+    pub(super) fn standing(&self, change: Change) {
+        if let Change::Ejected { kind, .. } = change {
+            self.ejections.with_label_values(&[kind.as_str()]).inc();
+        }
+    }
+
+    /// A segment has all its answers.
+    pub(super) fn answered(&self, outcome: &str, took: Duration) {
+        let turnaround = self.turnaround.with_label_values(&[outcome]);
+        turnaround.observe(took.as_secs_f64());
+    }
+
+    /// A segment's record is complete.
+    pub(super) fn finished(&self, trail: &Trail) {
+        let steps = || trail.entries().iter().map(|entry| &entry.step);
+        for step in steps() {
+            match step {
+                Step::Sent(sent) => {
+                    let reason = sent.reason.as_str();
+                    self.picks.with_label_values(&[reason]).inc();
+                    match sent.cause {
+                        Cause::First => self.segments.inc(),
+                        cause => self.retries.with_label_values(&[cause.as_str()]).inc(),
+                    }
+                    if sent.cause == Cause::Hedge {
+                        let result = if helped(trail, sent.attempt) {
+                            "won"
+                        } else {
+                            "lost"
+                        };
+                        self.hedges.with_label_values(&[result]).inc();
+                    }
+                }
+                Step::NotHedged { why } => {
+                    self.hedges.with_label_values(&[why.as_str()]).inc();
+                    if *why == NotHedged::Budget {
+                        self.denied.with_label_values(&["retries"]).inc();
+                    }
+                }
+                Step::Waiting { why: Wait::Retries } => {
+                    self.denied.with_label_values(&["retries"]).inc();
+                }
+                Step::Waiting {
+                    why: Wait::Refusals,
+                } => self.denied.with_label_values(&["refusals"]).inc(),
+                Step::Standing { change, .. } => self.standing(*change),
+                Step::CircuitOpened(_) => self.circuits.inc(),
+                _ => {}
+            }
+        }
+    }
+}
+
+/// Whether anything that counts came of this request.
+fn helped(trail: &Trail, request: AttemptId) -> bool {
+    trail.entries().iter().any(|entry| {
+        matches!(entry.step,
+            Step::Rendition { attempt, counted: true, .. } if attempt == request)
+    })
+}
+
+/// Makes metrics and registers them.
+pub(super) struct Make<'a>(pub(super) &'a Registry);
+
+impl Make<'_> {
+    fn register<T>(&self, metric: T) -> Result<T, prometheus::Error>
+    where
+        T: prometheus::core::Collector + Clone + 'static,
+    {
+        self.0.register(Box::new(metric.clone()))?;
+        Ok(metric)
+    }
+
+    fn counter(&self, name: &str, help: &str) -> Result<IntCounter, prometheus::Error> {
+        self.register(IntCounter::new(name, help)?)
+    }
+
+    fn counters(
+        &self,
+        name: &str,
+        help: &str,
+        label: &str,
+    ) -> Result<IntCounterVec, prometheus::Error> {
+        self.register(IntCounterVec::new(Opts::new(name, help), &[label])?)
+    }
+
+    pub(super) fn gauge(&self, name: &str, help: &str) -> Result<IntGauge, prometheus::Error> {
+        self.register(IntGauge::new(name, help)?)
+    }
+
+    pub(super) fn fraction(&self, name: &str, help: &str) -> Result<Gauge, prometheus::Error> {
+        self.register(Gauge::new(name, help)?)
+    }
+
+    pub(super) fn fractions(
+        &self,
+        name: &str,
+        help: &str,
+        label: &str,
+    ) -> Result<GaugeVec, prometheus::Error> {
+        self.register(GaugeVec::new(Opts::new(name, help), &[label])?)
+    }
+
+    pub(super) fn gauges(
+        &self,
+        name: &str,
+        help: &str,
+        label: &str,
+    ) -> Result<IntGaugeVec, prometheus::Error> {
+        self.register(IntGaugeVec::new(Opts::new(name, help), &[label])?)
+    }
+
+    fn histogram(
+        &self,
+        name: &str,
+        help: &str,
+        buckets: &[f64],
+    ) -> Result<Histogram, prometheus::Error> {
+        let options = HistogramOpts::new(name, help).buckets(buckets.to_vec());
+        self.register(Histogram::with_opts(options)?)
+    }
+
+    fn histograms(
+        &self,
+        name: &str,
+        help: &str,
+        label: &str,
+        buckets: &[f64],
+    ) -> Result<HistogramVec, prometheus::Error> {
+        let options = HistogramOpts::new(name, help).buckets(buckets.to_vec());
+        self.register(HistogramVec::new(options, &[label])?)
     }
 }

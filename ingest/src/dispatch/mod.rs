@@ -1,54 +1,62 @@
 //! Gets one segment transcoded before its deadline, whatever the nodes do.
 //!
-//! A task per segment asks `route` for a node, sends the segment over a pooled HTTP/2
-//! connection ([`link`]), verifies every rendition as it arrives and hands it out at once. What
-//! did not come, or was wrong, is asked again of another node: only the renditions that are
-//! missing, only while the budgets of retries allow it, and never past the deadline.
+//! What to do is decided in [`rackcast_route`]: a [`Plan`] for each segment over the one
+//! [`Router`] of this ingest, pure, the same code that the simulator drives. This is the thin
+//! shell around it. A task per segment ([`run`]) feeds its plan with what happens and carries
+//! out what it says: it sends the segment over a pooled HTTP/2 connection ([`link`]), verifies
+//! every rendition as it arrives ([`attempt`]), hands it out at once, and resets what is no
+//! longer wanted, which frees the node's slot.
 //!
-//! What bounds it: segments in flight (all together here, per node in `route`), attempts per
-//! segment, one budget for retries and one for push-back, a limit on every length, and the
-//! deadline, at which the request is cancelled and everything outstanding is
-//! [`Reason::Deadline`]. The publisher is never blocked: [`Dispatcher::submit`] returns at
-//! once.
+//! What bounds it: segments in flight (all together here, per node in the table), attempts per
+//! segment, the budgets for retries and for push-back, a limit on every length, and the
+//! deadline, at which what is out is cancelled and what is missing becomes a gap. The
+//! publisher is never blocked: [`Lane::submit`] returns at once.
 //!
-//! A node that says that a segment cannot be decoded makes a claim: a second node has to
-//! confirm it. When both agree no third node sees the segment ([`Reason::Poison`]); when the
-//! second one transcodes it, the first one failed.
+//! The router's lock is held for one step of one plan and never across an await.
 
+mod answer;
+mod answers;
+mod assembler;
 mod attempt;
-mod attempts;
 mod config;
-mod flight;
+mod gauges;
+mod lane;
 pub mod link;
 mod metrics;
-mod order;
-mod outstanding;
+mod note;
+mod precious;
+mod run;
 
-use std::fmt;
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use rackcast_route::{Budget, FailureKind, NoNodeReason, NodeId, Table};
-use rackcast_segment::id::{RenditionName, Sequence, StreamId, StreamToken};
+use rackcast_route::plan::GiveUp;
+use rackcast_route::table::{FailureKind, NodeRef};
+use rackcast_route::{Endpoint, Load, Member, Router};
+use rackcast_segment::id::{Epoch, RenditionName, Sequence, StreamId, StreamToken};
+use rackcast_segment::wire;
 use rackcast_segment::wire::job::JobSpec;
-use tokio::sync::{Notify, Semaphore, mpsc};
+use tokio::sync::{Notify, Semaphore};
 
 pub use config::{Config, LinkConfig};
+pub use lane::Lane;
+pub use precious::PreciousConfig;
+
+use gauges::Gauges;
 use link::Pool;
 use metrics::Metrics;
 
-/// The route table, as discovery and dispatch share it. The lock is held for one decision and
-/// never across an await.
-pub type SharedTable = Arc<Mutex<Table>>;
+use crate::explain::Trails;
 
 /// One segment to be transcoded.
 #[derive(Debug, Clone)]
 pub struct Order {
-    /// Whose segment; stays on this machine.
-    pub id: StreamId,
     /// What nodes call the stream.
     pub token: StreamToken,
+    /// In which life of the stream.
+    pub epoch: Epoch,
     /// Which segment.
     pub sequence: Sequence,
     /// What is sent and what is asked.
@@ -74,144 +82,113 @@ pub enum Outcome {
         /// Which.
         rendition: RenditionName,
         /// Why not.
-        reason: Reason,
+        reason: GiveUp,
     },
-}
-
-/// Why a rendition will not come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Reason {
-    /// It was not there at the segment's deadline.
-    Deadline,
-    /// No node could be asked.
-    NoNode(NoNodeReason),
-    /// As many nodes failed as may be asked.
-    Attempts,
-    /// The budget for retries, or for push-back, is spent.
-    Budget,
-    /// Two nodes say that the segment cannot be transcoded.
-    Poison,
-    /// Too many segments are in flight.
-    TooManyInFlight,
-}
-
-impl Reason {
-    /// The reason as a metric's label and in logs.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Deadline => "deadline",
-            Self::NoNode(reason) => reason.as_str(),
-            Self::Attempts => "attempts",
-            Self::Budget => "budget",
-            Self::Poison => "poison",
-            Self::TooManyInFlight => "too-many-in-flight",
-        }
-    }
-}
-
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
 }
 
 /// Sends segments to nodes. One for an ingest: what one stream learns, all know.
 #[derive(Debug)]
 pub struct Dispatcher {
     config: Config,
-    table: SharedTable,
+    router: Mutex<Router>,
     pool: Arc<Pool>,
-    budgets: Mutex<Budgets>,
     slots: Arc<Semaphore>,
     /// A node has become free: whoever waits for one looks again.
     freed: Notify,
     metrics: Metrics,
-}
-
-#[derive(Debug)]
-struct Budgets {
-    retries: Budget,
-    refusals: Budget,
+    gauges: Gauges,
+    trails: Arc<Trails>,
 }
 
 impl Dispatcher {
-    /// A dispatcher over a table that discovery fills.
+    /// A dispatcher over a router that discovery tells of the nodes.
     ///
     /// # Errors
     /// Its metrics are registered already.
     pub fn new(
         config: Config,
-        table: SharedTable,
+        router: Router,
+        trails: Arc<Trails>,
         registry: &prometheus::Registry,
     ) -> Result<Self, prometheus::Error> {
-        let now = now();
         Ok(Self {
-            table,
+            router: Mutex::new(router),
             pool: Arc::new(Pool::new(config.link.clone())),
-            budgets: Mutex::new(Budgets {
-                retries: Budget::new(config.retries, now),
-                refusals: Budget::new(config.refusals, now),
-            }),
             slots: Arc::new(Semaphore::new(config.max_segments_in_flight)),
             freed: Notify::new(),
             metrics: Metrics::register(registry)?,
+            gauges: Gauges::register(registry)?,
+            trails,
             config,
         })
     }
 
     /// Connections to the nodes, so that probes use (and warm) the same ones.
-    pub fn pool(&self) -> &Arc<Pool> {
+    pub(crate) fn pool(&self) -> &Pool {
         &self.pool
     }
 
-    /// Takes a segment on. The receiver yields exactly one [`Outcome`] for each rendition, by
-    /// the deadline, and then ends; dropping it cancels what is still in flight.
-    ///
-    /// Must be called within a Tokio runtime.
-    pub fn submit(self: &Arc<Self>, order: Order) -> mpsc::Receiver<Outcome> {
-        let (tx, rx) = mpsc::channel(order.spec.renditions.len().max(1));
-        match Arc::clone(&self.slots).try_acquire_owned() {
-            Ok(slot) => {
-                let dispatcher = Arc::clone(self);
-                tokio::spawn(async move {
-                    dispatcher.metrics.in_flight.inc();
-                    order::run(&dispatcher, order, tx).await;
-                    dispatcher.metrics.in_flight.dec();
-                    drop(slot);
-                });
-            }
-            Err(_) => order::refuse(self, &order, tx),
+    /// A stream begins: its way to the nodes, until it is dropped.
+    pub fn open(self: &Arc<Self>, stream: StreamId) -> Lane {
+        Lane::open(Arc::clone(self), stream)
+    }
+
+    /// Takes over what the catalog says now. Requests to nodes that are gone may finish.
+    pub fn update_members(&self, members: &[Member]) {
+        let mut router = self.router();
+        let table = router.table_mut();
+        table.update_members(members.iter().cloned(), now());
+        drop(router);
+        self.trails.learn(members.iter());
+        let kept: BTreeSet<_> = members.iter().map(|m| &m.endpoint).collect();
+        self.pool.retain(|endpoint| kept.contains(endpoint));
+        self.freed.notify_waiters();
+    }
+
+    /// The nodes that should be asked for their load now.
+    pub(crate) fn to_probe(&self) -> Vec<(NodeRef, Endpoint)> {
+        let mut router = self.router();
+        let silent = router.table_mut().to_probe(now());
+        silent.map(|(node, m)| (node, m.endpoint.clone())).collect()
+    }
+
+    /// A node told its load, `round_trip` after it was asked.
+    pub(crate) fn probed(&self, node: NodeRef, round_trip: Duration, load: &wire::load::Load) {
+        let load = self::load(load);
+        let mut router = self.router();
+        router.table_mut().probed(node, round_trip, load, now());
+        drop(router);
+        self.freed.notify_waiters();
+    }
+
+    /// A node did not tell its load.
+    pub(crate) fn probe_failed(&self, node: NodeRef, kind: FailureKind) {
+        let mut router = self.router();
+        let table = router.table_mut();
+        let change = table.probe_failed(node, kind, now(), &mut rand::rng());
+        let id = change.and_then(|_| Some(table.member(node)?.id.clone()));
+        drop(router);
+        if let (Some(change), Some(id)) = (change, id) {
+            note::standing(&id, change);
+            self.metrics.standing(change);
         }
-        rx
     }
 
-    /// A segment begins: it pays into the budgets.
-    fn begin(&self, now: Instant) {
-        let mut budgets = self.budgets();
-        budgets.retries.segment(now);
-        budgets.refusals.segment(now);
+    /// Brings the gauges up to date. To be called about once a second.
+    pub fn measure(&self) {
+        self.gauges.measure(&mut self.router(), now());
     }
 
-    /// Counts a failure that no attempt of a segment saw.
-    pub(crate) fn blame(&self, node: &NodeId, kind: FailureKind) {
-        let mut table = self.table();
-        let change = table.blame(node, kind, now(), &mut rand::rng());
-        drop(table);
-        flight::log_change(node, change, kind.as_str());
-    }
-
-    pub(crate) fn table(&self) -> MutexGuard<'_, Table> {
-        self.table.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn budgets(&self) -> MutexGuard<'_, Budgets> {
-        self.budgets.lock().unwrap_or_else(PoisonError::into_inner)
+    /// All that this ingest knows of its nodes and may spend. Hold it for a moment only: every
+    /// segment needs it.
+    pub fn router(&self) -> MutexGuard<'_, Router> {
+        self.router.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// A node's load as the table takes it.
-pub(crate) fn load(load: &rackcast_segment::wire::load::Load) -> rackcast_route::Load {
-    rackcast_route::Load {
+fn load(load: &wire::load::Load) -> Load {
+    Load {
         slots: load.slots,
         jobs: load.busy.saturating_add(load.queued),
         draining: load.draining,

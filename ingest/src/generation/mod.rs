@@ -19,13 +19,13 @@ mod report;
 
 use std::io;
 use std::net::TcpListener as StdTcpListener;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use prometheus::Registry as MetricsRegistry;
 use rackcast_consul::client::Client;
 use rackcast_consul::watch::{View, Watch};
-use rackcast_route::Table;
+use rackcast_route::Router;
 use rackcast_service::explain::Ingest;
 use rackcast_service::process::{InheritError, inherited_stream};
 use rackcast_service::status::Role;
@@ -44,7 +44,8 @@ use crate::supervisor::control::CONTROL_FD;
 use crate::supervisor::{Listeners, status};
 use crate::{auth, discovery, explain, rtmp};
 
-/// How often streams are looked for whose time in memory is over.
+/// How often streams are looked for whose time in memory is over, and gauges are brought up to
+/// date.
 const SWEEP: Duration = Duration::from_secs(1);
 /// Publishers that may wait at the door at once; more wait in their connections.
 const DOOR_CAPACITY: usize = 64;
@@ -87,8 +88,15 @@ pub async fn run(config: Config) -> Result<(), Error> {
 
     std::fs::create_dir_all(&config.state_dir).map_err(Error::State)?;
     let origin = Arc::new(Origin::new(config.origin.clone(), &metrics)?);
-    let table = Arc::new(Mutex::new(Table::new(config.route.clone())));
-    let dispatcher = Arc::new(Dispatcher::new(config.dispatch.clone(), table, &metrics)?);
+    let trails = Arc::new(Trails::new(config.explain.clone(), &metrics)?);
+    let router = Router::new(config.router(), &config.identity(), Instant::now());
+    let dispatcher = Dispatcher::new(
+        config.dispatch.clone(),
+        router,
+        Arc::clone(&trails),
+        &metrics,
+    )?;
+    let dispatcher = Arc::new(dispatcher);
     let known = discovery::start(
         config.discovery.clone(),
         Some(config.state_dir.clone()),
@@ -97,7 +105,6 @@ pub async fn run(config: Config) -> Result<(), Error> {
         &metrics,
         shutdown.clone(),
     )?;
-    let trails = Arc::new(Trails::new(config.explain.clone(), &metrics)?);
     let registry = Registry::new(Parts {
         config: config.stream.clone(),
         segmenter: config.segmenter.clone(),
@@ -125,7 +132,12 @@ pub async fn run(config: Config) -> Result<(), Error> {
         http::Metrics::register(&metrics)?,
         shutdown.clone(),
     ));
-    tasks.spawn(sweep(origin, Arc::clone(&trails), shutdown.clone()));
+    tasks.spawn(sweep(
+        origin,
+        Arc::clone(&trails),
+        Arc::clone(&dispatcher),
+        shutdown.clone(),
+    ));
     let explain = explain::api::Api::new(trails, identity(&config));
     let admin = admin::serve_with(
         listen(listeners.admin)?,
@@ -174,19 +186,24 @@ fn listen(listener: StdTcpListener) -> io::Result<TcpListener> {
 
 /// This ingest as the catalog calls it.
 fn identity(config: &Config) -> Ingest {
-    let (prefix, node) = (&config.service_prefix, config.node_name());
     Ingest {
-        id: format!("{prefix}-{}-{node}-{}", Role::Ingest, config.instance),
-        node,
+        id: config.identity(),
+        node: config.node_name(),
         zone: config.zone.clone(),
     }
 }
 
-async fn sweep(origin: Arc<Origin>, trails: Arc<Trails>, shutdown: CancellationToken) {
+async fn sweep(
+    origin: Arc<Origin>,
+    trails: Arc<Trails>,
+    dispatcher: Arc<Dispatcher>,
+    shutdown: CancellationToken,
+) {
     let mut ticks = tokio::time::interval(SWEEP);
     while shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
         let now = Instant::now();
         origin.sweep(now);
         trails.sweep(now);
+        dispatcher.measure();
     }
 }

@@ -1,6 +1,6 @@
 //! Tells the supervisor once a second that this generation moves, and hears when to stop.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use rackcast_service::frame::Framed;
@@ -45,7 +45,7 @@ pub(super) async fn until_stopped(
 
 /// That this runs at all is the progress: timers fire and tasks are scheduled.
 fn report(status: &watch::Sender<ServiceStatus>, known: bool, dispatcher: &Dispatcher) -> Report {
-    let nodes = dispatcher.table().nodes(Instant::now()).count();
+    let nodes = dispatcher.router().table().len();
     let health = match nodes {
         0 => Health::warning("no transcode node is known: streams have their source only"),
         _ => Health::passing("serving"),

@@ -17,14 +17,15 @@ use tokio_util::task::TaskTracker;
 
 use super::parts::Parts;
 use super::{epoch, format, settle};
-use crate::dispatch::Order;
+use crate::dispatch::{Lane, Order};
 use crate::origin::{OriginStream, SegmentInfo, SourceVideo, StreamInfo};
 use crate::segmenter::Segment;
 
 /// An epoch of a stream.
 pub(super) struct Life {
-    id: StreamId,
     token: StreamToken,
+    epoch: Epoch,
+    deadline_targets: f64,
     ladder: Ladder,
     tracks: Tracks,
     picture: Option<Picture>,
@@ -130,8 +131,9 @@ impl Life {
             "epoch {epoch} begins with {} renditions beside the source", info.ladder.len()
         );
         Self {
-            id: id.clone(),
             token: token(),
+            epoch,
+            deadline_targets: parts.config.deadline_targets,
             ladder: ladder.clone(),
             tracks: Tracks::of(first),
             stream: parts.origin.open(id.clone(), epoch, info),
@@ -149,11 +151,11 @@ impl Life {
         &mut self,
         segment: &Segment,
         wall: SystemTime,
-        parts: &Parts,
+        lane: &Lane,
         out: &TaskTracker,
     ) {
         self.follow_format(segment);
-        let deadline = deadline(segment.target_duration, parts.config.deadline_targets);
+        let deadline = deadline(segment.target_duration, self.deadline_targets);
         let (source, audio) = self.stream.package(segment);
         let info = SegmentInfo {
             sequence: segment.sequence,
@@ -168,7 +170,7 @@ impl Life {
             return;
         };
         let order = source.and_then(|body| self.order(picture, segment, body, deadline));
-        let outcomes = order.map(|order| parts.dispatcher.submit(order));
+        let outcomes = order.map(|order| lane.submit(order));
         let names = picture.renditions.iter().map(|r| r.name.clone()).collect();
         out.spawn(settle::settle(
             Arc::clone(&self.stream),
@@ -190,8 +192,8 @@ impl Life {
             .job(segment, body.len())
             .filter(|s| !s.renditions.is_empty())?;
         Some(Order {
-            id: self.id.clone(),
             token: self.token.clone(),
+            epoch: self.epoch,
             sequence: segment.sequence,
             spec,
             body,

@@ -24,6 +24,7 @@ use super::parts::Parts;
 use super::publication::{Ended, Feed, Input, Refused};
 use super::timeline::Timeline;
 use super::{SecondPublisher, epoch};
+use crate::dispatch::Lane;
 use crate::segmenter::{Segment, Segmenter, SegmenterError};
 
 /// A publisher that wants this stream.
@@ -49,6 +50,8 @@ pub(super) struct StreamTask {
     segmenter: Segmenter,
     /// Reused between pushes.
     cut: Vec<Segment>,
+    /// The way to the nodes.
+    lane: Lane,
     /// Given out and not yet used.
     epoch: Option<Epoch>,
     /// From the first segment on.
@@ -66,6 +69,7 @@ impl StreamTask {
         let first = listed.unwrap_or_else(|| epoch::first_sequence(epoch));
         let segmenter = Segmenter::new(parts.segmenter.clone(), first);
         Self {
+            lane: parts.dispatcher.open(id.clone()),
             id,
             ladder,
             parts,
@@ -199,7 +203,7 @@ impl StreamTask {
             let wall = self.timeline.wall(segment.start);
             self.life
                 .insert(life)
-                .segment(&segment, wall, &self.parts, &self.out);
+                .segment(&segment, wall, &self.lane, &self.out);
         }
     }
 

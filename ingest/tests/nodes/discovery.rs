@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use prometheus::Registry;
@@ -10,19 +10,20 @@ use rackcast_consul::catalog::Catalog;
 use rackcast_consul::client::{self, Client};
 use rackcast_consul::register::{Registration, Service, Weights};
 use rackcast_consul::watch::{Watch, watch};
+use rackcast_ingest::config::Config;
 use rackcast_ingest::discovery;
-use rackcast_ingest::dispatch::{self, Dispatcher, SharedTable};
-use rackcast_route::{NodeView, Standing, Table};
+use rackcast_ingest::dispatch::Dispatcher;
+use rackcast_route::table::{FailureKind, NodeView, Standing};
 use tokio::sync::watch::Receiver;
 use tokio_util::sync::CancellationToken;
 
-use super::PLENTY;
+use super::fleet::{PLENTY, dispatcher};
 use super::node::Node;
 
 const SERVICE: &str = "rackcast-transcode";
 
 struct Ingest {
-    table: SharedTable,
+    dispatcher: Arc<Dispatcher>,
     ready: Receiver<bool>,
     shutdown: CancellationToken,
 }
@@ -35,14 +36,13 @@ impl Drop for Ingest {
 
 impl Ingest {
     fn start(consul: &Client, state: &Path) -> Self {
-        let table = Arc::new(Mutex::new(Table::new(rackcast_route::Config::default())));
         let registry = Registry::new();
-        let config = dispatch::Config::default();
-        let dispatcher = Dispatcher::new(config, Arc::clone(&table), &registry).unwrap();
+        let mut config = Config::default();
+        config.route.probe_interval = Duration::from_millis(100);
+        let dispatcher = dispatcher(&config, &registry);
         let shutdown = CancellationToken::new();
         let view = watch(consul.clone(), Watch::new(SERVICE), shutdown.clone());
         let config = discovery::Config {
-            probe_interval: Duration::from_millis(100),
             first_answer: Duration::from_millis(300),
             ..discovery::Config::default()
         };
@@ -50,26 +50,26 @@ impl Ingest {
             config,
             Some(state.to_owned()),
             vec![view],
-            Arc::new(dispatcher),
+            Arc::clone(&dispatcher),
             &registry,
             shutdown.clone(),
         );
         Self {
-            table,
+            dispatcher,
             ready: ready.unwrap(),
             shutdown,
         }
     }
 
     fn view<T>(&self, id: &str, f: impl Fn(NodeView<'_>) -> T) -> Option<T> {
-        let table = self.table.lock().unwrap();
-        let mut nodes = table.nodes(Instant::now());
+        let router = self.dispatcher.router();
+        let mut nodes = router.table().nodes(Instant::now());
         nodes.find(|n| n.member.id.as_str() == id).map(f)
     }
 
     fn ids(&self) -> Vec<String> {
-        let table = self.table.lock().unwrap();
-        let nodes = table.nodes(Instant::now());
+        let router = self.dispatcher.router();
+        let nodes = router.table().nodes(Instant::now());
         nodes.map(|n| n.member.id.to_string()).collect()
     }
 
@@ -180,7 +180,7 @@ async fn a_probe_finds_the_dead_and_the_risen() {
     let ingest = Ingest::start(&consul, state.path());
     ingest.until("the node", |i| i.ids() == ["a"]).await;
     drop(node);
-    let ejected = |s: Standing| matches!(s, Standing::Ejected(_));
+    let ejected = |s: Standing| matches!(s, Standing::Ejected(FailureKind::Connect, _));
     ingest
         .until("the ejection", |i| {
             i.view("a", |n| ejected(n.standing)) == Some(true)

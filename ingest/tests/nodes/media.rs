@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use rackcast_ingest::dispatch::Order;
 use rackcast_segment::h264::parse_sps;
-use rackcast_segment::id::Sequence;
+use rackcast_segment::id::{Epoch, Sequence};
 use rackcast_segment::ladder::RenditionSpec;
 use rackcast_segment::media::AccessUnit;
 use rackcast_segment::shape::{Colour, Profile, Ratio, Shape, assign_dts};
@@ -32,8 +32,8 @@ pub fn order(renditions: &[&str], bytes: usize, time: Duration) -> Order {
         level_idc: 31,
     };
     Order {
-        id: "live/show".parse().unwrap(),
         token: "t0ken".parse().unwrap(),
+        epoch: Epoch(1),
         sequence: Sequence(7),
         spec: JobSpec {
             source: Source {

@@ -277,14 +277,21 @@ pub fn chunk(head: &PartHead, media: &[u8]) -> Bytes {
 /// The end of an answer.
 pub fn summary(failure: Option<RefusalCode>) -> Bytes {
     encode_summary(&Summary {
-        renditions: Vec::new(),
         failure: failure.map(refusal),
+        ..work(Duration::from_millis(1))
+    })
+}
+
+fn work(time: Duration) -> Summary {
+    Summary {
+        renditions: Vec::new(),
+        failure: None,
         device: "cpu0".to_owned(),
         queue_ms: 0,
-        work_ms: 1,
+        work_ms: u64::try_from(time.as_millis()).unwrap(),
         frames: 7,
         load: load(),
-    })
+    }
 }
 
 fn refusal(code: RefusalCode) -> Refusal {
@@ -313,6 +320,36 @@ pub fn well(job: &Job) -> Script {
     let mut steps: Vec<_> = names.map(|name| Step::Send(part(name, &media))).collect();
     steps.push(Step::Send(summary(None)));
     sends(steps)
+}
+
+/// An answer that depends on the job.
+pub fn answer(f: impl Fn(&Job) -> Script + Send + 'static) -> Answer {
+    Box::new(f)
+}
+
+/// An answer that never begins.
+pub fn stall() -> Answer {
+    answer(|_| sends(vec![Step::Hang]))
+}
+
+/// A good answer that begins after a while.
+pub fn late(pause: Duration) -> Answer {
+    answer(move |job| {
+        let mut script = well(job);
+        script.steps.insert(0, Step::Wait(pause));
+        script
+    })
+}
+
+/// A good answer after so much work.
+pub fn works_for(time: Duration) -> Answer {
+    answer(move |job| {
+        let mut script = well(job);
+        script.steps.insert(0, Step::Wait(time));
+        script.steps.pop();
+        script.steps.push(Step::Send(encode_summary(&work(time))));
+        script
+    })
 }
 
 /// Before the body is read.

@@ -229,8 +229,9 @@ impl Router {
         self.latency.observe(work, elapsed, predicted, hedge, now);
     }
 
-    /// After how many times what was predicted work of this class is slow.
-    pub(crate) fn slow_after(&self, work: u64) -> Option<f64> {
+    /// After how many times what was predicted work of this class is slow: only so few of it take longer as
+    /// `[dispatch.hedge]` says. `None` while too little is known.
+    pub fn slow_after(&self, work: u64) -> Option<f64> {
         self.latency.quantile(work, &self.config.hedge)
     }
 

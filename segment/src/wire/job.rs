@@ -168,12 +168,15 @@ impl Job {
 impl JobSpec {
     /// Work in output pixels: the unit of routing and of admission.
     pub fn work(&self) -> u64 {
-        let pixels: u64 = self
-            .renditions
-            .iter()
-            .map(|r| u64::from(r.width) * u64::from(r.height))
-            .sum();
-        pixels.saturating_mul(u64::from(self.source.frames))
+        self.works().fold(0, u64::saturating_add)
+    }
+
+    /// The work of each rendition, in their order.
+    pub fn works(&self) -> impl Iterator<Item = u64> {
+        let frames = u64::from(self.source.frames);
+        let pixels = |r: &RenditionSpec| u64::from(r.width) * u64::from(r.height);
+        let works = self.renditions.iter();
+        works.map(move |r| pixels(r).saturating_mul(frames))
     }
 
     fn check(&self) -> Result<(), InvalidJob> {

@@ -1,91 +1,12 @@
-//! What of a segment has not come yet.
+//! Puts the numbered chunks of each rendition together.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::{Bytes, BytesMut};
 use rackcast_segment::id::RenditionName;
-use rackcast_segment::ladder::RenditionSpec;
 use rackcast_segment::wire::multipart::PartHead;
-use tokio::sync::mpsc;
 
-use super::{Outcome, Reason};
-
-/// The renditions that are still to come, and the channel on which each is answered once.
-#[derive(Debug)]
-pub(super) struct Outstanding {
-    missing: Vec<RenditionSpec>,
-    outcomes: mpsc::Sender<Outcome>,
-    complete: Arc<AtomicBool>,
-}
-
-impl Outstanding {
-    pub(super) fn new(missing: Vec<RenditionSpec>, outcomes: mpsc::Sender<Outcome>) -> Self {
-        Self {
-            missing,
-            outcomes,
-            complete: Arc::default(),
-        }
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.missing.is_empty()
-    }
-
-    /// Tells, also while an attempt holds this, whether everything has come.
-    pub(super) fn complete(&self) -> Arc<AtomicBool> {
-        Arc::clone(&self.complete)
-    }
-
-    pub(super) fn specs(&self) -> &[RenditionSpec] {
-        &self.missing
-    }
-
-    pub(super) fn find(&self, name: &RenditionName) -> Option<&RenditionSpec> {
-        self.missing.iter().find(|spec| spec.name == *name)
-    }
-
-    /// Hands a verified rendition out.
-    pub(super) fn ready(&mut self, rendition: RenditionName, media: Bytes) {
-        self.missing.retain(|spec| spec.name != rendition);
-        self.complete.store(self.is_empty(), Ordering::Relaxed);
-        self.answer(Outcome::Ready { rendition, media });
-    }
-
-    /// Answers everything that is left with `reason`; how many renditions that were.
-    pub(super) fn give_up(&mut self, reason: Reason) -> usize {
-        let missing = std::mem::take(&mut self.missing);
-        for spec in &missing {
-            self.answer(Outcome::Missing {
-                rendition: spec.name.clone(),
-                reason,
-            });
-        }
-        missing.len()
-    }
-
-    /// Resolves when nobody waits for what is missing any more.
-    pub(super) fn abandoned(&self) -> impl Future<Output = ()> + Send + 'static {
-        let (outcomes, complete) = (self.outcomes.clone(), self.complete());
-        async move {
-            outcomes.closed().await;
-            if complete.load(Ordering::Relaxed) {
-                // All was delivered; the summary that is still to come is for us.
-                std::future::pending::<()>().await;
-            }
-        }
-    }
-
-    /// The channel has room for every rendition, so this fails only if nobody listens.
-    fn answer(&self, outcome: Outcome) {
-        if self.outcomes.try_send(outcome).is_err() {
-            log::debug!("an outcome came for a segment that nobody waits for");
-        }
-    }
-}
-
-/// Puts the numbered chunks of each rendition together.
+/// The renditions that have begun and not ended.
 #[derive(Debug, Default)]
 pub(super) struct Assembler {
     begun: BTreeMap<RenditionName, (u32, BytesMut)>,

@@ -1,0 +1,115 @@
+//! Tells the journal what was decided, with the fields that an operator filters by.
+
+use rackcast_route::NodeId;
+use rackcast_route::degrade::Shift;
+use rackcast_route::plan::{Ending, Sent, Step};
+use rackcast_route::table::Change;
+use rackcast_segment::id::{Sequence, StreamId};
+
+/// Logs one step of a segment. `detail` is what is known of a failure beyond its kind.
+pub(super) fn tell(stream: &StreamId, segment: Sequence, step: &Step, detail: &str) {
+    let stream = stream.to_string();
+    let segment = segment.0;
+    match step {
+        Step::Sent(Sent {
+            number,
+            node,
+            cause,
+            reason,
+            predicted,
+            ..
+        }) => log::info!(
+            rackcast_stream = stream, rackcast_segment = segment,
+            rackcast_node = node.as_str(), rackcast_reason = reason.as_str(),
+            rackcast_cause = cause.as_str(), rackcast_predicted_ms = millis(*predicted);
+            "submission {number} goes to the node: {reason}"),
+        Step::Ended {
+            node, elapsed, how, ..
+        } => {
+            let (reason, what) = ending(how);
+            let colon = if detail.is_empty() { "" } else { ": " };
+            log::info!(
+                rackcast_stream = stream, rackcast_segment = segment,
+                rackcast_node = node.as_str(), rackcast_reason = reason,
+                rackcast_elapsed_ms = millis(*elapsed);
+                "{what}{colon}{detail}");
+        }
+        Step::Cancelled {
+            node, elapsed, why, ..
+        } => log::info!(
+            rackcast_stream = stream, rackcast_segment = segment,
+            rackcast_node = node.as_str(), rackcast_reason = why.as_str(),
+            rackcast_elapsed_ms = millis(*elapsed);
+            "the submission is cancelled"),
+        Step::Contradicted { node } => log::warn!(
+            rackcast_stream = stream, rackcast_segment = segment,
+            rackcast_node = node.as_str(), rackcast_reason = "false-claim";
+            "the node blamed the segment, and another one transcoded it"),
+        Step::Standing { node, change } => standing(node, *change),
+        Step::GaveUp { renditions, reason } => log::info!(
+            rackcast_stream = stream, rackcast_segment = segment,
+            rackcast_reason = reason.as_str();
+            "{} renditions of the segment will not come", renditions.len()),
+        Step::Reduced { asked, why } => log::info!(
+            rackcast_stream = stream, rackcast_segment = segment,
+            rackcast_reason = why.as_str();
+            "only {} renditions of the segment are asked for", asked.len()),
+        Step::Waiting { why } => log::info!(
+            rackcast_stream = stream, rackcast_segment = segment,
+            rackcast_reason = why.as_str();
+            "the segment waits"),
+        Step::NotHedged { why } => log::info!(
+            rackcast_stream = stream, rackcast_segment = segment,
+            rackcast_reason = why.as_str();
+            "the submission is late and gets no second one beside it"),
+        Step::CircuitOpened(length) => log::warn!(
+            rackcast_stream = stream, rackcast_segment = segment,
+            rackcast_reason = "circuit-open";
+            "the stream's segments keep failing: it is not transcoded for {:.0} s",
+            length.as_secs_f64()),
+        Step::CircuitClosed => log::info!(
+            rackcast_stream = stream, rackcast_segment = segment,
+            rackcast_reason = "circuit-closed";
+            "the stream is transcoded again"),
+        Step::Rendition { .. } => {}
+    }
+}
+
+/// Says that more or less is left out of every ladder.
+pub(super) fn level(shift: Shift) {
+    let Shift {
+        from,
+        to,
+        trouble,
+        utilisation,
+    } = shift;
+    log::warn!(rackcast_reason = "degraded";
+        "{to} rungs of every ladder are left out from now on, after {from}: {:.0} % of the \
+         segments are in trouble, {:.0} % of the nodes' power is asked for",
+        trouble * 100.0, utilisation * 100.0);
+}
+
+/// Says how a node's standing changed.
+pub(crate) fn standing(node: &NodeId, change: Change) {
+    match change {
+        Change::Ejected { kind, length } => log::warn!(
+            rackcast_node = node.as_str(), rackcast_reason = kind.as_str();
+            "the node is ejected for {:.1} s", length.as_secs_f64()),
+        Change::Returned => log::info!(
+            rackcast_node = node.as_str(), rackcast_reason = "trial-passed";
+            "the node is back"),
+    }
+}
+
+fn ending(how: &Ending) -> (&'static str, &'static str) {
+    match how {
+        Ending::Complete => ("complete", "everything came"),
+        Ending::Refused { code, .. } => (code, "the node pushes back"),
+        Ending::Claim { code } => (code, "the node blames the segment"),
+        Ending::Failed(kind) => (kind.as_str(), "the node failed"),
+    }
+}
+
+fn millis(time: std::time::Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}

@@ -11,7 +11,6 @@
 //! The rules followed here were measured on Consul 1.8.7; one suite of black-box tests
 //! (`tests/contract.rs`) runs against that version and against the development catalog.
 
-pub mod backoff;
 pub mod catalog;
 pub mod client;
 pub mod reconcile;

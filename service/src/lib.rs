@@ -13,10 +13,12 @@
 //! | [`admin`], [`http`], [`metrics`] | `/metrics`, `/healthz`, `/readyz` |
 //! | [`notify`], [`shutdown`] | readiness, a watchdog fed by real progress, a clean end |
 //! | [`process`], [`frame`] | worker processes that die with their parent, and talking to them |
+//! | [`backoff`] | how long to wait before something that failed is tried again |
 //!
 //! No module here knows what the service does.
 
 pub mod admin;
+pub mod backoff;
 pub mod cli;
 pub mod config;
 pub mod explain;

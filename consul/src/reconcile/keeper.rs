@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rackcast_service::backoff::Backoff;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -11,7 +12,6 @@ use super::feed::Feed;
 use super::lookout::Lookout;
 use super::plan::{Action, Actual, plan};
 use super::{Config, Desired, Standing};
-use crate::backoff::Backoff;
 use crate::client::{Client, Error};
 use crate::register::{CheckKind, OWNER, Registration, Status};
 
@@ -20,10 +20,7 @@ const SYNC_PAUSE: Duration = Duration::from_millis(200);
 /// Reports are looked through this often.
 const REPORT_PAUSE: Duration = Duration::from_millis(500);
 /// Delays after a failed comparison.
-const RETRY: Backoff = Backoff {
-    first: Duration::from_millis(250),
-    most: Duration::from_secs(30),
-};
+const RETRY: Backoff = Backoff::between(Duration::from_millis(250), Duration::from_secs(30));
 
 pub(super) struct Keeper {
     client: Client,
@@ -130,7 +127,7 @@ impl Keeper {
                     }
                     Err(_) => {
                         self.failures = self.failures.saturating_add(1);
-                        RETRY.delay(self.failures, &mut rand::rng())
+                        RETRY.delay(self.failures, rand::random())
                     }
                 };
             self.say(synced);

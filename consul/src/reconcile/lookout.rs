@@ -4,24 +4,18 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rackcast_service::backoff::Backoff;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
-use crate::backoff::Backoff;
 use crate::client::{Client, Error};
 
 /// How long the agent may hold a question.
 const WAIT: Duration = Duration::from_secs(60);
 /// An agent that is restarted may have lost its state: it is found again within half a second.
-const AWAY: Backoff = Backoff {
-    first: Duration::from_millis(100),
-    most: Duration::from_millis(500),
-};
+const AWAY: Backoff = Backoff::between(Duration::from_millis(100), Duration::from_millis(500));
 /// Other failures, and a service that the agent does not have although it was just reported.
-const FAILING: Backoff = Backoff {
-    first: Duration::from_millis(100),
-    most: Duration::from_secs(30),
-};
+const FAILING: Backoff = Backoff::between(Duration::from_millis(100), Duration::from_secs(30));
 
 /// One hash watch for each service.
 pub(super) struct Lookout {
@@ -90,7 +84,7 @@ async fn watch(client: Client, id: String, drift: Arc<Notify>) {
             false => 1,
         };
         before = backoff;
-        let delay = backoff.delay(failures, &mut rand::rng());
+        let delay = backoff.delay(failures, rand::random());
         tokio::time::sleep(delay).await;
     }
 }

@@ -11,11 +11,11 @@ mod follow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rackcast_service::backoff::Backoff;
 use rand::RngExt;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::backoff::Backoff;
 use crate::client::{Client, HealthQuery};
 pub use crate::client::{Health, Instance};
 use follow::Follower;
@@ -55,10 +55,7 @@ impl Watch {
             wait: Duration::from_secs(60),
             rest: (Duration::from_millis(100), Duration::from_millis(250)),
             empty_grace: Duration::from_secs(30),
-            retry: Backoff {
-                first: Duration::from_millis(250),
-                most: Duration::from_secs(30),
-            },
+            retry: Backoff::between(Duration::from_millis(250), Duration::from_secs(30)),
         }
     }
 }
@@ -129,7 +126,7 @@ async fn follow(client: &Client, watch: Watch, views: &watch::Sender<View>) {
             }
             Err(error) => {
                 follower.failed(now, &error);
-                watch.retry.delay(follower.failures(), &mut rand::rng())
+                watch.retry.delay(follower.failures(), rand::random())
             }
         };
         publish(views, follower.view(), &watch.service);

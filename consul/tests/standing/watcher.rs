@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use rackcast_consul::backoff::Backoff;
 use rackcast_consul::register::Status;
 use rackcast_consul::watch::{State, View, Watch, watch};
+use rackcast_service::backoff::Backoff;
 use serde_json::json;
 use tokio::sync::watch::Receiver;
 use tokio_util::sync::CancellationToken;
@@ -17,10 +17,7 @@ fn start(consul: &Consul) -> (Receiver<View>, CancellationToken) {
     let shutdown = CancellationToken::new();
     let mut follow = Watch::new("web");
     follow.empty_grace = GRACE;
-    follow.retry = Backoff {
-        first: Duration::from_millis(50),
-        most: Duration::from_millis(500),
-    };
+    follow.retry = Backoff::between(Duration::from_millis(50), Duration::from_millis(500));
     (watch(consul.client(), follow, shutdown.clone()), shutdown)
 }
 

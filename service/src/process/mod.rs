@@ -19,13 +19,12 @@
 //! therefore always forks on one thread of its own, which lives as long as the process, and may be
 //! called from anywhere within a tokio runtime.
 
-mod backoff;
 mod child;
 mod command;
 mod forker;
 mod inherit;
 
-pub use backoff::Backoff;
+pub use crate::backoff::Backoff;
 pub use child::Child;
 pub use command::Command;
 pub use inherit::{InheritError, inherited, inherited_stream};

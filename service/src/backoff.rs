@@ -1,18 +1,19 @@
-//! How long to wait before a child is started again. Pure.
+//! How long to wait before something that failed is tried again. Pure.
 
 use std::time::Duration;
 
-/// Doubling delays between restarts, with jitter, forgiven after a steady run.
+/// Doubling delays with jitter over their upper half.
 ///
-/// The caller counts failures: [`Backoff::failures_after`] says how the count goes on when a
-/// child ends, [`Backoff::delay`] how long to wait then.
+/// The caller counts failures in a row, and [`Backoff::delay`] says how long to wait. What runs
+/// for a while before it fails, such as a child or a connection, is counted by
+/// [`Backoff::failures_after`], which forgives after a steady run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Backoff {
     /// Delay after the first failure.
     pub first: Duration,
     /// The delay never grows beyond this.
     pub max: Duration,
-    /// A child that ran this long is taken to have worked: its failures are forgotten.
+    /// What ran this long is taken to have worked: its failures are forgotten.
     pub steady: Duration,
 }
 
@@ -27,7 +28,17 @@ impl Default for Backoff {
 }
 
 impl Backoff {
-    /// The count of failures in a row once a child has ended after running for `ran`.
+    /// For questions, which succeed or fail at once: no run of theirs is steady.
+    #[must_use]
+    pub const fn between(first: Duration, max: Duration) -> Self {
+        Self {
+            first,
+            max,
+            steady: Duration::MAX,
+        }
+    }
+
+    /// The count of failures in a row once something has ended after running for `ran`.
     #[must_use]
     pub fn failures_after(&self, failures: u32, ran: Duration) -> u32 {
         if ran >= self.steady {
@@ -40,7 +51,7 @@ impl Backoff {
     /// The delay after `failures` failures in a row; nothing while there is none.
     ///
     /// `jitter` is a random number from 0 to 1: it takes away up to half of the delay, so that
-    /// many children that died together do not come back together.
+    /// what failed together does not come back together.
     #[must_use]
     pub fn delay(&self, failures: u32, jitter: f64) -> Duration {
         let Some(doublings) = failures.checked_sub(1) else {
@@ -81,6 +92,17 @@ mod tests {
             ]
         );
         assert_eq!(backoff.delay(u32::MAX, 0.0), ms(1000));
+    }
+
+    #[test]
+    fn a_question_has_no_steady_run() {
+        let backoff = Backoff::between(ms(250), ms(30_000));
+        assert_eq!(backoff.failures_after(7, ms(u64::MAX)), 8);
+        let delays: Vec<_> = (1..=9).map(|n| backoff.delay(n, 0.0).as_millis()).collect();
+        assert_eq!(
+            delays,
+            [250, 500, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000]
+        );
     }
 
     #[test]

@@ -12,8 +12,9 @@ use crate::client::{Client, Error};
 
 /// How long the agent may hold a question.
 const WAIT: Duration = Duration::from_secs(60);
-/// An agent that is restarted may have lost its state: it is found again within half a second.
-const AWAY: Backoff = Backoff::between(Duration::from_millis(100), Duration::from_millis(500));
+/// An agent that is restarted may have lost its state: it is found again within a quarter of a
+/// second, which leaves the rest of a second for a machine that is busy.
+const AWAY: Backoff = Backoff::between(Duration::from_millis(100), Duration::from_millis(250));
 /// Other failures, and a service that the agent does not have although it was just reported.
 const FAILING: Backoff = Backoff::between(Duration::from_millis(100), Duration::from_secs(30));
 

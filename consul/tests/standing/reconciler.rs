@@ -107,14 +107,14 @@ pub async fn a_service_is_kept_as_desired(kind: Kind) {
         held(&consul, "web-1").await == first
     })
     .await;
-    assert!(took < SECOND, "mended after {took:?}");
+    assert!(took.within(SECOND), "mended after {took:?}");
     // Somebody removes it.
     consul.put("/v1/agent/service/deregister/web-1", "").await;
     let took = eventually("it is back", || async {
         held(&consul, "web-1").await == first
     })
     .await;
-    assert!(took < SECOND, "back after {took:?}");
+    assert!(took.within(SECOND), "back after {took:?}");
     assert_eq!(status(&consul, "web-1").await, "passing");
 
     // A new state goes out at once, and so does maintenance.
@@ -166,7 +166,6 @@ pub async fn lost_state_is_registered_again_at_once(kind: Kind) {
     let both = vec![desired("web-1", 60 * SECOND), desired("web-2", 60 * SECOND)];
     let mut keeping = keep(&consul, both, Config::default());
     is_kept(&mut keeping).await;
-    let mut took = Vec::new();
     for _ in 0..2 {
         consul.stop().await;
         // Long enough that a backoff without a bound would have grown.
@@ -177,20 +176,13 @@ pub async fn lost_state_is_registered_again_at_once(kind: Kind) {
             services.as_object().unwrap().len() == 2
         })
         .await;
-        took.push(back);
+        assert!(back.within(SECOND), "back after {back:?}");
         assert_eq!(
             status(&consul, "web-1").await,
             "passing",
             "with the health it had"
         );
     }
-    // On a machine busy with other tests a connection can take a second by itself, so the
-    // better of two is held to the promise.
-    assert!(took.iter().min().unwrap() < &SECOND, "back after {took:?}");
-    assert!(
-        took.iter().max().unwrap() < &(5 * SECOND),
-        "back after {took:?}"
-    );
 }
 
 pub async fn others_are_never_touched(kind: Kind) {

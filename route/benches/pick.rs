@@ -115,20 +115,22 @@ fn main() {
     println!("\ntarget of {TARGET:?} a pick: {verdict}");
 }
 
-/// The mean time of a call.
+/// Calls in a batch: enough to be measured, few enough to fit between two interruptions.
+const BATCH: u32 = 100;
+
+/// The time of a call in the median batch: what else runs on the machine is no part of it.
 fn measure(what: &str, mut call: impl FnMut()) -> Duration {
-    for _ in 0..1000 {
-        call();
-    }
     let began = Instant::now();
-    let mut calls = 0u32;
+    let mut batches = Vec::new();
     while began.elapsed() < SPAN {
-        for _ in 0..100 {
+        let batch = Instant::now();
+        for _ in 0..BATCH {
             call();
         }
-        calls += 100;
+        batches.push(batch.elapsed() / BATCH);
     }
-    let each = began.elapsed() / calls;
-    println!("{what:<40} {each:>10.0?}");
-    each
+    batches.sort();
+    let at = |part: usize| batches[(batches.len() - 1) * part / 100];
+    println!("{what:<40} {:>8.0?}   (p90 {:.0?})", at(50), at(90));
+    at(50)
 }

@@ -74,16 +74,22 @@ impl Estimate {
 
 /// How far results differ from what was predicted, over all nodes: what is late, and what is
 /// only noise, follows from it as the retransmission time-out of TCP does from round trips
-/// (RFC 6298: four mean deviations above the mean).
+/// (RFC 6298: some mean deviations above the mean).
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Surprise {
     /// Mean and mean deviation of the logarithm of measured over predicted.
     mean: f64,
     deviation: f64,
+    suspect: f64,
     late: f64,
     band: f64,
 }
 
+/// Mean deviations above the mean. Of normal noise, one job in 25 is beyond the first, one in
+/// 400 beyond the second, and one in 120 beyond the third.
+const SUSPECT: f64 = 2.2;
+const LATE: f64 = 3.5;
+const NOISE: f64 = 3.0;
 /// Samples that make a new average.
 const MEMORY: f64 = 64.0;
 
@@ -92,6 +98,7 @@ impl Surprise {
         let mut s = Self {
             mean: 0.0,
             deviation: 0.17,
+            suspect: 0.0,
             late: 0.0,
             band: 0.0,
         };
@@ -111,11 +118,19 @@ impl Surprise {
     }
 
     fn derive(&mut self) {
-        self.late = (self.mean + 4.0 * self.deviation).exp().clamp(1.25, 4.0);
-        self.band = (self.mean + 3.0 * self.deviation).exp().clamp(1.15, 3.0);
+        let beyond = |deviations: f64| (self.mean + deviations * self.deviation).exp();
+        self.suspect = beyond(SUSPECT).clamp(1.1, 3.0);
+        self.late = beyond(LATE).clamp(1.25, 4.0);
+        self.band = beyond(NOISE).clamp(1.15, 3.0);
     }
 
-    /// Ratio to the prediction beyond which a job is late.
+    /// Ratio to the prediction beyond which few jobs are still out: reason enough to send the
+    /// next one elsewhere, where that costs nothing.
+    pub(super) fn suspect(&self) -> f64 {
+        self.suspect
+    }
+
+    /// Ratio to the prediction beyond which a job is late: chance does not explain it.
     pub(super) fn late(&self) -> f64 {
         self.late
     }
@@ -174,14 +189,19 @@ mod tests {
     #[test]
     fn late_follows_the_noise_that_was_seen() {
         let mut s = Surprise::new();
-        assert!((1.9..2.1).contains(&s.late()));
+        assert!((1.7..2.0).contains(&s.late()));
         for _ in 0..1000 {
             s.observe(1.0);
         }
-        assert_eq!(s.late(), 1.25, "no noise, no patience");
+        assert_eq!(
+            (s.suspect(), s.late()),
+            (1.1, 1.25),
+            "no noise, no patience"
+        );
         for i in 0..1000u32 {
             s.observe(if i % 2 == 0 { 1.5 } else { 0.67 });
         }
+        assert!(s.suspect() > 2.0 && s.suspect() < s.band());
         assert!(s.late() > 3.0 && s.band() < s.late());
         s.observe(f64::NAN);
         assert!(s.late().is_finite());

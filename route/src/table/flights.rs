@@ -17,6 +17,8 @@ pub(super) struct Flight {
     pub(super) wait: f64,
     /// How much longer than on the idle node it was taken to work.
     pub(super) contention: f64,
+    /// From when on it takes longer than most.
+    pub(super) suspect_at: f64,
     /// From when on it is late.
     pub(super) late_at: f64,
     /// Jobs on the node when it was sent, itself included.
@@ -31,8 +33,10 @@ pub(super) struct Flights {
     jobs: Vec<Flight>,
     /// When each is expected to end, ascending.
     ends: Vec<f64>,
-    /// The first to be late.
+    /// The first to take longer than most: from when on, when it was sent, and what was
+    /// predicted.
     worst: Option<(f64, f64, f64)>,
+    late_at: f64,
     trials: u32,
 }
 
@@ -63,8 +67,10 @@ impl Flights {
         let first = self
             .jobs
             .iter()
-            .min_by(|a, b| a.late_at.total_cmp(&b.late_at));
-        self.worst = first.map(|f| (f.late_at, f.sent, f.predicted));
+            .min_by(|a, b| a.suspect_at.total_cmp(&b.suspect_at));
+        self.worst = first.map(|f| (f.suspect_at, f.sent, f.predicted));
+        let late = self.jobs.iter().map(|f| f.late_at);
+        self.late_at = late.fold(f64::INFINITY, f64::min);
     }
 
     pub(super) fn len(&self) -> u32 {
@@ -81,11 +87,16 @@ impl Flights {
         self.trials > 0
     }
 
-    /// How many times longer than predicted the latest job has taken so far; `None` while
-    /// nothing is late.
+    /// How many times longer than predicted a job has taken so far that takes longer than
+    /// most; `None` while there is none.
     pub(super) fn overdue(&self, t: f64) -> Option<f64> {
-        let (late_at, sent, predicted) = self.worst?;
-        (t > late_at).then(|| (t - sent) / predicted.max(1e-3))
+        let (suspect_at, sent, predicted) = self.worst?;
+        (t > suspect_at).then(|| (t - sent) / predicted.max(1e-3))
+    }
+
+    /// A job is late.
+    pub(super) fn is_late(&self, t: f64) -> bool {
+        self.worst.is_some() && t > self.late_at
     }
 
     /// When the `n`-th of the jobs is expected to end, counted from 1.
@@ -106,7 +117,8 @@ mod tests {
             predicted,
             wait: 0.0,
             contention: 1.0,
-            late_at: sent + 2.0 * predicted,
+            suspect_at: sent + 2.0 * predicted,
+            late_at: sent + 3.0 * predicted,
             beside: 1.0,
             trial: id == 9,
         }
@@ -122,7 +134,8 @@ mod tests {
         assert!((ratio - 2.5).abs() < 1e-9, "{ratio}");
         assert!(f.remove(2).is_some());
         assert_eq!(f.overdue(1.0), None);
-        assert!(f.overdue(2.1).is_some());
+        assert!(f.overdue(2.1).is_some() && !f.is_late(2.1));
+        assert!(f.is_late(3.1));
     }
 
     #[test]

@@ -63,7 +63,7 @@ impl Default for Config {
             samples: 10,
             doubt: Duration::from_secs(2),
             base: Duration::from_secs(5),
-            max: Duration::from_secs(35),
+            max: Duration::from_secs(30),
             forgive: Duration::from_secs(60),
             most: 0.3,
             panic: 0.5,

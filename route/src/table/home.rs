@@ -65,6 +65,11 @@ pub struct Home {
     away: Option<NodeRef>,
     /// What speaks for moving, as a sum of gains.
     evidence: f32,
+    /// The node that was left because it was bad: this stream does not try it out.
+    burnt: Option<NodeRef>,
+    /// Rises with each move and falls with each segment: a stream that moved needs more to
+    /// move again.
+    unrest: f32,
 }
 
 impl Home {
@@ -73,6 +78,18 @@ impl Home {
             node,
             away: None,
             evidence: 0.0,
+            burnt: None,
+            unrest: 0.0,
+        }
+    }
+
+    fn move_to(self, node: NodeRef) -> Self {
+        Self {
+            node,
+            away: None,
+            evidence: 0.0,
+            burnt: self.burnt,
+            unrest: (self.unrest + 1.0).min(MOST_UNREST),
         }
     }
 
@@ -81,32 +98,55 @@ impl Home {
         self.node
     }
 
+    /// The node that this stream left because it was bad, a short while ago.
+    pub(super) fn burnt(&self) -> Option<NodeRef> {
+        self.burnt.filter(|_| self.is_restless())
+    }
+
     /// Where the last segment went, if the home could not have it.
     pub(super) fn away(&self) -> Option<NodeRef> {
         self.away
     }
 
     /// The home gets the segment, and nothing else came into question.
-    pub(super) fn stay(self) -> Self {
-        Self { away: None, ..self }
+    pub(super) fn stay(mut self) -> Self {
+        self.away = None;
+        self.unrest *= CALM;
+        self
+    }
+
+    /// The stream moves for the load's sake.
+    pub(super) fn balance(self, other: NodeRef) -> Self {
+        self.move_to(other)
+    }
+
+    /// Whether the stream moved a short while ago.
+    pub(super) fn is_restless(&self) -> bool {
+        self.unrest > RESTLESS
     }
 
     /// The home cannot have this segment, and `other` gets it.
-    pub(super) fn leave(self, why: Left, other: NodeRef) -> Self {
+    pub(super) fn leave(mut self, why: Left, other: NodeRef) -> Self {
+        let bad = matches!(
+            why,
+            Left::Ejected(_) | Left::Failed | Left::Overdue | Left::Zone
+        );
+        if bad {
+            self.burnt = Some(self.node);
+            self.unrest = self.unrest.max(FLED);
+        }
         let lasting = matches!(why, Left::Gone | Left::Draining | Left::Ejected(_));
         if lasting || self.away.is_some() {
-            return Self::new(other);
+            return self.move_to(other);
         }
-        Self {
-            away: Some(other),
-            ..self
-        }
+        self.away = Some(other);
+        self
     }
 
     /// The home could have this segment in `ours` seconds, and `other`, the best of the
     /// others, in `theirs`; `waits` tells that the home has no free slot. What to do.
     pub(super) fn compare(
-        self,
+        mut self,
         ours: f64,
         other: NodeRef,
         theirs: f64,
@@ -116,29 +156,37 @@ impl Home {
         let gain = (ours - theirs) / ours.max(1e-6);
         let counts = ours - theirs >= config.least_gain.as_secs_f64();
         let once = config.better - config.slack;
-        let spoken = if counts { gain - config.slack } else { -once };
-        let evidence = (f64::from(self.evidence) + spoken.min(once)).max(0.0);
-        if evidence >= 2.0 * once - 1e-6 {
+        let spoken = match () {
+            () if !counts => -once,
+            // A slot that is taken now may be free next time.
+            () if waits => (gain - config.slack).min(once) * WAITING,
+            () => (gain - config.slack).min(once),
+        };
+        let evidence = (f64::from(self.evidence) + spoken).max(0.0);
+        if evidence >= 2.0 * once * (1.0 + f64::from(self.unrest)) - 1e-6 {
             let percent = (gain.clamp(0.0, 0.99) * 100.0) as u8;
             let reason = PickReason::Better { percent };
-            return (Stay::Move(reason), Self::new(other));
+            return (Stay::Move(reason), self.move_to(other));
         }
-        let evidence = evidence as f32;
+        self.evidence = evidence as f32;
+        self.unrest *= CALM;
         if waits && counts && gain >= config.better {
-            let away = Self {
-                evidence,
-                ..self.leave(Left::Waiting, other)
-            };
-            return (Stay::Move(PickReason::Left(Left::Waiting)), away);
+            return (Stay::Move(PickReason::Left(Left::Waiting)), self);
         }
-        let kept = Self {
-            node: self.node,
-            away: None,
-            evidence,
-        };
-        (Stay::Keep, kept)
+        self.away = None;
+        (Stay::Keep, self)
     }
 }
+
+/// What a gain counts for that is owed to a slot being taken.
+const WAITING: f64 = 0.5;
+/// What a segment leaves of a stream's unrest.
+const CALM: f32 = 0.9;
+/// Unrest from which on a stream is not asked to move for others, or to try out what it fled.
+const RESTLESS: f32 = 0.1;
+/// The least unrest of a stream whose node turned bad.
+const FLED: f32 = 0.5;
+const MOST_UNREST: f32 = 4.0;
 
 /// Whether the home gets the segment.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -200,11 +248,46 @@ mod tests {
     }
 
     #[test]
+    fn a_stream_that_moved_needs_more_to_move_again() {
+        let config = Config::default();
+        let mut home = Home::new(A).leave(Left::Gone, B);
+        assert!(home.is_restless());
+        let mut picks = 0;
+        while home.node() == B {
+            home = home.compare(1.0, A, 0.5, false, &config).1;
+            picks += 1;
+        }
+        assert_eq!(picks, 4, "twice as much");
+        for _ in 0..40 {
+            home = home.stay();
+        }
+        assert!(!home.is_restless());
+    }
+
+    #[test]
+    fn the_node_that_a_stream_fled_is_remembered() {
+        assert_eq!(Home::new(A).burnt(), None);
+        assert_eq!(Home::new(A).leave(Left::Waiting, B).burnt(), None);
+        let mut fled = Home::new(A).leave(Left::Overdue, B);
+        assert_eq!(fled.burnt(), Some(A));
+        fled = fled.leave(Left::Overdue, B);
+        assert_eq!(fled.burnt(), Some(A));
+        for _ in 0..30 {
+            fled = fled.stay();
+        }
+        assert_eq!(
+            fled.burnt(),
+            None,
+            "not for ever: it may be the only stream"
+        );
+    }
+
+    #[test]
     fn a_full_home_is_left_for_a_segment_that_would_wait() {
         let config = Config::default();
         let (stay, home) = Home::new(A).compare(1.0, B, 0.5, true, &config);
         assert_eq!(stay, Stay::Move(PickReason::Left(Left::Waiting)));
-        assert_eq!((home.node(), home.away()), (A, Some(B)));
+        assert_eq!(home.node(), A);
         let (stay, _) = Home::new(A).compare(1.0, B, 0.9, true, &config);
         assert_eq!(stay, Stay::Keep, "not for a little");
     }

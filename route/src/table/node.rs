@@ -163,6 +163,12 @@ impl Node {
         self.flights.len() == 0 && (!self.measured || t - self.speed.at() > pace.stale)
     }
 
+    /// How long a job would take now if the node were as it is as a rule.
+    pub(super) fn if_well(&self, work: f64) -> Option<f64> {
+        let (speed, network) = self.usual.get()?;
+        Some(network + work * speed)
+    }
+
     pub(super) fn forecast(&self, work: f64, t: f64, pace: &Pace) -> Forecast {
         let slots = f64::from(self.slots());
         let others = f64::from(self.others(t, pace));
@@ -196,10 +202,10 @@ impl Node {
     /// A job is about to be sent.
     pub(super) fn sent(&mut self, job: Sent, t: f64, pace: &Pace, surprise: &Surprise) {
         let forecast = self.forecast(job.work, t, pace);
-        let patience = if self.measured {
-            surprise.late()
+        let (suspect, late) = if self.measured {
+            (surprise.suspect(), surprise.late())
         } else {
-            UNMEASURED_LATE
+            (UNMEASURED_LATE, UNMEASURED_LATE)
         };
         self.flights.add(Flight {
             id: job.id,
@@ -208,7 +214,8 @@ impl Node {
             predicted: job.predicted,
             wait: forecast.wait,
             contention: forecast.contention,
-            late_at: t + job.predicted * patience + PATIENCE,
+            suspect_at: t + job.predicted * suspect + PATIENCE,
+            late_at: t + job.predicted * late + PATIENCE,
             beside: forecast.beside,
             trial: job.trial,
         });
@@ -217,8 +224,8 @@ impl Node {
 
     /// Brings the utilisation up to date after a change in what is in flight.
     pub(super) fn note_jobs(&mut self, t: f64, pace: &Pace) {
-        let jobs = self.flights.len().saturating_add(self.others(t, pace));
-        self.utilisation.set(jobs, self.slots(), t);
+        let (ours, others) = (self.flights.len(), self.others(t, pace));
+        self.utilisation.set(ours, others, self.slots(), t);
     }
 
     /// A job took `elapsed` from sending it to its last rendition. True if that is far longer

@@ -28,14 +28,16 @@ const JITTER: f64 = 0.04;
 /// Nodes of a large subset that are looked at by chance.
 const RANDOM: usize = 2;
 /// Where a stream was sent last is taken again if it is at most so much worse than the best.
-const AGAIN: f64 = 1.1;
+const AGAIN: f64 = 1.3;
 /// A trial must leave time for another try: so many times what it is predicted to take.
 const TRIAL_TIME: f64 = 1.5;
 /// A node is not worth finding out about when it is predicted so much worse than the best.
 const NOT_WORTH: f64 = 1.5;
-/// A stream moves to spread the load when its node is used more than twice as much, and by
-/// more than this part of its slots.
-const UNBALANCED: f64 = 0.1;
+/// A stream moves to spread the load when its node is used so many times as much, and by more
+/// than this part of its slots.
+const UNBALANCED: (f64, f64) = (1.33, 0.1);
+/// And when it is not slower there by more than this.
+const AS_FAST: f64 = 1.1;
 
 impl Table {
     /// The node that should have this job. Allocates nothing.
@@ -160,11 +162,16 @@ impl Table {
         };
         let curious = tier <= Tier::Gated && !is_home && node.is_curious(t, &self.pace);
         trial &= !node.flights.on_trial();
+        let burnt = ask.home.and_then(|h| h.burnt()) == Some(reference);
         if ask.purpose == Purpose::First
-            && forecast.total * TRIAL_TIME < ask.time_left.as_secs_f64()
+            && !burnt
             && ((trial && field.trials) || (curious && field.curiosity))
         {
-            field.offer_trial(entry, trial, rng);
+            let well = node.if_well(ask.work as f64).filter(|_| trial);
+            let total = well.unwrap_or(forecast.total);
+            if total * TRIAL_TIME < ask.time_left.as_secs_f64() {
+                field.offer_trial(Entry { total, ..entry }, trial, rng);
+            }
         }
         field.add(entry);
     }
@@ -310,8 +317,8 @@ impl Table {
         let (stay, next) = home.compare(ours.score, other.node, other.score, ours.waits, config);
         match stay {
             Stay::Move(reason) => choice(field, other, reason, next),
-            Stay::Keep if self.unbalanced(ours, other, t, rng) => {
-                choice(field, other, PickReason::Balance, Home::new(other.node))
+            Stay::Keep if !home.is_restless() && self.unbalanced(ours, other, t, rng) => {
+                choice(field, other, PickReason::Balance, next.balance(other.node))
             }
             Stay::Keep => choice(field, ours, kept, next),
         }
@@ -319,12 +326,12 @@ impl Table {
 
     /// Whether a stream should move for the load's sake alone.
     fn unbalanced(&self, ours: &Entry, other: &Entry, t: f64, rng: &mut impl Rng) -> bool {
-        if other.score > ours.score * AGAIN || rng.random::<f64>() >= self.config.home.balance {
+        if other.score > ours.score * AS_FAST || rng.random::<f64>() >= self.config.home.balance {
             return false;
         }
         let used = |n: NodeRef| self.nodes.get(n).map_or(0.0, |n| n.utilisation.value(t));
         let (ours, other) = (used(ours.node), used(other.node));
-        ours > 2.0 * other && ours - other > UNBALANCED
+        ours > UNBALANCED.0 * other && ours - other > UNBALANCED.1
     }
 
     fn no_node(&self, field: &Field) -> NoNode {

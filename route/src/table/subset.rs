@@ -23,6 +23,8 @@ pub struct Config {
     pub least: usize,
     /// The subset grows while this ingest's work takes more than this part of its capacity.
     pub grow_above: f64,
+    /// It also grows while all work, others' included, takes more than this part.
+    pub crowded: f64,
     /// It shrinks when the work takes less than this part for `shrink_after`.
     pub shrink_below: f64,
     /// See `shrink_below`.
@@ -34,8 +36,9 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             least: 24,
-            grow_above: 0.5,
-            shrink_below: 0.2,
+            grow_above: 0.3,
+            crowded: 0.75,
+            shrink_below: 0.12,
             shrink_after: Duration::from_secs(60),
         }
     }
@@ -51,6 +54,9 @@ impl Config {
             && self.grow_above <= 1.0)
         {
             return Err("shrink_below must be below grow_above, and both from 0 to 1".to_owned());
+        }
+        if !(0.0..=1.0).contains(&self.crowded) {
+            return Err("crowded must be from 0 to 1".to_owned());
         }
         Ok(())
     }
@@ -145,16 +151,23 @@ impl Size {
         self.now
     }
 
-    /// Follows this ingest's need: `used` is the part of the subset's capacity that its work
-    /// takes. True if the size changed.
-    pub(super) fn follow(&mut self, used: f64, all: usize, t: f64, config: &Config) -> bool {
+    /// Follows this ingest's need: `ours` is the part of the subset's capacity that its work
+    /// takes, `used` the part that all work takes. True if the size changed.
+    pub(super) fn follow(
+        &mut self,
+        ours: f64,
+        used: f64,
+        all: usize,
+        t: f64,
+        config: &Config,
+    ) -> bool {
         let before = self.now;
         let least = config.least;
-        if used > config.grow_above && self.now < all {
+        if (ours > config.grow_above || used > config.crowded) && self.now < all {
             let more = (self.now as f64 * STEP).ceil() as usize;
             self.now = self.now.saturating_add(more.max(1)).min(all);
             self.idle_since = None;
-        } else if used < config.shrink_below && self.now > least {
+        } else if ours < config.shrink_below && self.now > least {
             let since = *self.idle_since.get_or_insert(t);
             if t - since >= config.shrink_after.as_secs_f64() {
                 let kept = (self.now as f64 / (1.0 + STEP)) as usize;

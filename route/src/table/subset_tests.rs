@@ -88,26 +88,28 @@ fn at_least_two_zones_where_there_are_two() {
 fn the_size_follows_the_need_with_hysteresis() {
     let config = Config::default();
     let mut size = Size::new(&config);
-    assert!(!size.follow(0.4, 100, 0.0, &config));
-    assert!(size.follow(0.6, 100, 0.0, &config));
+    assert!(!size.follow(0.2, 0.7, 100, 0.0, &config));
+    assert!(size.follow(0.4, 0.4, 100, 0.0, &config));
     assert_eq!(size.get(), 30);
+    assert!(size.follow(0.1, 0.9, 100, 0.0, &config), "others crowd it");
+    assert_eq!(size.get(), 38);
     for _ in 0..20 {
-        size.follow(0.9, 100, 1.0, &config);
+        size.follow(0.9, 0.9, 100, 1.0, &config);
     }
     assert_eq!(size.get(), 100, "never more than there are");
-    assert!(!size.follow(0.1, 100, 2.0, &config));
+    assert!(!size.follow(0.1, 0.1, 100, 2.0, &config));
     assert!(
-        !size.follow(0.3, 100, 60.0, &config),
+        !size.follow(0.2, 0.2, 100, 60.0, &config),
         "between the marks nothing happens"
     );
     assert!(
-        !size.follow(0.1, 100, 70.0, &config),
+        !size.follow(0.1, 0.1, 100, 70.0, &config),
         "and the wait begins anew"
     );
-    assert!(size.follow(0.1, 100, 130.0, &config));
+    assert!(size.follow(0.1, 0.1, 100, 130.0, &config));
     assert_eq!(size.get(), 80);
     for i in 0..20u32 {
-        size.follow(0.0, 100, 200.0 + 60.0 * f64::from(i), &config);
+        size.follow(0.0, 0.0, 100, 200.0 + 60.0 * f64::from(i), &config);
     }
     assert_eq!(size.get(), 24);
 }

@@ -29,22 +29,21 @@ impl Table {
     /// Fits the subset to this ingest's need.
     pub(super) fn resize(&mut self, t: f64) {
         self.sized_at = t;
-        let (mut slots, mut used, mut usable) = (0.0, 0.0, 0u32);
+        let (mut slots, mut used, mut ours) = (0.0f64, 0.0, 0.0);
         for node in self.subset.iter().filter_map(|n| self.nodes.get(*n)) {
-            used += node.utilisation.value(t) * f64::from(node.slots());
+            let its = f64::from(node.slots());
+            used += node.utilisation.value(t) * its;
+            ours += node.utilisation.ours(t) * its;
             if node.health.stand(t) == Stand::Fine {
-                slots += f64::from(node.slots());
-                usable += 1;
+                slots += its;
             }
         }
-        // Homes are not moved for a subset that is only full of failures: then it grows, too.
-        let used = if usable == 0 && !self.subset.is_empty() {
-            1.0
-        } else {
-            used / slots.max(1.0)
-        };
+        // A subset of which nothing is usable is full of what comes.
+        let nothing = slots == 0.0 && !self.subset.is_empty();
+        let part = |jobs: f64| if nothing { 1.0 } else { jobs / slots.max(1.0) };
+        let (ours, used) = (part(ours), part(used));
         let all = self.order.len();
-        self.size.follow(used, all, t, &self.config.subset);
+        self.size.follow(ours, used, all, t, &self.config.subset);
         let now = self.size.get().min(all);
         let same = self.subset.len() == now
             && self
@@ -101,7 +100,7 @@ impl Table {
             let since = node.health.bad_since();
             let bad_for = config.zone.bad_for.as_secs_f64();
             if since.is_some_and(|at| t - at <= bad_for && at >= zone.good_since())
-                || node.flights.overdue(t).is_some()
+                || node.flights.is_late(t)
             {
                 zone.tally.bad += 1;
             } else if t - node.last_good <= config.zone.good_for.as_secs_f64() {

@@ -5,11 +5,13 @@ use super::clock::fade;
 /// Time constant in seconds.
 const MEMORY: f64 = 5.0;
 
-/// The average part of a node's slots that have a job.
+/// The average part of a node's slots that have a job, and that have one of ours.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Utilisation {
     value: f64,
     now: f64,
+    ours: f64,
+    ours_now: f64,
     at: f64,
     risk: f64,
 }
@@ -19,23 +21,34 @@ impl Utilisation {
         Self {
             value: 0.0,
             now: 0.0,
+            ours: 0.0,
+            ours_now: 0.0,
             at: t,
             risk: 0.0,
         }
     }
 
-    /// From now on `jobs` are there.
-    pub(super) fn set(&mut self, jobs: u32, slots: u32, t: f64) {
-        self.value = self.value(t);
+    /// From now on `ours` of our jobs and `others` are there.
+    pub(super) fn set(&mut self, ours: u32, others: u32, slots: u32, t: f64) {
+        let kept = fade((t - self.at) / MEMORY);
+        self.value = self.now + (self.value - self.now) * kept;
+        self.ours = self.ours_now + (self.ours - self.ours_now) * kept;
         self.at = t;
         let slots = f64::from(slots.max(1));
-        self.now = (f64::from(jobs) / slots).min(1.5);
+        let part = |jobs: u32| (f64::from(jobs) / slots).min(1.5);
+        self.now = part(ours.saturating_add(others));
+        self.ours_now = part(ours);
         self.risk = risk(self.value.min(0.95), slots);
     }
 
     /// The average at `t`.
     pub(super) fn value(&self, t: f64) -> f64 {
         self.now + (self.value - self.now) * fade((t - self.at) / MEMORY)
+    }
+
+    /// The average at `t` of what is ours.
+    pub(super) fn ours(&self, t: f64) -> f64 {
+        self.ours_now + (self.ours - self.ours_now) * fade((t - self.at) / MEMORY)
     }
 
     /// How long a job will wait on average at this utilisation, in service times: what a
@@ -63,11 +76,12 @@ mod tests {
     #[test]
     fn it_is_the_average_of_the_last_seconds() {
         let mut u = Utilisation::new(0.0);
-        u.set(2, 4, 0.0);
+        u.set(1, 1, 4, 0.0);
         assert_eq!(u.value(0.0), 0.0);
         assert!((u.value(MEMORY) - 0.5 * (1.0 - 1.0 / (1.0 + 1.0 + 0.5 + 1.0 / 6.0))).abs() < 1e-9);
         assert!((u.value(100.0) - 0.5).abs() < 0.01);
-        u.set(0, 4, 100.0);
+        assert!((u.ours(100.0) - 0.25).abs() < 0.01);
+        u.set(0, 0, 4, 100.0);
         assert!(u.value(200.0) < 0.01);
     }
 

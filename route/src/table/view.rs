@@ -151,7 +151,7 @@ impl Table {
                 match blocked {
                     Some(until) => Standing::Blocked(until),
                     None if node.is_draining(t, &self.pace) => Standing::Draining,
-                    None if node.flights.overdue(t).is_some() => Standing::Overdue,
+                    None if node.flights.is_late(t) => Standing::Overdue,
                     None if !node.measured => Standing::Unmeasured,
                     None if share < 1.0 => Standing::Returning((share * 100.0) as u8),
                     None => Standing::Good,
@@ -167,7 +167,7 @@ impl Table {
             let members = self.subset.iter().filter_map(|n| self.nodes.get(*n));
             let members = members.filter(|n| usize::try_from(n.zone) == Ok(i));
             let (nodes, good) = members.fold((0, 0), |(nodes, good), n| {
-                let fine = n.health.stand(t) == Stand::Fine && n.flights.overdue(t).is_none();
+                let fine = n.health.stand(t) == Stand::Fine && !n.flights.is_late(t);
                 (nodes + 1, good + u32::from(fine))
             });
             ZoneView {

@@ -41,7 +41,7 @@ impl Default for Config {
             bad_for: Duration::from_secs(5),
             good_for: Duration::from_millis(500),
             base: Duration::from_secs(5),
-            max: Duration::from_secs(35),
+            max: Duration::from_secs(30),
             ramp: Duration::from_secs(10),
         }
     }
@@ -225,7 +225,7 @@ mod tests {
         for _ in 0..5 {
             zone.leave(140.0, 0.0, &c);
         }
-        assert_eq!(zone.leave(141.0, 1.0, &c), 35.0 * 0.75);
+        assert_eq!(zone.leave(141.0, 1.0, &c), 30.0 * 0.75);
         assert!(zone.success(150.0, 151.0));
         assert_eq!(zone.leave(212.0, 0.0, &c), 5.0, "a minute forgives");
     }

@@ -131,6 +131,10 @@ fn measure(what: &str, mut call: impl FnMut()) -> Duration {
     }
     batches.sort();
     let at = |part: usize| batches[(batches.len() - 1) * part / 100];
-    println!("{what:<40} {:>8.0?}   (p90 {:.0?})", at(50), at(90));
+    println!(
+        "{what:<40} {:>8} ns   (p90 {} ns)",
+        at(50).as_nanos(),
+        at(90).as_nanos()
+    );
     at(50)
 }

@@ -56,6 +56,9 @@ pub(super) struct Field {
     away: Option<NodeRef>,
     pub(super) trials: bool,
     pub(super) curiosity: bool,
+    /// The stream may move for the load's sake.
+    pub(super) balances: bool,
+    least_used: Option<(Entry, f64)>,
     kept: [Option<Entry>; KEPT],
     home_entry: Option<Entry>,
     away_entry: Option<Entry>,
@@ -80,6 +83,8 @@ impl Field {
             away: ask.home.and_then(|h| h.away()),
             trials,
             curiosity,
+            balances: false,
+            least_used: None,
             kept: [None; KEPT],
             home_entry: None,
             away_entry: None,
@@ -171,6 +176,23 @@ impl Field {
             _ => self.offers = 1,
         }
         self.trial = Some((entry, trial));
+    }
+
+    /// A good node, and the part of it that is used.
+    pub(super) fn offer_balance(&mut self, entry: Entry, used: f64) {
+        if self.home != Some(entry.node)
+            && self
+                .least_used
+                .as_ref()
+                .is_none_or(|(_, least)| used < *least)
+        {
+            self.least_used = Some((entry, used));
+        }
+    }
+
+    /// The good node that is used least, and how much.
+    pub(super) fn balance(&self) -> Option<(&Entry, f64)> {
+        self.least_used.as_ref().map(|(e, used)| (e, *used))
     }
 
     /// The node that this segment is spent on, and whether it is on trial.

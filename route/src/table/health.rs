@@ -48,7 +48,7 @@ pub struct Config {
     pub panic: f64,
     /// What part of its share a new or returning node gets at first.
     pub slow_start: f64,
-    /// How long it takes to its full share; twice as long after several ejections.
+    /// How long it takes to its full share.
     #[serde(with = "humantime_serde")]
     pub ramp: Duration,
     /// Trials for each segment sent, over all nodes.
@@ -62,7 +62,7 @@ impl Default for Config {
             success: 0.8,
             samples: 10,
             doubt: Duration::from_secs(2),
-            base: Duration::from_secs(5),
+            base: Duration::from_secs(8),
             max: Duration::from_secs(30),
             forgive: Duration::from_secs(60),
             most: 0.3,
@@ -98,8 +98,6 @@ impl Config {
 
 /// The longest that a single failure keeps a node waiting, in doubts.
 const MOST_DOUBTS: f64 = 4.0;
-/// From this ejection on the way back takes twice as long.
-const REPEATED: u32 = 3;
 
 /// A node's record.
 #[derive(Debug, Clone)]
@@ -222,8 +220,7 @@ impl Health {
             if sent < e.at {
                 return false;
             }
-            let repeated = if self.ejections >= REPEATED { 2.0 } else { 1.0 };
-            self.ramp = (t, config.ramp.as_secs_f64() * repeated);
+            self.ramp = (t, config.ramp.as_secs_f64());
             self.good_since = t;
             self.window = Window::default();
         } else if sent < self.failed_sent {

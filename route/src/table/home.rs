@@ -170,7 +170,7 @@ impl Home {
         }
         self.evidence = evidence as f32;
         self.unrest *= CALM;
-        if waits && counts && gain >= config.better {
+        if waits && counts && gain >= WORTH_IT {
             return (Stay::Move(PickReason::Left(Left::Waiting)), self);
         }
         self.away = None;
@@ -178,6 +178,8 @@ impl Home {
     }
 }
 
+/// A segment that would wait at home goes elsewhere if it gains this part.
+const WORTH_IT: f64 = 0.1;
 /// What a gain counts for that is owed to a slot being taken.
 const WAITING: f64 = 0.5;
 /// What a segment leaves of a stream's unrest.
@@ -288,7 +290,7 @@ mod tests {
         let (stay, home) = Home::new(A).compare(1.0, B, 0.5, true, &config);
         assert_eq!(stay, Stay::Move(PickReason::Left(Left::Waiting)));
         assert_eq!(home.node(), A);
-        let (stay, _) = Home::new(A).compare(1.0, B, 0.9, true, &config);
+        let (stay, _) = Home::new(A).compare(1.0, B, 0.95, true, &config);
         assert_eq!(stay, Stay::Keep, "not for a little");
     }
 }

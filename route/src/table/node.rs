@@ -305,7 +305,9 @@ impl Node {
             return false;
         };
         let usual = network + flight.work * speed * flight.contention + excused;
-        elapsed > usual * pace.slow.max(surprise.late()) + PATIENCE
+        // Who is on trial has to convince.
+        let least = if flight.trial { 1.0 } else { pace.slow };
+        elapsed > usual * surprise.late().max(least) + PATIENCE
     }
 
     /// A job was given up after `elapsed`: no sample, but a bound. True if that is far more
@@ -380,6 +382,11 @@ impl Node {
 
     pub(super) fn is_draining(&self, t: f64, pace: &Pace) -> bool {
         self.fresh(t, pace).is_some_and(|r| r.draining)
+    }
+
+    /// A job there takes longer than most, so that what else is there will, too.
+    pub(super) fn is_suspect(&self, t: f64) -> bool {
+        self.flights.overdue(t).is_some()
     }
 
     /// Room for one more: a running and a queued one for each slot.

@@ -53,6 +53,8 @@ impl Table {
             });
         }
         let mut field = Field::new(ask, self.trials.any(t), self.curiosity.any(t));
+        let balances = ask.purpose == Purpose::First && ask.home.is_some_and(|h| !h.is_restless());
+        field.balances = balances && rng.random::<f64>() < self.config.home.balance;
         if self.subset.len() <= SCAN {
             for node in &self.subset {
                 self.consider(*node, ask, t, &mut field, rng);
@@ -60,13 +62,15 @@ impl Table {
         } else {
             self.shortlist(ask, t, &mut field, rng);
             if field.best().is_none_or(|e| e.tier > Tier::Suspect) {
+                let balances = field.balances;
                 field = Field::new(ask, field.trials, field.curiosity);
+                field.balances = balances;
                 for node in &self.subset {
                     self.consider(*node, ask, t, &mut field, rng);
                 }
             }
         }
-        self.decide(ask, &field, t, rng)
+        self.decide(ask, &field, t)
     }
 
     /// Looks at a few nodes of a large subset.
@@ -173,6 +177,9 @@ impl Table {
                 field.offer_trial(Entry { total, ..entry }, trial, rng);
             }
         }
+        if field.balances && tier == Tier::Good {
+            field.offer_balance(entry, node.utilisation.value(t));
+        }
         field.add(entry);
     }
 
@@ -237,13 +244,7 @@ impl Table {
         share < self.full_share && rng.random::<f64>() * self.full_share > share
     }
 
-    fn decide(
-        &self,
-        ask: &Ask<'_>,
-        field: &Field,
-        t: f64,
-        rng: &mut impl Rng,
-    ) -> Result<Choice, NoNode> {
+    fn decide(&self, ask: &Ask<'_>, field: &Field, t: f64) -> Result<Choice, NoNode> {
         if let Some((entry, trial)) = field.trial()
             && (trial
                 || field
@@ -268,7 +269,7 @@ impl Table {
             _ => None,
         };
         let purpose = match ask.purpose {
-            Purpose::First => return Ok(self.follow_home(ask, field, best, desperate, t, rng)),
+            Purpose::First => return Ok(self.follow_home(ask, field, best, desperate, t)),
             Purpose::Retry => PickReason::Retry,
             Purpose::Hedge => PickReason::Hedge,
             Purpose::SecondOpinion { .. } => PickReason::SecondOpinion,
@@ -286,7 +287,6 @@ impl Table {
         best: &Entry,
         desperate: Option<PickReason>,
         t: f64,
-        rng: &mut impl Rng,
     ) -> Choice {
         let Some(home) = ask.home else {
             let reason = desperate.unwrap_or(PickReason::FirstPick);
@@ -315,23 +315,22 @@ impl Table {
         };
         let config = &self.config.home;
         let (stay, next) = home.compare(ours.score, other.node, other.score, ours.waits, config);
-        match stay {
-            Stay::Move(reason) => choice(field, other, reason, next),
-            Stay::Keep if !home.is_restless() && self.unbalanced(ours, other, t, rng) => {
-                choice(field, other, PickReason::Balance, next.balance(other.node))
-            }
-            Stay::Keep => choice(field, ours, kept, next),
+        if let Stay::Move(reason) = stay {
+            return choice(field, other, reason, next);
         }
+        if let Some(other) = self.less_used(ours, field, t) {
+            let home = next.balance(other.node);
+            return choice(field, other, PickReason::Balance, home);
+        }
+        choice(field, ours, kept, next)
     }
 
-    /// Whether a stream should move for the load's sake alone.
-    fn unbalanced(&self, ours: &Entry, other: &Entry, t: f64, rng: &mut impl Rng) -> bool {
-        if other.score > ours.score * AS_FAST || rng.random::<f64>() >= self.config.home.balance {
-            return false;
-        }
-        let used = |n: NodeRef| self.nodes.get(n).map_or(0.0, |n| n.utilisation.value(t));
-        let (ours, other) = (used(ours.node), used(other.node));
-        ours > UNBALANCED.0 * other && ours - other > UNBALANCED.1
+    /// Where a stream should move for the load's sake alone.
+    fn less_used<'f>(&self, ours: &Entry, field: &'f Field, t: f64) -> Option<&'f Entry> {
+        let (other, theirs) = field.balance()?;
+        let used = self.nodes.get(ours.node)?.utilisation.value(t);
+        let less = used > UNBALANCED.0 * theirs && used - theirs > UNBALANCED.1;
+        (less && other.score <= ours.score * AS_FAST).then_some(other)
     }
 
     fn no_node(&self, field: &Field) -> NoNode {

@@ -5,6 +5,9 @@ use super::clock::fade;
 /// Time constant in seconds.
 const MEMORY: f64 = 5.0;
 
+/// How much of the risk of waiting remains where all jobs are ours.
+const OURS: f64 = 0.3;
+
 /// The average part of a node's slots that have a job, and that have one of ours.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Utilisation {
@@ -38,7 +41,9 @@ impl Utilisation {
         let part = |jobs: u32| (f64::from(jobs) / slots).min(1.5);
         self.now = part(ours.saturating_add(others));
         self.ours_now = part(ours);
-        self.risk = risk(self.value.min(0.95), slots);
+        // What is ours is known to the job; what others send is not.
+        let theirs = 1.0 - (self.ours / self.value.max(1e-9)).min(1.0);
+        self.risk = risk(self.value.min(0.95), slots) * (OURS + (1.0 - OURS) * theirs);
     }
 
     /// The average at `t`.
@@ -59,14 +64,13 @@ impl Utilisation {
 }
 
 /// The mean wait in a queue before `slots` servers that are busy for the part `used`, in
-/// service times: Sakasegawa's approximation (1977) for M/M/c, halved, since neither arrivals
-/// nor services are that random here.
+/// service times: Sakasegawa's approximation (1977) for M/M/c.
 fn risk(used: f64, slots: f64) -> f64 {
     if used < 0.3 {
         return 0.0;
     }
     let exponent = (2.0 * (slots + 1.0)).sqrt() - 1.0;
-    0.5 * used.powf(exponent) / (slots * (1.0 - used))
+    used.powf(exponent) / (slots * (1.0 - used))
 }
 
 #[cfg(test)]
@@ -88,8 +92,8 @@ mod tests {
     #[test]
     fn a_full_node_threatens_to_make_wait_and_many_slots_less() {
         assert_eq!(risk(0.2, 1.0), 0.0);
-        assert!(risk(0.9, 1.0) > 4.0);
+        assert!(risk(0.9, 1.0) > 8.0);
         assert!(risk(0.9, 8.0) < risk(0.9, 1.0) / 5.0);
-        assert!(risk(0.5, 8.0) < 0.02);
+        assert!(risk(0.5, 8.0) < 0.04);
     }
 }

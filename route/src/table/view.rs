@@ -160,6 +160,13 @@ impl Table {
         }
     }
 
+    /// A job there takes longer than most do. Whatever else is there will probably take as
+    /// long: its hedge need not wait until it is late itself.
+    pub fn is_suspect(&self, node: NodeRef, now: Instant) -> bool {
+        let t = self.clock.seconds(now);
+        self.nodes.get(node).is_some_and(|n| n.is_suspect(t))
+    }
+
     /// Every zone and what is known of it, by name.
     pub fn zones(&self, now: Instant) -> impl Iterator<Item = ZoneView<'_>> {
         let t = self.clock.seconds(now);

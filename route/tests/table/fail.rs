@@ -63,7 +63,7 @@ fn trials_are_few() {
     for id in &ids[..10] {
         w.fail(id, FailureKind::Connect);
     }
-    w.pass(Duration::from_secs(5));
+    w.pass(Duration::from_secs(8));
     let mut trials = 0;
     for _ in 0..200 {
         let choice = w.first(None);

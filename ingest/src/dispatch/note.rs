@@ -83,7 +83,12 @@ pub(super) fn level(shift: Shift) {
         trouble,
         utilisation,
     } = shift;
-    log::warn!(rackcast_reason = "degraded";
+    let level = if to > from {
+        log::Level::Warn
+    } else {
+        log::Level::Info
+    };
+    log::log!(level, rackcast_reason = "degraded";
         "{to} rungs of every ladder are left out from now on, after {from}: {:.0} % of the \
          segments are in trouble, {:.0} % of the nodes' power is asked for",
         trouble * 100.0, utilisation * 100.0);

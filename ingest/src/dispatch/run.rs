@@ -3,13 +3,6 @@
 //! The plan is told what happens and says what to do; it neither waits nor sends. This task
 //! waits for what can happen next (a node's answer, a timer, a node that becomes free, a
 //! receiver that is dropped), tells the plan under the router's lock, and does as it is told
-//! once the lock is released. It ends when the plan is over; dropping it cancels what is out.
-
-//! One segment's task: carries out what the segment's [`Plan`] decides.
-//!
-//! The plan is told what happens and says what to do; it neither waits nor sends. This task
-//! waits for what can happen next (a node's answer, a timer, a node that becomes free, a
-//! receiver that is dropped), tells the plan under the router's lock, and does as it is told
 //! after the lock is released. It ends when the plan is over; dropping it cancels what is out.
 
 use std::pin::{Pin, pin};
@@ -89,7 +82,7 @@ impl Run {
             let wake = self.plan.wake().unwrap_or(self.order.deadline);
             tokio::select! {
                 (at, progress) = next(&mut self.attempts) => self.progress(at, progress),
-                () = freed.as_mut() => {
+                () = freed.as_mut(), if self.plan.waits().is_some() => {
                     freed.set(dispatcher.freed.notified());
                     self.step(Event::Freed, None, "");
                 }

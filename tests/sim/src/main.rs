@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use clap::Parser;
-use rackcast_sim::{Name, Scenario, lost, plots, simulate, table};
+use rackcast_sim::{Name, Scenario, Study, lost, plots, simulate, table};
 
 /// Runs routing scenarios on virtual time and compares the policies.
 #[derive(Debug, Parser)]
@@ -65,12 +65,19 @@ fn run(options: &Options) -> Result<Vec<String>, Box<dyn std::error::Error>> {
         let study = simulate(scenario, &policies, options.seeds, threads);
         let text = table(&study);
         println!("{text}");
-        eprintln!("{}: {:.1} s", scenario.name, began.elapsed().as_secs_f64());
+        report_time(&study, began.elapsed());
         plots(&study, &options.out)?;
         std::fs::write(options.out.join(format!("{}.md", scenario.name)), text)?;
         failures.extend(study.failures());
     }
     Ok(failures)
+}
+
+fn report_time(study: &Study, whole: Duration) {
+    let run = |(name, took): (&Name, &Duration)| format!("{name} {:.2} s", took.as_secs_f64());
+    let runs: Vec<_> = study.took.iter().map(run).collect();
+    let (name, whole) = (&study.scenario.name, whole.as_secs_f64());
+    eprintln!("{name}: {whole:.1} s; a run: {}", runs.join(", "));
 }
 
 fn policies(names: &[String]) -> Result<Vec<Name>, String> {

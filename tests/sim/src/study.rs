@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use crate::measure::{Tally, Trace};
 use crate::policy::Name;
@@ -19,8 +20,18 @@ pub struct Study {
     pub scenario: Scenario,
     /// How many seeds.
     pub seeds: u64,
+    /// How long a run of each policy took on average, of real time.
+    pub took: BTreeMap<Name, Duration>,
     pub(crate) tallies: BTreeMap<Name, Tally>,
     pub(crate) traces: BTreeMap<Name, Trace>,
+}
+
+/// What the threads put together.
+#[derive(Default)]
+struct Done {
+    tallies: BTreeMap<Name, Tally>,
+    took: BTreeMap<Name, Duration>,
+    traces: BTreeMap<(Name, u64), Trace>,
 }
 
 /// Runs a scenario for the seeds 1 to `seeds` and the given policies on so many threads. The
@@ -30,10 +41,7 @@ pub fn simulate(scenario: &Scenario, policies: &[Name], seeds: u64, threads: usi
         .flat_map(|seed| policies.iter().map(move |p| (seed, *p)))
         .collect();
     let next = AtomicU64::new(0);
-    let done = Mutex::new((
-        BTreeMap::<Name, Tally>::new(),
-        BTreeMap::<(Name, u64), Trace>::new(),
-    ));
+    let done = Mutex::new(Done::default());
     std::thread::scope(|scope| {
         for _ in 0..threads.max(1) {
             scope.spawn(|| {
@@ -41,27 +49,31 @@ pub fn simulate(scenario: &Scenario, policies: &[Name], seeds: u64, threads: usi
                     let i = next.fetch_add(1, Ordering::Relaxed);
                     let job = usize::try_from(i).ok().and_then(|i| jobs.get(i));
                     let Some(&(seed, policy)) = job else { return };
+                    let began = Instant::now();
                     let (record, nodes) = policy.run(scenario, seed);
+                    let took = began.elapsed();
                     let tally = Tally::of(scenario, &record, &nodes);
                     let trace = (seed <= TRACED).then(|| Trace::of(&record, nodes.len()));
                     let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
-                    done.0.entry(policy).or_default().merge(&tally);
-                    if let Some(trace) = trace {
-                        done.1.insert((policy, seed), trace);
-                    }
+                    done.tallies.entry(policy).or_default().merge(&tally);
+                    *done.took.entry(policy).or_default() += took;
+                    done.traces.extend(trace.map(|t| ((policy, seed), t)));
                 }
             });
         }
     });
-    let (tallies, by_seed) = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
     let mut traces: BTreeMap<Name, Trace> = BTreeMap::new();
-    for ((policy, _), trace) in by_seed {
+    for ((policy, _), trace) in done.traces {
         traces.entry(policy).or_default().merge(trace);
     }
+    let runs = u32::try_from(seeds).unwrap_or(u32::MAX).max(1);
+    done.took.values_mut().for_each(|took| *took /= runs);
     Study {
         scenario: scenario.clone(),
         seeds,
-        tallies,
+        took: done.took,
+        tallies: done.tallies,
         traces,
     }
 }

@@ -73,11 +73,16 @@ impl Picker for PeakEwma {
     }
 
     fn pick(&mut self, _segment: &Segment, tried: &[u32], cx: &Context<'_>) -> Option<u32> {
-        let left = self.nodes.iter().filter(|n| !tried.contains(n)).count();
-        let nth = |n: usize| {
-            let mut left = self.nodes.iter().filter(|n| !tried.contains(n));
-            left.nth(n).copied()
+        let all;
+        let left = match tried {
+            [] => &self.nodes,
+            tried => {
+                let left = self.nodes.iter().filter(|n| !tried.contains(n));
+                all = left.copied().collect();
+                &all
+            }
         };
+        let (left, nth) = (left.len(), |n: usize| left.get(n).copied());
         if left < 2 {
             return nth(0);
         }

@@ -1,60 +1,45 @@
-use std::cmp::Ordering;
+use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use crate::time::Time;
 
 /// What is to happen, earliest first; what is due at the same time, in the order it was put in,
 /// so that a run is the same every time.
+///
+/// The heap moves its entries about a great deal, so they only name their events.
 #[derive(Debug)]
 pub(crate) struct Queue<E> {
-    heap: BinaryHeap<Entry<E>>,
+    heap: BinaryHeap<Reverse<(Time, u64, u32)>>,
+    events: Vec<Option<E>>,
+    free: Vec<u32>,
     next: u64,
-}
-
-#[derive(Debug)]
-struct Entry<E> {
-    at: Time,
-    order: u64,
-    event: E,
 }
 
 impl<E> Queue<E> {
     pub(crate) fn new() -> Self {
         Self {
             heap: BinaryHeap::new(),
+            events: Vec::new(),
+            free: Vec::new(),
             next: 0,
         }
     }
 
     pub(crate) fn push(&mut self, at: Time, event: E) {
-        let order = self.next;
+        let place = self.free.pop().unwrap_or_else(|| {
+            self.events.push(None);
+            u32::try_from(self.events.len() - 1).unwrap_or(u32::MAX)
+        });
+        self.events[place as usize] = Some(event);
+        self.heap.push(Reverse((at, self.next, place)));
         self.next += 1;
-        self.heap.push(Entry { at, order, event });
     }
 
     pub(crate) fn pop(&mut self) -> Option<(Time, E)> {
-        self.heap.pop().map(|e| (e.at, e.event))
-    }
-}
-
-impl<E> PartialEq for Entry<E> {
-    fn eq(&self, other: &Self) -> bool {
-        self.order == other.order
-    }
-}
-
-impl<E> Eq for Entry<E> {}
-
-impl<E> PartialOrd for Entry<E> {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl<E> Ord for Entry<E> {
-    /// The heap gives out its greatest.
-    fn cmp(&self, other: &Self) -> Ordering {
-        (other.at, other.order).cmp(&(self.at, self.order))
+        let Reverse((at, _, place)) = self.heap.pop()?;
+        self.free.push(place);
+        let event = self.events[place as usize].take()?;
+        Some((at, event))
     }
 }
 

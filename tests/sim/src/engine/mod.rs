@@ -5,6 +5,8 @@ mod deliver;
 mod dispatch;
 mod serve;
 mod spell;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -124,11 +124,12 @@ impl Tally {
         let fault = record.faults.iter().find(|f| !f.nodes.is_empty());
         for path in paths.values() {
             self.streams += 1;
-            let changes = |since: Time| {
+            let changes = |since: Time, until: Time| {
                 let pairs = path.iter().zip(path.iter().skip(1));
-                pairs.filter(|(a, b)| b.0 >= since && a.1 != b.1).count() as u64
+                let then = pairs.filter(|(_, b)| b.0 >= since && b.0 < until);
+                then.filter(|(a, b)| a.1 != b.1).count() as u64
             };
-            self.swaps += changes(from);
+            self.swaps += changes(from, Time::NEVER);
             let Some(fault) = fault else { continue };
             let before = path.iter().rev().find(|(cut, _)| *cut < fault.from);
             if !before.is_some_and(|(_, node)| fault.nodes.contains(node)) {
@@ -141,7 +142,7 @@ impl Tally {
             self.affected += 1;
             let left = then.iter().position(|(_, n)| !fault.nodes.contains(n));
             self.left_in_two += u64::from(left.is_some_and(|i| i <= IN_TWO));
-            let swaps = changes(fault.from);
+            let swaps = changes(fault.from, fault.from + AFTER);
             self.affected_swaps += swaps;
             self.affected_most = self.affected_most.max(swaps);
         }

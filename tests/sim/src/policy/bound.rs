@@ -169,7 +169,7 @@ mod tests {
     }
 
     fn steps() -> impl Strategy<Value = Vec<(u64, bool)>> {
-        prop::collection::vec((0u64..8, any::<bool>()), 1..60)
+        prop::collection::vec((0u64..6, any::<bool>()), 1..25)
     }
 
     proptest! {

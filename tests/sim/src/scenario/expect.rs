@@ -24,7 +24,7 @@ pub enum Figure {
     AfterP99,
     /// Changes of node, a stream, in the time that counts.
     Swaps,
-    /// Changes of node from the fault on, a stream whose node it befell.
+    /// Changes of node in the 10 s after the fault, a stream whose node it befell.
     AffectedSwaps,
     /// The most of one such stream.
     AffectedSwapsMost,

@@ -226,6 +226,8 @@ pub(super) fn take(jobs: &mut Vec<Job>, attempt: u32) -> Option<Job> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::noise::{For, Noise};
+    use crate::queue::Queue;
 
     fn at(ms: u64) -> Time {
         Time::after(Duration::from_millis(ms))
@@ -319,5 +321,77 @@ mod tests {
         n.withdraw(1);
         assert_eq!(n.next().map(|j| j.attempt), Some(2));
         assert!(!n.finish(1, at(100)), "its end means nothing any more");
+    }
+
+    /// Poisson arrivals, exponential jobs, deadlines far away: the share that is refused.
+    fn refused(slots: usize, load: f64) -> f64 {
+        let noise = Noise::new(9);
+        let exponential = |what, i| -(1.0 - noise.uniform(what, i, 0)).ln();
+        let mut n = node(slots);
+        let (mut ends, mut next) = (Queue::new(), 0.0);
+        const ARRIVALS: u32 = 100_000;
+        let mut refused = 0;
+        for i in 0..ARRIVALS {
+            next += exponential(For::There, u64::from(i)) / (load * slots as f64);
+            let now = Time::after(secs(next));
+            // Jobs that ended before make room for those that wait.
+            while let Some((at, attempt)) = ends.pop() {
+                if at > now {
+                    ends.push(at, attempt);
+                    break;
+                }
+                assert!(n.finish(attempt, at));
+                begin(&mut n, at, &mut ends, &exponential);
+            }
+            let far = Time::after(Duration::from_secs(1_000_000_000));
+            let job = Job {
+                attempt: i,
+                deadline: far,
+                work: 1,
+            };
+            match n.admit(job, now) {
+                Ok(()) => assert!(n.arrived(i)),
+                Err(_) => refused += 1,
+            }
+            begin(&mut n, now, &mut ends, &exponential);
+        }
+        f64::from(refused) / f64::from(ARRIVALS)
+    }
+
+    fn begin(
+        n: &mut Node,
+        now: Time,
+        ends: &mut Queue<u32>,
+        exponential: &impl Fn(For, u64) -> f64,
+    ) {
+        while let Some(job) = n.next() {
+            let at = now + secs(exponential(For::Service, u64::from(job.attempt)));
+            n.start(job, now, at);
+            ends.push(at, job.attempt);
+        }
+    }
+
+    /// Of M/M/c/2c, whose formula every book has.
+    fn blocked(slots: u32, load: f64) -> f64 {
+        let offered = load * f64::from(slots);
+        let mut weight = 1.0;
+        let mut weights = vec![weight];
+        for n in 1..=2 * slots {
+            weight *= offered / f64::from(n.min(slots));
+            weights.push(weight);
+        }
+        weight / weights.iter().sum::<f64>()
+    }
+
+    #[test]
+    fn it_queues_as_the_formula_says() {
+        assert!((blocked(1, 1.0) - 1.0 / 3.0).abs() < 1e-12);
+        for (slots, load) in [(1, 0.5), (1, 1.0), (4, 0.9), (2, 1.5)] {
+            let (seen, expected) = (refused(slots, load), blocked(slots as u32, load));
+            assert!(
+                (seen / expected - 1.0).abs() < 0.05,
+                "{slots} slots at {load}: {seen}, not {expected}"
+            );
+        }
     }
 }

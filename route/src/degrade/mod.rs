@@ -35,12 +35,18 @@ use crate::table::Capacity;
 #[cfg(test)]
 mod tests;
 
+/// More than this part of the demand is the same demand: what is believed of the fleet is noisy.
+const SAME: f64 = 0.95;
+/// What is left of the trouble that it takes, once there is a level.
+const KNOWN: f64 = 0.25;
 /// The least and the most that is left of the demand after a level proved too low.
 const LEFT: (f64, f64) = (0.75, 0.9);
 /// Least share of it that is always believed.
 const LEAST_TRUST: f64 = 0.2;
-/// How far back the utilisation that is seen reaches, in intervals.
+/// Weight of the last interval in what is seen of the fleet.
 const SMOOTH: f64 = 0.25;
+/// A change by more than this part is none of the noise.
+const LEAP: f64 = 0.2;
 /// A fleet of which no more of the slots are taken has room, whatever is believed of it.
 const IDLE: f64 = 0.5;
 /// The most by which the time without trouble grows.
@@ -115,6 +121,8 @@ pub(crate) struct Degrade {
     trust: f64,
     /// Share of the slots that are taken, smoothed.
     busy: f64,
+    /// Output pixels a second that the fleet is measured to make, smoothed.
+    rate: f64,
     next: Instant,
     settled: Instant,
     calm_since: Option<Instant>,
@@ -130,6 +138,7 @@ impl Degrade {
             signals: Signals::default(),
             trust: 1.0,
             busy: 0.0,
+            rate: 0.0,
             next: now,
             settled: now,
             calm_since: None,
@@ -177,20 +186,21 @@ impl Degrade {
         let trouble = f64::from(signals.troubled) / f64::from(signals.begun);
         let seen = Seen {
             asked: demand(self.level),
-            believed: (capacity.pixel_rate * self.trust).max(1.0),
+            believed: (self.smooth(capacity.pixel_rate) * self.trust).max(1.0),
             trouble,
             most: Level::rungs(deepest.saturating_add(1)),
         };
         let utilisation = seen.asked / seen.believed;
         let from = self.level;
-        if signals.troubled >= 2 && trouble >= config.trouble {
+        // An overload that is known is not met until hardly any trouble is left.
+        let known = if from > Level::NONE { KNOWN } else { 1.0 };
+        if signals.troubled >= 2 && trouble >= config.trouble * known {
             self.calm_since = None;
-            if utilisation.max(self.busy) < config.overloaded || now < self.settled {
+            if utilisation.max(self.busy) < config.overloaded {
                 return None;
             }
             self.doubt_last_step(config, now);
-            self.level = self.raise(&seen, &demand, config);
-            self.settled = now + config.settle;
+            self.raise(&seen, &demand, config, now);
         } else {
             let calm = *self.calm_since.get_or_insert(now);
             let patience = config.calm.saturating_mul(self.caution);
@@ -214,6 +224,13 @@ impl Degrade {
         })
     }
 
+    /// What the fleet is measured to make, without the noise; a leap is no noise.
+    fn smooth(&mut self, rate: f64) -> f64 {
+        let noise = (rate - self.rate).abs() <= self.rate * LEAP;
+        self.rate += (rate - self.rate) * if noise { SMOOTH } else { 1.0 };
+        self.rate
+    }
+
     /// A step back that brings trouble makes the next one wait longer.
     fn doubt_last_step(&mut self, config: &Config, now: Instant) {
         let patience = config.calm.saturating_mul(self.caution).max(config.settle);
@@ -223,20 +240,33 @@ impl Degrade {
         }
     }
 
-    /// The level at which the demand fits.
-    fn raise(&mut self, seen: &Seen, demand: &impl Fn(Level) -> f64, config: &Config) -> Level {
+    /// Raises the level to where the demand fits. If it should fit as it is, and that has had
+    /// its time to show, the fleet makes less than is believed.
+    fn raise(
+        &mut self,
+        seen: &Seen,
+        demand: &impl Fn(Level) -> f64,
+        config: &Config,
+        now: Instant,
+    ) {
         let aim = seen.believed * config.target;
         let fits = least(self.level, seen.most, |l| demand(l) <= aim);
-        if fits > self.level {
-            return fits;
+        if demand(fits) > seen.asked * SAME {
+            if now < self.settled {
+                return;
+            }
+            // No more is believed than makes the new level the aim: else it would be taken back
+            // as soon as there is calm.
+            let (least_left, most_left) = LEFT;
+            let keep = (1.0 - seen.trouble / 2.0).clamp(least_left, most_left);
+            let wanted = seen.asked * keep;
+            self.level = least(self.level, seen.most, |l| demand(l) <= wanted);
+            let proven = (demand(self.level) / aim).min(1.0);
+            self.trust = (self.trust * proven).max(LEAST_TRUST);
+        } else {
+            self.level = fits;
         }
-        // It should fit and does not. So less is asked, and no more is believed than makes that
-        // the aim: else it would be taken back as soon as there is calm.
-        let (least_left, most_left) = LEFT;
-        let keep = (1.0 - seen.trouble / 2.0).clamp(least_left, most_left);
-        let level = least(self.level, seen.most, |l| demand(l) <= seen.asked * keep);
-        self.trust = (self.trust * (demand(level) / aim).min(1.0)).max(LEAST_TRUST);
-        level
+        self.settled = now + config.settle;
     }
 
     /// A level that brings some back and still leaves room.

@@ -164,11 +164,12 @@ impl Plan {
     }
 
     /// Cancels what has nothing left to win. What has only its summary left to send may send
-    /// it.
+    /// it, and a trial is to show how long it takes.
     pub(super) fn drop_losers<R: Rng>(&mut self, cx: &mut Context<'_, R>) {
         let missing = self.missing;
-        let lost =
-            |f: &Flight| !f.is_complete() && f.outstanding().intersection(missing).is_empty();
+        let lost = |f: &Flight| {
+            !f.trial && !f.is_complete() && f.outstanding().intersection(missing).is_empty()
+        };
         while let Some(at) = self.flights.iter().position(lost) {
             self.cancel(at, CancelReason::Lost, cx);
         }

@@ -23,6 +23,8 @@ pub(super) struct Flight {
     pub(super) last: Instant,
     /// The second one beside another.
     pub(super) hedge: bool,
+    /// It tells whether its node is well again: it is not cancelled for having lost.
+    pub(super) trial: bool,
     /// From when on another node may take over.
     pub(super) hung_at: Instant,
 }
@@ -36,6 +38,13 @@ impl Flight {
     /// Only its summary is still to come.
     pub(super) fn is_complete(&self) -> bool {
         self.outstanding().is_empty()
+    }
+
+    /// When it should be through.
+    pub(super) fn expected_at(&self) -> Instant {
+        self.sent
+            .checked_add(self.predicted)
+            .unwrap_or(self.hung_at)
     }
 
     /// How long it has been out.

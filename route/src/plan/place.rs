@@ -11,7 +11,7 @@ use super::renditions::Renditions;
 use super::trail::{Cause, Sent, Step, Wait};
 use super::{Context, Plan};
 use crate::router::{Price, Short};
-use crate::table::{Ask, Choice, NoNode, NoNodeReason, NodeRef, Purpose};
+use crate::table::{Ask, Choice, NoNode, NoNodeReason, NodeRef, PickReason, Purpose};
 
 /// The only chance is taken even if it is predicted to need so many times what is left.
 /// Predictions are on the safe side, and a node that knows better refuses.
@@ -32,6 +32,7 @@ impl Plan {
         let price = Price {
             retry: self.counted,
             refusal: self.refused,
+            routine: false,
             can_wait: !self.claims.is_empty(),
         };
         if let Err(short) = cx.router.purse().affords(price, cx.now) {
@@ -48,6 +49,10 @@ impl Plan {
             None => Purpose::Retry,
         };
         let cause = self.cause();
+        let uncovered = self.still_allowed(uncovered, cx);
+        if uncovered.is_empty() {
+            return None;
+        }
         let (choice, renditions) = match self.choose(uncovered, purpose, cx) {
             Ok(found) => found,
             Err(no_node) => return self.without_node(no_node, uncovered, cx),
@@ -68,6 +73,18 @@ impl Plan {
             self.copies(choice.node, renditions, cx);
         }
         None
+    }
+
+    /// What has waited for a node while less came to be asked of the fleet is asked for less
+    /// too: else the backlog of an overload is its dearest part.
+    fn still_allowed<R>(&mut self, uncovered: Renditions, cx: &mut Context<'_, R>) -> Renditions {
+        if !matches!(self.last_wait, Some(Wait::Node(_))) {
+            return uncovered;
+        }
+        let rungs = self.job.works.len();
+        let allowed = cx.router.allowed(self.job.stream, rungs);
+        self.give_up(uncovered.minus(allowed), GiveUp::Degraded, cx);
+        uncovered.intersection(allowed)
     }
 
     /// The most submissions.
@@ -275,6 +292,7 @@ impl Plan {
             got: Renditions::NONE,
             last: cx.now,
             hedge: cause == Cause::Hedge,
+            trial: choice.reason == PickReason::Trial,
             hung_at: self.hung_at(choice.predicted, cx),
         });
         cx.actions.push(Action::Send {

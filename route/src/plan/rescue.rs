@@ -8,13 +8,19 @@ use super::flight::Flight;
 use super::trail::{CancelReason, Cause, NotHedged, Step};
 use super::{Context, Plan};
 use crate::router::Price;
-use crate::table::{Ask, Choice, PickReason, Purpose};
+use crate::table::{Ask, Choice, PickReason, Purpose, Standing};
 
 /// A submission of a class of which too little is known is slow after this many times what was
 /// predicted.
 const SLOW: f64 = 1.5;
-/// Nothing is slow before it has taken what was predicted.
-const LEAST_SLOW: f64 = 1.0;
+/// When a hedge is due.
+struct Due {
+    at: Instant,
+    /// When to look again, if it is not yet.
+    look_at: Instant,
+    /// There is no other reason for it than that it is late.
+    routine: bool,
+}
 
 impl Plan {
     /// Looks after the submission on which everything that is missing depends; when to look
@@ -25,16 +31,17 @@ impl Plan {
             return None;
         }
         let (at, flight) = self.lonely()?;
-        let (hung_at, slow_at) = (flight.hung_at, self.slow_at(flight, cx));
+        let hung_at = flight.hung_at;
         let mut again = hung_at;
-        if let Some(slow_at) = slow_at.filter(|_| !self.hedged) {
-            if cx.now >= slow_at {
-                match self.hedge(at, cx) {
+        if cx.router.config().hedge.enabled && !self.hedged {
+            let due = self.hedge_due(flight, cx);
+            if due.at <= cx.now {
+                match self.hedge(at, due.routine, cx) {
                     Ok(()) => return None,
                     Err(why) => self.not_hedged(why, cx),
                 }
             }
-            again = again.min(slow_at);
+            again = again.min(due.look_at);
         }
         if cx.now >= hung_at && self.take_over(at, cx) {
             return None;
@@ -57,23 +64,54 @@ impl Plan {
         Some((at?, flight))
     }
 
-    /// From when on a submission takes longer than nearly all of its class.
-    fn slow_at<R>(&self, flight: &Flight, cx: &Context<'_, R>) -> Option<Instant> {
-        let config = &cx.router.config().hedge;
-        if !config.enabled {
-            return None;
+    /// When a second submission is due beside this one: at once if it is a trial of its node;
+    /// after what was predicted if its node has come under suspicion since; else when it takes
+    /// longer than nearly all of its class.
+    fn hedge_due<R>(&self, flight: &Flight, cx: &Context<'_, R>) -> Due {
+        let expected = flight.expected_at();
+        if flight.trial {
+            return Due {
+                at: flight.sent,
+                look_at: expected,
+                routine: false,
+            };
         }
+        let config = &cx.router.config().hedge;
         let usual = cx.router.slow_after(self.job.work(flight.renditions));
-        let times = usual.unwrap_or(SLOW).max(LEAST_SLOW);
-        let slow = Duration::try_from_secs_f64(flight.predicted.as_secs_f64() * times).ok()?;
-        flight.sent.checked_add(slow.max(config.min_delay))
+        let times = usual.unwrap_or(SLOW).max(1.0);
+        let slow = Duration::try_from_secs_f64(flight.predicted.as_secs_f64() * times);
+        let slow = slow.unwrap_or(Duration::MAX).max(config.min_delay);
+        let slow = flight.sent.checked_add(slow).unwrap_or(flight.hung_at);
+        let standing = cx.router.table().stands(flight.node, cx.now);
+        let suspect = cx.now >= expected
+            && !matches!(
+                standing,
+                Some(
+                    Standing::Good
+                        | Standing::Unmeasured
+                        | Standing::Returning(_)
+                        | Standing::Blocked(_)
+                        | Standing::Draining
+                )
+            );
+        Due {
+            at: if suspect { expected } else { slow },
+            look_at: if cx.now < expected { expected } else { slow },
+            routine: !suspect,
+        }
     }
 
-    fn hedge<R: Rng>(&mut self, at: usize, cx: &mut Context<'_, R>) -> Result<(), NotHedged> {
+    fn hedge<R: Rng>(
+        &mut self,
+        at: usize,
+        routine: bool,
+        cx: &mut Context<'_, R>,
+    ) -> Result<(), NotHedged> {
         let price = Price {
             retry: true,
             refusal: false,
             can_wait: true,
+            routine,
         };
         let purse = cx.router.purse();
         purse

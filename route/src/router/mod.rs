@@ -164,19 +164,22 @@ impl Router {
                 why: Some(Reduction::Circuit { left }),
             };
         }
-        let level = self.degrade.level();
-        let order = &self.config.degrade.order;
-        let asked = degrade::left(
-            rungs,
-            degrade::drops(rungs, level, known.group, self.deepest),
-            order,
-        );
+        let asked = self.allowed(stream, rungs);
+        let level = self.degrade.level().as_milli();
         Allowance {
             asked,
-            why: (asked != all).then_some(Reduction::Overload {
-                level: level.as_milli(),
-            }),
+            why: (asked != all).then_some(Reduction::Overload { level }),
         }
+    }
+
+    /// What degradation leaves of a ladder of `rungs` at this moment.
+    pub(crate) fn allowed(&self, stream: StreamKey, rungs: usize) -> Renditions {
+        let Some(known) = self.streams.get(&stream) else {
+            return Renditions::first(rungs);
+        };
+        let level = self.degrade.level();
+        let drops = degrade::drops(rungs, level, known.group, self.deepest);
+        degrade::left(rungs, drops, &self.config.degrade.order)
     }
 
     /// How it stands, for metrics.

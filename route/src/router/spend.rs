@@ -8,6 +8,12 @@ use super::budget::{self, Budget};
 /// How long what can wait stands back after something that cannot went away empty-handed.
 const STAND_BACK: Duration = Duration::from_millis(200);
 
+/// What hedges may cost of which nothing but the lateness of that one segment is the reason: so
+/// much of the budget that some is always left for segments on nodes that fail.
+const ROUTINE: budget::Config = budget::Config {
+    per_segment: 0.03,
+    per_second: 1.0,
+};
 /// A refusal comes before the body is read: a submission that was not refused for so long was
 /// taken on.
 const REFUSED_WITHIN: Duration = Duration::from_millis(400);
@@ -25,6 +31,8 @@ pub(crate) struct Price {
     pub(crate) refusal: bool,
     /// The segment is not lost without it: stands back for those that are.
     pub(crate) can_wait: bool,
+    /// A hedge against nothing in particular: keeps to a part of the budget.
+    pub(crate) routine: bool,
 }
 
 impl Price {
@@ -32,6 +40,7 @@ impl Price {
         retry: false,
         refusal: false,
         can_wait: false,
+        routine: false,
     };
 }
 
@@ -59,6 +68,7 @@ pub struct Spent {
 pub(crate) struct Purse {
     retries: Budget,
     refusals: Budget,
+    routine: Budget,
     /// When something that cannot wait last found no retry left.
     missed: Option<Instant>,
     /// Segments that were sent and may be refused yet, oldest first.
@@ -80,6 +90,7 @@ impl Purse {
         Self {
             retries: Budget::new(retries, now),
             refusals: Budget::new(refusals, now),
+            routine: Budget::new(ROUTINE, now),
             missed: None,
             pending: VecDeque::new(),
             shares: 0,
@@ -92,7 +103,8 @@ impl Purse {
         if price.retry {
             self.settle(now);
             let back = |at: Instant| now.saturating_duration_since(at) < STAND_BACK;
-            let stands_back = price.can_wait && self.missed.is_some_and(back);
+            let mut stands_back = price.can_wait && self.missed.is_some_and(back);
+            stands_back |= price.routine && self.routine.available(now) == 0;
             if stands_back || self.retries.available(now) == 0 {
                 if !price.can_wait {
                     self.missed = Some(now);
@@ -115,6 +127,9 @@ impl Purse {
         // Both are there: neither can fail now.
         if price.retry && self.retries.take(now) {
             self.spent.retries += 1;
+        }
+        if price.routine && !self.routine.take(now) {
+            return false;
         }
         if price.refusal && self.refusals.take(now) {
             self.spent.refusals += 1;
@@ -140,6 +155,7 @@ impl Purse {
     /// its own may be one.
     pub(crate) fn arrived(&mut self) {
         self.refusals.segment();
+        self.routine.segment();
     }
 
     /// The node took it on.

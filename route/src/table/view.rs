@@ -135,6 +135,12 @@ impl Table {
         })
     }
 
+    /// How one node stands; `None` once it has left.
+    pub fn stands(&self, node: NodeRef, now: Instant) -> Option<Standing> {
+        let node = self.nodes.get(node)?;
+        Some(self.standing(node, self.clock.seconds(now)))
+    }
+
     fn standing(&self, node: &Node, t: f64) -> Standing {
         let left = zone(&self.zones, node.zone).is_some_and(|z| z.stand(t) != ZoneStand::Fine);
         let share = node.health.share(t, &self.config.eject);

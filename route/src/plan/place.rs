@@ -10,7 +10,7 @@ use super::reason::GiveUp;
 use super::renditions::Renditions;
 use super::trail::{Cause, Sent, Step, Wait};
 use super::{Context, Plan};
-use crate::router::{Price, Short};
+use crate::router::{Need, Price, Short};
 use crate::table::{Ask, Choice, NoNode, NoNodeReason, NodeRef, PickReason, Purpose};
 
 /// The only chance is taken even if it is predicted to need so many times what is left.
@@ -32,8 +32,12 @@ impl Plan {
         let price = Price {
             retry: self.counted,
             refusal: self.refused,
-            routine: false,
-            can_wait: !self.claims.is_empty(),
+            need: if self.claims.is_empty() {
+                Need::Loss
+            } else {
+                Need::Doubt
+            },
+            deadline: self.job.deadline,
         };
         if let Err(short) = cx.router.purse().affords(price, cx.now) {
             let ready = cx.router.purse().ready_at(short, cx.now);

@@ -7,7 +7,7 @@ use rand::Rng;
 use super::flight::Flight;
 use super::trail::{CancelReason, Cause, NotHedged, Step};
 use super::{Context, Plan};
-use crate::router::Price;
+use crate::router::{Need, Price};
 use crate::table::{Ask, Choice, PickReason, Purpose, Standing};
 
 /// A submission of a class of which too little is known is slow after this many times what was
@@ -18,8 +18,7 @@ struct Due {
     at: Instant,
     /// When to look again, if it is not yet.
     look_at: Instant,
-    /// There is no other reason for it than that it is late.
-    routine: bool,
+    need: Need,
 }
 
 impl Plan {
@@ -36,7 +35,7 @@ impl Plan {
         if cx.router.config().hedge.enabled && !self.hedged {
             let due = self.hedge_due(flight, cx);
             if due.at <= cx.now {
-                match self.hedge(at, due.routine, cx) {
+                match self.hedge(at, due.need, cx) {
                     Ok(()) => return None,
                     Err(why) => self.not_hedged(why, cx),
                 }
@@ -73,7 +72,7 @@ impl Plan {
             return Due {
                 at: flight.sent,
                 look_at: expected,
-                routine: false,
+                need: Need::Lateness,
             };
         }
         let config = &cx.router.config().hedge;
@@ -97,21 +96,21 @@ impl Plan {
         Due {
             at: if suspect { expected } else { slow },
             look_at: if cx.now < expected { expected } else { slow },
-            routine: !suspect,
+            need: if suspect { Need::Loss } else { Need::Lateness },
         }
     }
 
     fn hedge<R: Rng>(
         &mut self,
         at: usize,
-        routine: bool,
+        need: Need,
         cx: &mut Context<'_, R>,
     ) -> Result<(), NotHedged> {
         let price = Price {
             retry: true,
             refusal: false,
-            can_wait: true,
-            routine,
+            need,
+            deadline: self.job.deadline,
         };
         let purse = cx.router.purse();
         purse
@@ -134,7 +133,9 @@ impl Plan {
     fn take_over<R: Rng>(&mut self, at: usize, cx: &mut Context<'_, R>) -> bool {
         let price = Price {
             retry: true,
-            ..Price::NOTHING
+            refusal: false,
+            need: Need::Loss,
+            deadline: self.job.deadline,
         };
         if cx.router.purse().affords(price, cx.now).is_err() {
             return false;

@@ -20,7 +20,7 @@ use rand::Rng;
 
 pub use config::{Refusals, RouterConfig};
 pub use spend::Spent;
-pub(crate) use spend::{Price, Share, Short};
+pub(crate) use spend::{Need, Price, Share, Short};
 pub use stream::StreamKey;
 
 use crate::degrade::{self, Degrade, Level, Reduction, Shift};

@@ -7,41 +7,48 @@ use super::budget::{self, Budget};
 
 /// How long what can wait stands back after something that cannot went away empty-handed.
 const STAND_BACK: Duration = Duration::from_millis(200);
+/// Whoever found nothing left asks again within this time, or needs nothing any more.
+const ASKS_AGAIN: Duration = Duration::from_millis(60);
+/// Deadlines that are as good as the same.
+const ABOUT: Duration = Duration::from_millis(300);
 
 /// What hedges may cost of which nothing but the lateness of that one segment is the reason: so
-/// much of the budget that some is always left for segments on nodes that fail.
-const ROUTINE: budget::Config = budget::Config {
+/// little of the budget that some is always left for segments on nodes that fail.
+const LATENESS: budget::Config = budget::Config {
     per_segment: 0.03,
     per_second: 1.0,
 };
 /// A refusal comes before the body is read: a submission that was not refused for so long was
 /// taken on.
-const REFUSED_WITHIN: Duration = Duration::from_millis(400);
+const REFUSED_WITHIN: Duration = Duration::from_millis(250);
 
 /// What a segment brings into the budget of retries, until it is known that a node took it on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Share(u64);
 
-/// What a submission costs.
+/// What a submission costs, and how much depends on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Price {
     /// Some node took the segment on before.
     pub(crate) retry: bool,
     /// The submission before was refused.
     pub(crate) refusal: bool,
-    /// The segment is not lost without it: stands back for those that are.
-    pub(crate) can_wait: bool,
-    /// A hedge against nothing in particular: keeps to a part of the budget.
-    pub(crate) routine: bool,
+    /// Who goes first.
+    pub(crate) need: Need,
+    /// When the segment is lost.
+    pub(crate) deadline: Instant,
 }
 
-impl Price {
-    pub(crate) const NOTHING: Self = Self {
-        retry: false,
-        refusal: false,
-        can_wait: false,
-        routine: false,
-    };
+/// What a submission beyond the first is needed for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Need {
+    /// Without it the segment is lost, or probably is.
+    Loss,
+    /// A second opinion: the segment may be lost whatever is done.
+    Doubt,
+    /// The segment is late, and nothing else is against its node: keeps to a part of the
+    /// budget.
+    Lateness,
 }
 
 /// Which budget is empty.
@@ -68,14 +75,20 @@ pub struct Spent {
 pub(crate) struct Purse {
     retries: Budget,
     refusals: Budget,
-    routine: Budget,
-    /// When something that cannot wait last found no retry left.
-    missed: Option<Instant>,
+    lateness: Budget,
+    /// What may be lost and last found no retry left; of several, what is lost first.
+    missed: Option<Missed>,
     /// Segments that were sent and may be refused yet, oldest first.
     pending: VecDeque<Pending>,
     /// All there ever were; the pending ones are the last of them.
     shares: u64,
     spent: Spent,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Missed {
+    at: Instant,
+    deadline: Instant,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -90,7 +103,7 @@ impl Purse {
         Self {
             retries: Budget::new(retries, now),
             refusals: Budget::new(refusals, now),
-            routine: Budget::new(ROUTINE, now),
+            lateness: Budget::new(LATENESS, now),
             missed: None,
             pending: VecDeque::new(),
             shares: 0,
@@ -102,13 +115,8 @@ impl Purse {
     pub(crate) fn affords(&mut self, price: Price, now: Instant) -> Result<(), Short> {
         if price.retry {
             self.settle(now);
-            let back = |at: Instant| now.saturating_duration_since(at) < STAND_BACK;
-            let mut stands_back = price.can_wait && self.missed.is_some_and(back);
-            stands_back |= price.routine && self.routine.available(now) == 0;
-            if stands_back || self.retries.available(now) == 0 {
-                if !price.can_wait {
-                    self.missed = Some(now);
-                }
+            if self.stands_back(price, now) || self.retries.available(now) == 0 {
+                self.miss(price, now);
                 return Err(Short::Retries);
             }
         }
@@ -118,17 +126,44 @@ impl Purse {
         Ok(())
     }
 
+    /// Whether others go first. Among those that may lose their segment it is the one that loses
+    /// it first, by and large: whoever comes shortly after it need not wait for it to ask again.
+    fn stands_back(&mut self, price: Price, now: Instant) -> bool {
+        let within = |at: Instant, time| now.saturating_duration_since(at) < time;
+        match (price.need, self.missed) {
+            (Need::Loss, None) => false,
+            (Need::Loss, Some(Missed { at, deadline })) => {
+                within(at, ASKS_AGAIN) && deadline + ABOUT < price.deadline
+            }
+            (_, Some(Missed { at, .. })) if within(at, STAND_BACK) => true,
+            (Need::Doubt, _) => false,
+            (Need::Lateness, _) => self.lateness.available(now) == 0,
+        }
+    }
+
+    /// Something went away empty-handed.
+    fn miss(&mut self, price: Price, now: Instant) {
+        let Price { need, deadline, .. } = price;
+        let sooner = self.missed.is_none_or(|m| {
+            deadline <= m.deadline || now.saturating_duration_since(m.at) >= ASKS_AGAIN
+        });
+        if need == Need::Loss && sooner {
+            self.missed = Some(Missed { at: now, deadline });
+        }
+    }
+
     /// Pays for a submission that is made now.
     #[must_use]
     pub(crate) fn pay(&mut self, price: Price, now: Instant) -> bool {
         if self.affords(price, now).is_err() {
             return false;
         }
-        // Both are there: neither can fail now.
+        // All of it is there: none can fail now.
         if price.retry && self.retries.take(now) {
             self.spent.retries += 1;
+            self.missed.take_if(|m| price.deadline <= m.deadline);
         }
-        if price.routine && !self.routine.take(now) {
+        if price.need == Need::Lateness && !self.lateness.take(now) {
             return false;
         }
         if price.refusal && self.refusals.take(now) {
@@ -155,7 +190,7 @@ impl Purse {
     /// its own may be one.
     pub(crate) fn arrived(&mut self) {
         self.refusals.segment();
-        self.routine.segment();
+        self.lateness.segment();
     }
 
     /// The node took it on.
@@ -222,5 +257,116 @@ impl Purse {
 
     pub(super) fn spent(&self) -> Spent {
         self.spent
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    fn purse(now: Instant) -> Purse {
+        Purse::new(budget::Config::default(), budget::Config::refusals(), now)
+    }
+
+    fn retry(need: Need, deadline: Instant) -> Price {
+        Price {
+            retry: true,
+            refusal: false,
+            need,
+            deadline,
+        }
+    }
+
+    /// Segments that bring a token.
+    fn bring(purse: &mut Purse, now: Instant) {
+        for _ in 0..10 {
+            let share = purse.segment(now);
+            purse.admitted(share);
+        }
+    }
+
+    #[test]
+    fn what_is_only_late_stands_back_for_what_may_be_lost() {
+        let t0 = Instant::now();
+        let mut p = purse(t0);
+        let (loss, late) = (
+            retry(Need::Loss, t0 + 3000 * MS),
+            retry(Need::Lateness, t0 + 1000 * MS),
+        );
+        assert!(p.pay(loss, t0), "there is one");
+        assert_eq!(p.affords(loss, t0), Err(Short::Retries));
+        bring(&mut p, t0 + MS);
+        for need in [Need::Lateness, Need::Doubt] {
+            let other = retry(need, t0 + 1000 * MS);
+            assert_eq!(p.affords(other, t0 + 2 * MS), Err(Short::Retries));
+        }
+        assert!(p.pay(loss, t0 + 2 * MS));
+        // Nobody is in need any more.
+        let later = t0 + 4000 * MS;
+        assert!(p.pay(late, later));
+    }
+
+    #[test]
+    fn what_is_lost_first_goes_first_unless_it_does_not_ask_again() {
+        let t0 = Instant::now();
+        let mut p = purse(t0);
+        let (soon, far) = (
+            retry(Need::Loss, t0 + 500 * MS),
+            retry(Need::Loss, t0 + 2500 * MS),
+        );
+        assert!(p.pay(far, t0));
+        assert_eq!(p.affords(soon, t0), Err(Short::Retries));
+        bring(&mut p, t0 + MS);
+        assert_eq!(p.affords(far, t0 + 2 * MS), Err(Short::Retries));
+        let mut gone = p;
+        assert!(
+            gone.pay(far, t0 + 100 * MS),
+            "it waits for no one who is gone"
+        );
+        assert_eq!(gone.affords(soon, t0 + 100 * MS), Err(Short::Retries));
+    }
+
+    #[test]
+    fn what_is_only_late_keeps_to_its_part() {
+        let t0 = Instant::now();
+        let mut p = purse(t0);
+        let mut paid = 0;
+        for i in 0..1000u32 {
+            let now = t0 + 2 * MS * i;
+            let share = p.segment(now);
+            p.arrived();
+            p.admitted(share);
+            paid += u32::from(p.pay(retry(Need::Lateness, now + 3000 * MS), now));
+        }
+        assert!((20..=33).contains(&paid), "{paid} of 1000");
+    }
+
+    #[test]
+    fn a_segment_that_is_refused_brings_nothing_until_it_is_taken_on() {
+        let t0 = Instant::now();
+        let mut p = purse(t0);
+        let loss = retry(Need::Loss, t0 + 3000 * MS);
+        assert!(p.pay(loss, t0));
+        let shares: Vec<Share> = (0..10).map(|_| p.segment(t0)).collect();
+        assert_eq!(
+            p.affords(loss, t0 + MS),
+            Err(Short::Retries),
+            "not known yet"
+        );
+        for share in &shares {
+            assert!(p.refused(*share, t0 + MS));
+        }
+        let later = t0 + 2 * REFUSED_WITHIN;
+        assert_eq!(p.affords(loss, later), Err(Short::Retries));
+        assert_eq!(p.spent().segments, 0);
+        bring(&mut p, later);
+        assert!(p.pay(loss, later));
+        let share = p.segment(later);
+        assert!(
+            !p.refused(share, later + REFUSED_WITHIN),
+            "too late for a refusal"
+        );
     }
 }

@@ -1,7 +1,7 @@
 //! What submissions beyond the first may cost.
 
 use rackcast_route::RouterConfig;
-use rackcast_route::plan::{Cause, Event, GiveUp, Renditions, Step, Wait};
+use rackcast_route::plan::{Cause, GiveUp, Renditions, Step, Wait};
 use rackcast_route::table::FailureKind;
 
 use crate::support::{Ingest, PATIENCE, ms};
@@ -95,29 +95,4 @@ fn a_connection_that_is_refused_costs_no_retry_and_no_attempt() {
     assert_eq!((s.sends.len(), s.last().number), (2, 1));
     assert_ne!(s.last().node, first.node);
     assert_eq!(i.router.snapshot(i.now).spent.retries, 0);
-}
-
-#[test]
-fn hedges_stand_back_for_retries() {
-    let mut config = RouterConfig::default();
-    // What is slow is never taken to hang here.
-    config.attempts.patience = 1000.0;
-    config.attempts.share = 1.0;
-    let mut i = Ingest::with(config, &THREE);
-    i.warm_up(40, ms(100));
-    let mut slow = i.begin();
-    i.spend_retries();
-    let mut failing = i.begin();
-    let attempt = failing.last().attempt;
-    i.fail(&mut failing, attempt, FailureKind::Internal);
-    assert_eq!(failing.plan.waits(), Some(Wait::Retries));
-    // Both want the next token, and the hedge asks first.
-    let until = i.now + PATIENCE - ms(200);
-    while i.now < until && failing.sends.len() < 2 {
-        i.pass(ms(20));
-        i.tell(&mut slow, Event::Wake);
-        i.tell(&mut failing, Event::Wake);
-    }
-    assert_eq!(slow.sends.len(), 1);
-    assert_eq!(failing.sends.len(), 2);
 }

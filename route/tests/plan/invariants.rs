@@ -166,7 +166,7 @@ impl Segment {
             .entries()
             .iter()
             .any(|e| matches!(e.step, Step::Rendition { attempt: of, .. } if of == attempt));
-        self.out.contains_key(&attempt) && !got && sent.is_some_and(|s| now - s.at < ms(400))
+        self.out.contains_key(&attempt) && !got && sent.is_some_and(|s| now - s.at < ms(250))
     }
 }
 

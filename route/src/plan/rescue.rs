@@ -81,18 +81,12 @@ impl Plan {
         let slow = Duration::try_from_secs_f64(flight.predicted.as_secs_f64() * times);
         let slow = slow.unwrap_or(Duration::MAX).max(config.min_delay);
         let slow = flight.sent.checked_add(slow).unwrap_or(flight.hung_at);
-        let standing = cx.router.table().stands(flight.node, cx.now);
-        let suspect = cx.now >= expected
-            && !matches!(
-                standing,
-                Some(
-                    Standing::Good
-                        | Standing::Unmeasured
-                        | Standing::Returning(_)
-                        | Standing::Blocked(_)
-                        | Standing::Draining
-                )
-            );
+        let table = cx.router.table();
+        let bad = table.stands(flight.node, cx.now).is_none_or(|standing| {
+            use Standing::{Ejected, Failed, Overdue, ZoneLeft};
+            matches!(standing, Ejected(..) | Failed | Overdue | ZoneLeft)
+        });
+        let suspect = cx.now >= expected && (bad || table.is_suspect(flight.node, cx.now));
         Due {
             at: if suspect { expected } else { slow },
             look_at: if cx.now < expected { expected } else { slow },

@@ -14,6 +14,13 @@
 //!
 //! > grants in `[a, now]` <= `per_segment * N[a, now] + per_second * max(1 s, now - a)`
 //!
+//! A segment counts from its first submission. Should that be refused before the body is read,
+//! what it brought is taken back, and it counts from the one that is not. A grant that was made
+//! in between stays made; therefore a tenth of the share is held back until a node is known to
+//! have the segment, which in all but a storm of refusals makes up for it. Exactly: a window may
+//! have as many more grants as 0.9 `per_segment` of the first submissions that were refused
+//! while it lasted.
+//!
 //! Windows that begin between grants follow from these. The check needs no history: windows
 //! older than a second are all summed up in one number, younger ones in a short queue of
 //! those that still matter (a sliding minimum).
@@ -26,6 +33,8 @@ use serde::Deserialize;
 /// The shortest window for which the bound holds.
 pub const WINDOW: Duration = Duration::from_secs(1);
 
+/// Tenths of its share that a segment brings when it is sent.
+const EARLY_TENTHS: i64 = 9;
 /// Parts of a token: sums of shares are exact.
 const TOKEN: i64 = 1_000_000;
 /// The most that a rate may be, in tokens.
@@ -122,13 +131,32 @@ impl Budget {
         self.net -= self.per_segment;
     }
 
-    /// A segment began at `at`, as is known only now: it brings its share to the windows that
-    /// hold that time.
-    pub fn segment_at(&mut self, at: Instant) {
-        self.net -= self.per_segment;
+    /// A segment begins, if it is not refused: it brings most of its share.
+    pub fn segment_sent(&mut self) {
+        self.net -= self.early();
+    }
+
+    /// It was refused: what it brought is taken back.
+    pub fn segment_refused(&mut self) {
+        self.net += self.early();
+    }
+
+    /// It was not refused: the rest of its share is for the windows that hold the time at which
+    /// it was sent.
+    pub fn segment_taken(&mut self, sent: Instant) {
+        self.bring(self.per_segment - self.early(), sent);
+    }
+
+    /// What a segment brings before it is known whether it is refused.
+    fn early(&self) -> i64 {
+        self.per_segment / 10 * EARLY_TENTHS
+    }
+
+    fn bring(&mut self, share: i64, at: Instant) {
+        self.net -= share;
         let mut later = self.young.partition_point(|g| g.at <= at);
         for grant in self.young.range_mut(later..) {
-            grant.net -= self.per_segment;
+            grant.net -= share;
         }
         // Those before may now forbid nothing any more.
         while let Some(before) = later.checked_sub(1)
@@ -140,7 +168,7 @@ impl Budget {
         }
         // Which of the old ones came after it is no longer known: as if all of them had.
         if self.newest_old.is_some_and(|newest| newest > at) {
-            self.old = self.old.map(|old| old - self.per_segment);
+            self.old = self.old.map(|old| old - share);
         }
     }
 
@@ -292,18 +320,31 @@ mod tests {
     }
 
     #[test]
-    fn a_segment_that_is_known_late_brings_its_share_to_its_own_time() {
+    fn what_is_brought_late_is_for_the_windows_of_its_time() {
         let t0 = Instant::now();
-        let mut b = Budget::new(config(1.0, 1.0), t0);
+        let mut b = Budget::new(config(10.0, 1.0), t0);
         assert!(b.take(t0 + ms(100)));
         let mut late = b.clone();
-        late.segment_at(t0 + ms(50));
+        late.segment_taken(t0 + ms(50));
         assert!(
             !late.take(t0 + ms(200)),
             "the window that begins at 100 ms has none"
         );
-        b.segment_at(t0 + ms(100));
+        b.segment_taken(t0 + ms(100));
         assert!(b.take(t0 + ms(200)));
+    }
+
+    #[test]
+    fn a_segment_that_is_refused_brings_nothing() {
+        let t0 = Instant::now();
+        let mut b = Budget::new(config(1.0, 1.0), t0);
+        assert!(b.take(t0));
+        b.segment_sent();
+        b.segment_refused();
+        b.segment_sent();
+        assert!(!b.take(t0 + ms(5)), "nine tenths");
+        b.segment_taken(t0 + ms(4));
+        assert!(b.take(t0 + ms(6)));
     }
 
     #[test]
@@ -337,7 +378,7 @@ mod tests {
                 for i in 0..segments {
                     // Of some it is known late that they began.
                     let began = if i % 3 == 0 { at.saturating_sub(late) } else { at };
-                    b.segment_at(t0 + ms(began));
+                    b.bring(b.per_segment, t0 + ms(began));
                     begins.push(began);
                 }
                 for _ in 0..takes {

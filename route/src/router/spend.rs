@@ -172,8 +172,8 @@ impl Purse {
         true
     }
 
-    /// A segment is sent for the first time. It brings its share once it is known that the
-    /// node takes it on.
+    /// A segment is sent for the first time. Part of what it brings waits until it is known that
+    /// the node takes it on.
     pub(crate) fn segment(&mut self, now: Instant) -> Share {
         self.settle(now);
         let share = Share(self.shares);
@@ -182,6 +182,7 @@ impl Purse {
             at: now,
             over: false,
         });
+        self.retries.segment_sent();
         self.spent.segments += 1;
         share
     }
@@ -196,7 +197,7 @@ impl Purse {
     /// The node took it on.
     pub(crate) fn admitted(&mut self, share: Share) {
         if let Some(at) = self.decide(share) {
-            self.retries.segment_at(at);
+            self.retries.segment_taken(at);
         }
     }
 
@@ -206,6 +207,7 @@ impl Purse {
         self.settle(now);
         let in_time = self.decide(share).is_some();
         if in_time {
+            self.retries.segment_refused();
             self.spent.segments = self.spent.segments.saturating_sub(1);
         }
         in_time
@@ -228,7 +230,7 @@ impl Purse {
             }
             self.pending.pop_front();
             if !over {
-                self.retries.segment_at(at);
+                self.retries.segment_taken(at);
             }
         }
     }

@@ -10,7 +10,10 @@
 //!   if it would not certainly fail again.
 //! - **A hedge**, one a segment, runs beside a submission that takes longer than nearly all of
 //!   its class, while the fleet has slots to spare. The first verified rendition wins; whoever
-//!   has nothing left to win is cancelled at once. A hedge that is refused is not repeated.
+//!   has nothing left to win is cancelled at once. A hedge that is refused is not repeated. It is
+//!   due early when the node itself has come under suspicion; the trial of a node that was
+//!   ejected has one from the start, and is not cancelled for losing: it is to show how long it
+//!   takes.
 //! - **Taking over**: a submission that hangs is cancelled for a node that can still make it.
 //! - **Waiting**: when every node is full or pushes back, or the budget is empty, a plan waits,
 //!   but never past the deadline, at which everything is cancelled and answered.

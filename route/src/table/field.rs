@@ -12,8 +12,10 @@ pub(super) enum Tier {
     Good,
     /// Good, but new or returning, or in a zone that is not wanted.
     Gated,
-    /// Slow, or a job there is late.
+    /// A job there takes longer than most do.
     Suspect,
+    /// A job there is late, or the last one was slow.
+    Slow,
     /// It failed a moment ago.
     Doubted,
     /// Ejected, or its zone is left.

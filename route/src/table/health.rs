@@ -63,13 +63,13 @@ impl Default for Config {
             samples: 10,
             doubt: Duration::from_secs(2),
             base: Duration::from_secs(8),
-            max: Duration::from_secs(30),
+            max: Duration::from_secs(25),
             forgive: Duration::from_secs(60),
             most: 0.3,
             panic: 0.5,
             slow_start: 0.1,
             ramp: Duration::from_secs(10),
-            trials: 0.05,
+            trials: 0.02,
         }
     }
 }

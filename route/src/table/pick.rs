@@ -1,6 +1,6 @@
 //! The choice.
 //!
-//! Every node that comes into question is put into a tier (good, suspect, doubted, out) and
+//! Every node that comes into question is put into a tier (good, suspect, slow, doubted, out) and
 //! predicted; the first tier that has a node wins, and within it the least prediction. A small
 //! subset is looked at whole; of a large one the best by the tournament, the stream's home and
 //! two at random. Only a segment's first submission follows and moves the stream's home, and
@@ -61,7 +61,7 @@ impl Table {
             }
         } else {
             self.shortlist(ask, t, &mut field, rng);
-            if field.best().is_none_or(|e| e.tier > Tier::Suspect) {
+            if field.best().is_none_or(|e| e.tier > Tier::Slow) {
                 let balances = field.balances;
                 field = Field::new(ask, field.trials, field.curiosity);
                 field.balances = balances;
@@ -128,7 +128,11 @@ impl Table {
         }
         let forecast = node.forecast(ask.work as f64, t, &self.pace);
         if forecast.overdue && tier < Tier::Suspect {
-            (tier, why) = (Tier::Suspect, Some(Left::Overdue));
+            (tier, why) = if node.flights.is_late(t) {
+                (Tier::Slow, Some(Left::Overdue))
+            } else {
+                (Tier::Suspect, Some(Left::Suspect))
+            };
         }
         if tier == Tier::Good && !is_home && self.is_gated(node, t, rng) {
             tier = Tier::Gated;
@@ -207,7 +211,7 @@ impl Table {
     fn tier(&self, node: &Node, t: f64) -> (Tier, Option<Left>, bool) {
         let own = match node.health.stand(t) {
             Stand::Fine => (Tier::Good, None, false),
-            Stand::Doubted(FailureKind::Slow) => (Tier::Suspect, Some(Left::Overdue), false),
+            Stand::Doubted(FailureKind::Slow) => (Tier::Slow, Some(Left::Overdue), false),
             Stand::Doubted(_) => (Tier::Doubted, Some(Left::Failed), false),
             Stand::Ejected { kind, capped, .. } => {
                 let tier = if capped || self.panic {
@@ -220,7 +224,7 @@ impl Table {
             Stand::OnTrial(kind) if node.health.ejected() => {
                 (Tier::Out, Some(Left::Ejected(kind)), true)
             }
-            Stand::OnTrial(FailureKind::Slow) => (Tier::Suspect, Some(Left::Overdue), true),
+            Stand::OnTrial(FailureKind::Slow) => (Tier::Slow, Some(Left::Overdue), true),
             Stand::OnTrial(_) => (Tier::Doubted, Some(Left::Failed), true),
         };
         let Some(zone) = zone(&self.zones, node.zone) else {

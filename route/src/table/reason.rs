@@ -48,7 +48,9 @@ pub enum Left {
     Ejected(FailureKind),
     /// Its last request failed.
     Failed,
-    /// A request that it has is overdue.
+    /// A request that it has takes longer than most do.
+    Suspect,
+    /// A request that it has is overdue, or was until a moment ago.
     Overdue,
     /// Its zone as a whole is left.
     Zone,
@@ -98,6 +100,7 @@ impl Left {
             Self::Gone => "left-gone",
             Self::Ejected(_) => "left-ejected",
             Self::Failed => "left-failed",
+            Self::Suspect => "left-suspect",
             Self::Overdue => "left-overdue",
             Self::Zone => "left-zone",
             Self::Blocked => "left-blocked",
@@ -136,6 +139,7 @@ impl fmt::Display for Left {
             Self::Gone => f.write_str("the home is gone"),
             Self::Ejected(kind) => write!(f, "the home is ejected: {kind}"),
             Self::Failed => f.write_str("the home's last request failed"),
+            Self::Suspect => f.write_str("a request to the home takes longer than most"),
             Self::Overdue => f.write_str("a request to the home is overdue"),
             Self::Zone => f.write_str("the home's zone is left"),
             Self::Blocked => f.write_str("the home asked to be left alone"),

@@ -26,13 +26,16 @@ fn a_job_that_is_late_speaks_before_it_ends() {
     assert_eq!(w.first(Some(home)).reason, PickReason::Kept);
     w.pass(ms(1));
     let left = w.first(Some(home));
-    assert_eq!(left.reason, PickReason::Left(Left::Overdue));
+    assert_eq!(left.reason, PickReason::Left(Left::Suspect));
     assert_eq!(w.id(left.node), "b");
+    assert!(w.table.is_suspect(a, w.now));
     assert_eq!(left.home.node(), a, "for this segment");
     assert_eq!(w.view("a").standing, Standing::Good);
     // A quarter more and 30 ms are late.
     w.pass(ms(15));
     assert_eq!(w.view("a").standing, Standing::Overdue);
+    let left = w.first(Some(left.home));
+    assert_eq!(left.reason, PickReason::Left(Left::Overdue));
     w.pass(ms(844));
     let only = w.ask(Purpose::Retry, None, &[w.node("b")]).unwrap();
     assert_eq!(only.predicted, ms(1000), "at least that slow, for all");

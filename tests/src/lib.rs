@@ -13,6 +13,7 @@ pub mod browser;
 pub mod check;
 pub mod consul;
 pub mod dev;
+pub mod explain;
 pub mod files;
 pub mod fleet;
 pub mod hls;

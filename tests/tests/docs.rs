@@ -73,21 +73,23 @@ fn every_make_target_that_is_named_exists() {
 }
 
 #[test]
-fn the_page_for_trying_it_lists_every_option() {
-    let help = Command::new(program("rackcast"))
-        .args(["dev", "--help"])
-        .output()
-        .unwrap();
-    let help = String::from_utf8(help.stdout).unwrap();
-    let page = read_to_string(root().join("docs/try.md")).unwrap();
-    let options = |text: &str| -> BTreeSet<String> {
-        let words = text.split(|c: char| c.is_whitespace() || c == '`' || c == ',' || c == '.');
-        let option = |w: &&str| w.starts_with("--") && w.len() > 4 && *w != "--help";
-        words.filter(option).map(str::to_owned).collect()
-    };
-    assert_eq!(
-        options(&page),
-        options(&help),
-        "left: the page; right: rackcast dev --help"
-    );
+fn a_command_s_page_lists_every_option() {
+    for (command, page) in [("dev", "docs/try.md"), ("explain", "docs/explain.md")] {
+        let help = Command::new(program("rackcast"))
+            .args([command, "--help"])
+            .output()
+            .unwrap();
+        let help = String::from_utf8(help.stdout).unwrap();
+        let text = read_to_string(root().join(page)).unwrap();
+        let options = |text: &str| -> BTreeSet<String> {
+            let words = text.split(|c: char| c.is_whitespace() || "`,.;:".contains(c));
+            let option = |w: &&str| w.starts_with("--") && w.len() > 4 && *w != "--help";
+            words.filter(option).map(str::to_owned).collect()
+        };
+        assert_eq!(
+            options(&text),
+            options(&help),
+            "left: {page}; right: rackcast {command} --help"
+        );
+    }
 }

@@ -32,7 +32,7 @@ const MAX_ECHO: usize = 100;
 /// Answers for one ingest.
 pub struct Api {
     trails: Arc<Trails>,
-    nodes: Option<Box<dyn Fn() -> Nodes + Send + Sync>>,
+    nodes: Box<dyn Fn() -> Nodes + Send + Sync>,
     ingest: Ingest,
 }
 
@@ -80,20 +80,18 @@ impl Refusal {
 }
 
 impl Api {
-    /// Answers from `trails`, in the name of `ingest`.
-    pub fn new(trails: Arc<Trails>, ingest: Ingest) -> Self {
+    /// Answers from `trails` and, how the nodes stand, from `nodes`, in the name of `ingest`.
+    pub fn new(
+        trails: Arc<Trails>,
+        nodes: impl Fn() -> Nodes + Send + Sync + 'static,
+        ingest: Ingest,
+    ) -> Self {
+        let nodes = Box::new(nodes);
         Self {
             trails,
-            nodes: None,
+            nodes,
             ingest,
         }
-    }
-
-    /// And, how the nodes stand, from `nodes`.
-    #[must_use]
-    pub fn with_nodes(self, nodes: impl Fn() -> Nodes + Send + Sync + 'static) -> Self {
-        let nodes = Some(Box::new(nodes) as _);
-        Self { nodes, ..self }
     }
 
     /// The answer to a GET, if it asks for anything here.
@@ -101,10 +99,7 @@ impl Api {
         let query = uri.query().unwrap_or_default();
         let answer = match uri.path() {
             EXPLAIN_PATH => plain(query).and_then(|()| self.streams()),
-            NODES_PATH => {
-                let nodes = self.nodes.as_ref()?;
-                plain(query).and_then(|()| self.nodes(nodes()))
-            }
+            NODES_PATH => plain(query).and_then(|()| self.nodes((self.nodes)())),
             path => {
                 let name = path.strip_prefix(EXPLAIN_PATH)?.strip_prefix('/')?;
                 self.story(name, query)

@@ -55,32 +55,38 @@ pub(super) fn summary(records: &[Arc<Record>], zones: &Zones) -> Summary {
     summary
 }
 
+/// Where a stream's segments went, submission by submission. Those that a node had before, and
+/// copies, follow other rules and tell nothing of the stream's home.
+fn placements(records: &[Arc<Record>]) -> impl Iterator<Item = (&Record, &Sent)> {
+    records.iter().flat_map(|record| {
+        let places = |sent: &&Sent| {
+            let cause = sent.cause;
+            sent.number <= 1 && matches!(cause, Cause::First | Cause::Refused | Cause::Retry(_))
+        };
+        record
+            .sent()
+            .filter(places)
+            .map(move |sent| (&**record, sent))
+    })
+}
+
 /// A node that got a segment to see how it does is not where the stream went, unless the next
 /// segment goes there too.
 fn moves(records: &[Arc<Record>], zones: &Zones) -> Vec<Move> {
     let mut moves = Vec::new();
     let mut home: Option<&NodeId> = None;
     let mut tried: Option<(&Record, &Sent)> = None;
-    for record in records {
-        let Some(sent) = record.sent().find(|sent| sent.cause == Cause::First) else {
+    for (record, sent) in placements(records) {
+        let stayed = tried.take().filter(|(_, first)| first.node == sent.node);
+        let Some(from) = home.filter(|home| **home != sent.node) else {
+            home = Some(&sent.node);
             continue;
         };
-        let (record, first) = match tried.take() {
-            Some((record, first)) if first.node == sent.node => (record, first),
-            _ => (&**record, sent),
-        };
-        let Some(from) = home.replace(&sent.node) else {
-            continue;
-        };
-        if *from == sent.node {
-            continue;
-        }
-        let confirmed = !std::ptr::eq(first, sent);
-        if !confirmed && matches!(sent.reason, PickReason::Trial | PickReason::Unmeasured) {
-            home = Some(from);
+        if stayed.is_none() && matches!(sent.reason, PickReason::Trial | PickReason::Unmeasured) {
             tried = Some((record, sent));
             continue;
         }
+        let (record, first) = stayed.unwrap_or((record, sent));
         moves.push(Move {
             segment: record.sequence.0,
             at_ms: unix_ms(record.began),
@@ -88,6 +94,7 @@ fn moves(records: &[Arc<Record>], zones: &Zones) -> Vec<Move> {
             to: zones.node(&first.node),
             why: words::pick(first.reason),
         });
+        home = Some(&sent.node);
     }
     moves
 }

@@ -138,7 +138,9 @@ pub async fn run(config: Config) -> Result<(), Error> {
         Arc::clone(&dispatcher),
         shutdown.clone(),
     ));
-    let explain = explain::api::Api::new(trails, identity(&config));
+    let asked = Arc::clone(&dispatcher);
+    let nodes = move || explain::nodes(&mut asked.router(), Instant::now());
+    let explain = explain::api::Api::new(trails, nodes, identity(&config));
     let admin = admin::serve_with(
         listen(listeners.admin)?,
         metrics,

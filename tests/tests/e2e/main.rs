@@ -6,6 +6,7 @@
 mod broadcast;
 mod catalog;
 mod demo;
+mod explain;
 mod nodes;
 mod outage;
 mod restart;

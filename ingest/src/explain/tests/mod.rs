@@ -1,12 +1,13 @@
 mod answers;
 mod bounds;
+mod fleet;
 mod moves;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use rackcast_route::plan::{AttemptId, Cause, Ending, Renditions, Sent, Step, Trail};
-use rackcast_route::table::PickReason;
+use rackcast_route::table::{FailureKind, PickReason};
 use rackcast_route::{Endpoint, Member, NodeId};
 use rackcast_segment::id::{Epoch, Sequence};
 
@@ -59,9 +60,11 @@ fn record(stream: &str, sequence: u64, steps: Vec<(u64, Step)>) -> Record {
 
 fn sent(attempt: u32, node: &str, cause: Cause, reason: PickReason) -> Step {
     let alternative = |id: &str, predicted| Some((NodeId::from(id), ms(predicted)));
+    let free = Cause::Retry(FailureKind::Connect);
+    let first = cause == Cause::First || cause == Cause::Refused || cause == free;
     Step::Sent(Sent {
         attempt: AttemptId(attempt),
-        number: attempt,
+        number: if first { 1 } else { attempt },
         node: node.into(),
         cause,
         renditions: Renditions::first(2),

@@ -68,6 +68,40 @@ fn one_segment_on_trial_elsewhere_is_no_move_until_the_stream_stays() {
 }
 
 #[test]
+fn a_move_within_a_segment_is_that_segment_s() {
+    let connect = FailureKind::Connect;
+    let left = PickReason::Left(Left::Ejected(connect));
+    let dead = vec![
+        (0, sent(1, "a", Cause::First, PickReason::Kept)),
+        (3, ended(1, "a", 3, Ending::Failed(connect))),
+        (3, sent(2, "b", Cause::Retry(connect), left)),
+        (700, rendition(2, 0)),
+        (700, rendition(2, 1)),
+    ];
+    // A second node that has it after a first one is no new home.
+    let slow = vec![
+        (0, sent(1, "b", Cause::First, PickReason::Kept)),
+        (400, sent(2, "c", Cause::Hedge, PickReason::Hedge)),
+        (
+            900,
+            sent(3, "a", Cause::Retry(FailureKind::Broken), PickReason::Retry),
+        ),
+    ];
+    let moves = of(vec![
+        simple("live/a", 1, "a", PickReason::Kept),
+        record("live/a", 2, dead),
+        record("live/a", 3, slow),
+        simple("live/a", 4, "b", PickReason::Kept),
+    ])
+    .moves;
+    let [only] = &moves[..] else {
+        panic!("{moves:#?}");
+    };
+    assert_eq!((only.segment, only.why.code.as_str()), (2, "left-ejected"));
+    assert_eq!(only.why.failure.as_deref(), Some("connect"));
+}
+
+#[test]
 fn figures_are_of_all_segments() {
     let refused = Ending::Refused {
         code: "no-slot",

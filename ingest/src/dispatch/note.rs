@@ -91,7 +91,7 @@ pub(super) fn level(shift: Shift) {
     log::log!(level, rackcast_reason = "degraded";
         "{to} rungs of every ladder are left out from now on, after {from}: {:.0} % of the \
          segments are in trouble, {:.0} % of the nodes' power is asked for",
-        trouble * 100.0, utilisation * 100.0);
+        percent(trouble, 1.0), percent(utilisation, 10.0));
 }
 
 /// Says how a node's standing changed.
@@ -113,6 +113,11 @@ fn ending(how: &Ending) -> (&'static str, &'static str) {
         Ending::Claim { code } => (code, "the node blames the segment"),
         Ending::Failed(kind) => (kind.as_str(), "the node failed"),
     }
+}
+
+/// A share as a number for a person: what no node is left to carry is not told in millions.
+fn percent(share: f64, most: f64) -> f64 {
+    share.min(most) * 100.0
 }
 
 fn millis(time: std::time::Duration) -> u64 {

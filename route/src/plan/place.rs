@@ -297,7 +297,7 @@ impl Plan {
             last: cx.now,
             hedge: cause == Cause::Hedge,
             trial: choice.reason == PickReason::Trial,
-            hung_at: self.hung_at(choice.predicted, cx),
+            hung_at: self.hung_at(choice, cx),
         });
         cx.actions.push(Action::Send {
             attempt,
@@ -321,10 +321,16 @@ impl Plan {
         self.share = Some((attempt, cx.router.purse().segment(cx.now)));
     }
 
-    fn hung_at<R>(&self, predicted: Duration, cx: &Context<'_, R>) -> Instant {
+    fn hung_at<R>(&self, choice: &Choice, cx: &Context<'_, R>) -> Instant {
         let config = &cx.router.config().attempts;
+        let predicted = choice.predicted;
         let share = self.left(cx.now).mul_f64(config.share);
-        let patience = predicted.as_secs_f64() * config.patience;
+        // What is predicted of a node that was never measured is what the catalog claims: work
+        // that is nearly done is not thrown away for that.
+        let patience = match choice.reason {
+            PickReason::Unmeasured => f64::INFINITY,
+            _ => predicted.as_secs_f64() * config.patience,
+        };
         let patience = Duration::try_from_secs_f64(patience).unwrap_or(Duration::MAX);
         let least = predicted.saturating_mul(2).max(config.look_again);
         let patience = patience.min(share).max(least);

@@ -71,9 +71,10 @@ fn placements(records: &[Arc<Record>]) -> impl Iterator<Item = (&Record, &Sent)>
 }
 
 /// A node that got a segment to see how it does is not where the stream went, unless the next
-/// segment goes there too.
+/// segment goes there too. And a node that is kept was the home all along: what went elsewhere
+/// in between was no move.
 fn moves(records: &[Arc<Record>], zones: &Zones) -> Vec<Move> {
-    let mut moves = Vec::new();
+    let mut moves: Vec<(&Record, &NodeId, &Sent)> = Vec::new();
     let mut home: Option<&NodeId> = None;
     let mut tried: Option<(&Record, &Sent)> = None;
     for (record, sent) in placements(records) {
@@ -86,17 +87,23 @@ fn moves(records: &[Arc<Record>], zones: &Zones) -> Vec<Move> {
             tried = Some((record, sent));
             continue;
         }
-        let (record, first) = stayed.unwrap_or((record, sent));
-        moves.push(Move {
-            segment: record.sequence.0,
-            at_ms: unix_ms(record.began),
-            from: zones.node(from),
-            to: zones.node(&first.node),
-            why: words::pick(first.reason),
-        });
         home = Some(&sent.node);
+        let back = |(_, left, _): &(&Record, &NodeId, &Sent)| **left == sent.node;
+        if sent.reason == PickReason::Kept && moves.last().is_some_and(back) {
+            moves.pop();
+            continue;
+        }
+        let (record, first) = stayed.unwrap_or((record, sent));
+        moves.push((record, from, first));
     }
-    moves
+    let told = moves.into_iter().map(|(record, from, first)| Move {
+        segment: record.sequence.0,
+        at_ms: unix_ms(record.began),
+        from: zones.node(from),
+        to: zones.node(&first.node),
+        why: words::pick(first.reason),
+    });
+    told.collect()
 }
 
 fn count(n: usize) -> u64 {

@@ -68,6 +68,18 @@ fn one_segment_on_trial_elsewhere_is_no_move_until_the_stream_stays() {
 }
 
 #[test]
+fn a_segment_that_went_elsewhere_while_the_home_was_kept_is_no_move() {
+    let around = [
+        ("a", PickReason::Kept),
+        ("b", PickReason::Left(Left::Full)),
+        ("a", PickReason::Kept),
+        ("c", PickReason::Better { percent: 40 }),
+        ("c", PickReason::Kept),
+    ];
+    assert_eq!(moves(&around), ["4: a to c, better"]);
+}
+
+#[test]
 fn a_move_within_a_segment_is_that_segment_s() {
     let connect = FailureKind::Connect;
     let left = PickReason::Left(Left::Ejected(connect));
@@ -110,7 +122,10 @@ fn figures_are_of_all_segments() {
     let poor = vec![
         (0, sent(1, "a", Cause::First, PickReason::Kept)),
         (5, ended(1, "a", 5, refused)),
-        (5, sent(2, "b", Cause::Refused, PickReason::Retry)),
+        (
+            5,
+            sent(2, "b", Cause::Refused, PickReason::Left(Left::Blocked)),
+        ),
         (400, sent(3, "c", Cause::Hedge, PickReason::Hedge)),
         (500, rendition(2, 1)),
         (
@@ -125,11 +140,16 @@ fn figures_are_of_all_segments() {
             },
         ),
     ];
-    let summary = of(vec![
+    let mut summary = of(vec![
         simple("live/a", 8, "a", PickReason::Kept),
         record("live/a", 9, poor),
         record("live/a", 10, Vec::new()),
     ]);
+    let moves: Vec<_> = std::mem::take(&mut summary.moves)
+        .into_iter()
+        .map(|m| (m.segment, m.why.code))
+        .collect();
+    assert_eq!(moves, [(9, "left-blocked".to_owned())]);
     let figures = Summary {
         segments: 3,
         first: 8,

@@ -29,6 +29,7 @@ pub(crate) struct Tally {
     settled_gaps: u64,
     new: u64,
     new_gaps: u64,
+    beyond: u64,
     pub(crate) whole: Histogram,
     after: Histogram,
     streams: u64,
@@ -65,6 +66,7 @@ impl Tally {
             t.segment(scenario, record, s);
         }
         t.bounds(record);
+        t.beyond(record);
         t.streams(record, from);
         t.lowest_by_stream(counted());
         for fault in &record.faults {
@@ -106,6 +108,21 @@ impl Tally {
             self.settled += 1;
             self.settled_gaps += gap;
         }
+    }
+
+    /// What was under way on the nodes cannot be blamed on who sent it there in time.
+    fn beyond(&mut self, record: &Record) {
+        let Some(fault) = record.faults.iter().find(|f| !f.nodes.is_empty()) else {
+            return;
+        };
+        let lost = |s: &&Taken| !s.poison && !s.is_on_time();
+        let under_way = record.sent.iter().filter(|sent| {
+            let ends = record.segments[sent.segment as usize].complete;
+            sent.at < fault.from && ends >= fault.from && fault.nodes.contains(&sent.node)
+        });
+        let since = record.segments.iter().filter(|s| s.deadline >= fault.from);
+        let lost = since.filter(lost).count() as u64;
+        self.beyond = lost.saturating_sub(under_way.count() as u64);
     }
 
     fn bounds(&mut self, record: &Record) {
@@ -223,6 +240,7 @@ impl Tally {
         self.settled_gaps += other.settled_gaps;
         self.new += other.new;
         self.new_gaps += other.new_gaps;
+        self.beyond = self.beyond.max(other.beyond);
         self.whole.merge(&other.whole);
         self.after.merge(&other.after);
         self.streams += other.streams;
@@ -257,6 +275,7 @@ impl Tally {
             Figure::Gaps => share(self.segments - self.on_time, self.segments),
             Figure::GapsSettled => share(self.settled_gaps, self.settled),
             Figure::GapsNew => share(self.new_gaps, self.new),
+            Figure::GapsBeyond => Some(self.beyond as f64),
             Figure::P50 => self.whole.quantile(0.5),
             Figure::P99 => self.whole.quantile(0.99),
             Figure::P999 => self.whole.quantile(0.999),

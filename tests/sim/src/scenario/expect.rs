@@ -14,6 +14,9 @@ pub enum Figure {
     GapsSettled,
     /// The same, of segments cut after the first fault began.
     GapsNew,
+    /// Segments lost from the first fault on, beyond as many as the befallen nodes had in flight
+    /// when it began; of the worst run.
+    GapsBeyond,
     /// Median turnaround in seconds.
     P50,
     /// 99th percentile of the turnaround in seconds.
@@ -55,11 +58,12 @@ pub enum Figure {
 }
 
 /// Their names.
-pub(crate) const FIGURES: [(Figure, &str); 23] = [
+pub(crate) const FIGURES: [(Figure, &str); 24] = [
     (Figure::OnTime, "on_time"),
     (Figure::Gaps, "gaps"),
     (Figure::GapsSettled, "gaps_settled"),
     (Figure::GapsNew, "gaps_new"),
+    (Figure::GapsBeyond, "gaps_beyond"),
     (Figure::P50, "p50"),
     (Figure::P99, "p99"),
     (Figure::P999, "p999"),

@@ -24,4 +24,4 @@ mod world;
 pub use policy::Name;
 pub use report::{plots, table};
 pub use scenario::{Error, Figure, Scenario};
-pub use study::{Study, lost, simulate};
+pub use study::{Study, simulate, stories};

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use rackcast_sim::{Name, Scenario, Study, lost, plots, simulate, table};
+use rackcast_sim::{Name, Scenario, Study, plots, simulate, stories, table};
 
 /// Runs routing scenarios on virtual time and compares the policies.
 #[derive(Debug, Parser)]
@@ -25,6 +25,9 @@ struct Options {
     /// Prints why our policy lost segments with this seed, and nothing else.
     #[arg(long, value_name = "SEED")]
     lost: Option<u64>,
+    /// The same for those as well that took more than a third of their time.
+    #[arg(long, value_name = "SEED", conflicts_with = "lost")]
+    slow: Option<u64>,
     /// Where plots and tables go.
     #[arg(long, default_value = "target/sim")]
     out: PathBuf,
@@ -53,8 +56,9 @@ fn run(options: &Options) -> Result<Vec<String>, Box<dyn std::error::Error>> {
     let scenarios = scenarios.collect::<Result<Vec<_>, _>>()?;
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let threads = options.threads.unwrap_or(processors);
-    if let Some(seed) = options.lost {
-        for story in scenarios.iter().flat_map(|s| lost(s, seed)) {
+    if let Some(seed) = options.lost.or(options.slow) {
+        let slow = options.slow.is_some();
+        for story in scenarios.iter().flat_map(|s| stories(s, seed, slow)) {
             println!("{story}");
         }
         return Ok(Vec::new());

@@ -78,15 +78,16 @@ pub fn simulate(scenario: &Scenario, policies: &[Name], seeds: u64, threads: usi
     }
 }
 
-/// Why segments were lost in one run of ours, a paragraph each: when a segment was cut, and what
-/// was decided for it.
-pub fn lost(scenario: &Scenario, seed: u64) -> Vec<String> {
+/// Why segments were lost, or slow as well, in one run of ours, a paragraph each: when a segment
+/// was cut, and what was decided for it.
+pub fn stories(scenario: &Scenario, seed: u64, slow: bool) -> Vec<String> {
     let (record, _) = Name::Ours.run(scenario, seed);
-    let stories = record.stories.iter().map(|story| {
+    let told = record.stories.iter().filter(|story| slow || story.lost);
+    let told = told.map(|story| {
         let head = format!("stream {}, cut at {:.3} s", story.stream, story.cut.secs());
         format!("{head}\n  {}\n", story.steps.join("\n  "))
     });
-    stories.collect()
+    told.collect()
 }
 
 impl Study {

@@ -105,20 +105,23 @@ pub(crate) struct Record {
     pub(crate) sent: Vec<Sent>,
     /// Each fault as a whole.
     pub(crate) faults: Vec<Episode>,
-    /// What was decided for the first segments that were lost.
+    /// What was decided for the first segments that were lost or slow.
     pub(crate) stories: Vec<Story>,
 }
 
-/// Why a segment was lost.
+/// Why a segment was lost or slow.
 #[derive(Debug)]
 pub(crate) struct Story {
+    pub(crate) lost: bool,
     pub(crate) stream: u32,
     pub(crate) cut: Time,
     pub(crate) steps: Vec<String>,
 }
 
 /// So many stories are kept of a run.
-const STORIES: usize = 200;
+const STORIES: usize = 1000;
+/// A segment that takes a larger part of its time than this is slow.
+const SLOW: f64 = 0.33;
 
 impl Record {
     pub(crate) fn new(faults: Vec<Episode>) -> Self {
@@ -148,8 +151,11 @@ impl Record {
     /// A segment's plan is over.
     pub(crate) fn ended(&mut self, segment: u32, story: impl Fn() -> Vec<String>) {
         let s = &self.segments[segment as usize];
-        if !s.is_on_time() && !s.poison && self.stories.len() < STORIES {
+        let (lost, most) = (!s.is_on_time(), s.deadline.since(s.cut).as_secs_f64());
+        let slow = s.turnaround() > SLOW * most;
+        if (lost || slow) && !s.poison && self.stories.len() < STORIES {
             self.stories.push(Story {
+                lost,
                 stream: s.stream,
                 cut: s.cut,
                 steps: story(),

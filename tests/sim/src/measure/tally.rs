@@ -103,7 +103,8 @@ impl Tally {
             self.new += 1;
             self.new_gaps += gap;
         }
-        let unsettled = |f: &Episode| s.cut >= f.from && since(f) < scenario.settle;
+        // Also what was under way when it began: nobody could know.
+        let unsettled = |f: &Episode| s.deadline >= f.from && since(f) < scenario.settle;
         if !faults.iter().any(unsettled) {
             self.settled += 1;
             self.settled_gaps += gap;

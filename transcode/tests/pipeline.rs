@@ -113,6 +113,25 @@ fn unlike_encoders_in_turn_make_one_stream() {
     }
 }
 
+/// x264 itself is not the same to the byte from one run to the next on every processor, so what
+/// a leftover would change is compared: times and kinds of pictures, parameter sets, and, as
+/// rate control would carry it on, the amount of data.
+fn assert_alike(again: &[Rendition], first: &[Rendition]) {
+    let bytes = |r: &Rendition| r.pictures.iter().map(|u| u.data.len()).sum::<usize>() as f64;
+    for (again, first) in again.iter().zip(first) {
+        let frames = |r: &Rendition| -> Vec<_> {
+            r.pictures.iter().map(|u| (u.pts, u.dts, u.idr)).collect()
+        };
+        assert_eq!(frames(again), frames(first), "{:?}", first.name);
+        assert_eq!(
+            parameter_sets(&again.pictures[0].data),
+            parameter_sets(&first.pictures[0].data)
+        );
+        let ratio = bytes(again) / bytes(first);
+        assert!((0.95..1.05).contains(&ratio), "{:?}: {ratio}", first.name);
+    }
+}
+
 #[test]
 fn a_job_leaves_nothing_behind_for_the_next() {
     for encoder in [Encoder::X264, Encoder::Openh264] {
@@ -120,11 +139,16 @@ fn a_job_leaves_nothing_behind_for_the_next() {
         for s in &segments()[..3] {
             transcode(&mut used, s).unwrap();
         }
+        let s = &segments()[3];
         let (again, first) = (
-            transcode(&mut used, &segments()[3]).unwrap(),
-            transcode(&mut fresh, &segments()[3]).unwrap(),
+            transcode(&mut used, s).unwrap(),
+            transcode(&mut fresh, s).unwrap(),
         );
-        assert_eq!(again, first, "{encoder:?}");
+        check(s, &again);
+        assert_alike(&again, &first);
+        if encoder == Encoder::Openh264 {
+            assert_eq!(again, first);
+        }
     }
 }
 

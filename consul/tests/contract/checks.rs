@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use crate::common::{Consul, eventually};
+use crate::common::{Consul, Took, eventually};
 
 /// The state of a check, as the servers know it.
 async fn state(consul: &Consul, service: &str, check: &str) -> String {
@@ -26,7 +26,7 @@ async fn state(consul: &Consul, service: &str, check: &str) -> String {
         .to_owned()
 }
 
-async fn becomes(consul: &Consul, service: &str, check: &str, wanted: &str) -> Duration {
+async fn becomes(consul: &Consul, service: &str, check: &str, wanted: &str) -> Took {
     let what = format!("{check} is {wanted}");
     eventually(&what, || async {
         state(consul, service, check).await == wanted
@@ -229,7 +229,10 @@ pub async fn http_checks_are_polled(consul: Arc<Consul>) {
     for (code, state) in [(429, "warning"), (503, "critical"), (204, "passing")] {
         status.store(code, Ordering::Relaxed);
         let took = becomes(&consul, "poll", "poll:c", state).await;
-        assert!(took < Duration::from_secs(4), "{state} after {took:?}");
+        assert!(
+            took.within(Duration::from_secs(4)),
+            "{state} after {took:?}"
+        );
     }
 }
 

@@ -80,7 +80,7 @@ impl Origin {
     /// ended, its playlists go on with a discontinuity; if it has, or if they cannot go on with
     /// what the epoch says of itself, they end and others begin. Either way the segments of the
     /// epoch before stay under their own addresses.
-    pub fn open(&self, id: StreamId, epoch: Epoch, info: StreamInfo) -> Arc<OriginStream> {
+    pub fn open(&self, id: StreamId, epoch: Epoch, info: &StreamInfo) -> Arc<OriginStream> {
         let bounds = Bounds {
             listed: self.config.listed,
             kept: self.config.kept,

@@ -136,7 +136,7 @@ impl Life {
             deadline_targets: parts.config.deadline_targets,
             ladder: ladder.clone(),
             tracks: Tracks::of(first),
-            stream: parts.origin.open(id.clone(), epoch, info),
+            stream: parts.origin.open(id.clone(), epoch, &info),
             picture,
         }
     }

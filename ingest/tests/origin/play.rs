@@ -71,7 +71,7 @@ fn publish(origin: &Origin, segments: &[Segment]) {
     let first = &segments[0];
     let format = first.video_config.as_ref().unwrap().format.clone();
     let audio = first.audio_config.as_deref().unwrap().clone();
-    let stream = origin.open(id(), Epoch(1), info(format, audio, 0));
+    let stream = origin.open(id(), Epoch(1), &info(format, audio, 0));
     let mut at = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
     for segment in segments {
         let (source, audio) = stream.package(segment);

@@ -103,7 +103,7 @@ proptest! {
     fn whatever_the_order(steps in prop::collection::vec(step(), 1..150)) {
         let config = Config { listed: 4, kept: 2, ..Config::default() };
         let origin = Origin::new(config, &prometheus::Registry::new()).unwrap();
-        let mut stream = origin.open(id(), Epoch(1), info(format(), aac(), 5));
+        let mut stream = origin.open(id(), Epoch(1), &info(format(), aac(), 5));
         let (mut next, mut at, mut first) = (5, 0, 5u64);
         let mut followers: BTreeMap<String, Follower> = BTreeMap::new();
         let mut served: HashMap<String, Bytes> = HashMap::new();
@@ -155,7 +155,7 @@ proptest! {
                     }
                     let mut info = info(format(), aac(), next);
                     info.target_duration = target;
-                    stream = origin.open(id(), epoch, info);
+                    stream = origin.open(id(), epoch, &info);
                     first = next;
                 }
             }

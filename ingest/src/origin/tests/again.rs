@@ -9,7 +9,7 @@ fn again(config: Config) -> Rig {
     rig.stream.end();
     let mut later = info();
     later.first_sequence = Sequence(1);
-    rig.stream = rig.origin.open(id(), Epoch(8), later);
+    rig.stream = rig.origin.open(id(), Epoch(8), &later);
     rig
 }
 
@@ -86,7 +86,7 @@ fn an_epoch_that_the_playlists_cannot_go_on_with_ends_them() {
             target_duration,
             ..info()
         };
-        rig.stream = rig.origin.open(id(), Epoch(8), later);
+        rig.stream = rig.origin.open(id(), Epoch(8), &later);
         let (_, ended) = rig.get("7/source.m3u8");
         assert!(ended.ends_with("#EXT-X-ENDLIST\n"), "{ended}");
         rig.whole(first_sequence.0);

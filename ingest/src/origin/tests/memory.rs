@@ -7,7 +7,7 @@ const MB: usize = 1 << 20;
 /// A stream of its own in the rig's origin.
 fn another(rig: &Rig, name: &str) -> Arc<OriginStream> {
     let id = format!("live/{name}").parse().unwrap();
-    rig.origin.open(id, Epoch(7), info())
+    rig.origin.open(id, Epoch(7), &info())
 }
 
 fn add(stream: &OriginStream, n: u64) {

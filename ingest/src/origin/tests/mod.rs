@@ -105,7 +105,7 @@ pub(super) struct Rig {
 impl Rig {
     pub(super) fn new(config: Config) -> Self {
         let origin = Origin::new(config, &Registry::new()).unwrap();
-        let stream = origin.open(id(), Epoch(7), info());
+        let stream = origin.open(id(), Epoch(7), &info());
         Self { origin, stream }
     }
 

@@ -80,7 +80,7 @@ fn audio_alone_is_a_stream_too() {
         ladder: Vec::new(),
         ..info()
     };
-    let stream = origin.open(id(), Epoch(7), info);
+    let stream = origin.open(id(), Epoch(7), &info);
     let rig = Rig { origin, stream };
     rig.stream
         .segment(Rig::info(0), None, Some(vec![1; 32_000].into()));

@@ -166,7 +166,7 @@ fn another_epoch_carries_the_playlists_on() {
     later.first_sequence = next;
     later.ladder.remove(0);
     later.ladder.push(spec("240p", 320, 240, 400_000));
-    let before = std::mem::replace(&mut rig.stream, rig.origin.open(id(), Epoch(8), later));
+    let before = std::mem::replace(&mut rig.stream, rig.origin.open(id(), Epoch(8), &later));
     assert_eq!(rig.listed("360p"), "0 -1", "what was open is a gap");
     assert_eq!(rig.listed("720p"), "404", "no longer in the ladder");
     assert_eq!(rig.listed("240p"), "-0 -1");
@@ -193,7 +193,7 @@ fn a_hole_between_epochs_begins_the_list_anew() {
     rig.whole(0);
     let mut later = info();
     later.first_sequence = Sequence(100);
-    rig.stream = rig.origin.open(id(), Epoch(8), later);
+    rig.stream = rig.origin.open(id(), Epoch(8), &later);
     rig.add(Rig::info(100));
     assert_eq!(rig.listed("source"), "100");
     assert!(rig.list("source").contains("\n#EXT-X-DISCONTINUITY\n"));

@@ -199,6 +199,30 @@ async fn nice_limits_and_group_are_the_childs_own() {
     assert!(child.wait().await.unwrap().success());
 }
 
+#[tokio::test]
+async fn a_child_keeps_to_its_cpus_and_outlives_a_full_file() {
+    let script = "grep Cpus_allowed_list /proc/self/status; echo much > $FILE; echo lives";
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let mut child = Command::new("sh")
+        .args(["-c", script])
+        .env("FILE", file.path())
+        .cpus(&[0])
+        .limit(Resource::RLIMIT_FSIZE, 0)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.take_stdout().unwrap()).lines();
+    let cpus = lines.next_line().await.unwrap().unwrap();
+    assert_eq!(cpus, "Cpus_allowed_list:\t0");
+    assert_eq!(lines.next_line().await.unwrap().unwrap(), "lives");
+    assert!(child.wait().await.unwrap().success());
+    assert_eq!(file.as_file().metadata().unwrap().len(), 0);
+
+    let none = Command::new("true").cpus(&[1023]).spawn();
+    assert!(none.is_err(), "this machine has no such CPU");
+}
+
 fn own_nice() -> i32 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
     let after_name = stat.rsplit(") ").next().unwrap();

@@ -12,7 +12,7 @@
 //! | [`front`] | HTTP: refusals before the upload, answers that grow, limits |
 //! | [`admission`] | pure: slots, queue, earliest deadline first, what cannot be in time |
 //! | [`scheduler`] | what front and workers share; guards that give back what they took |
-//! | [`worker`] | the processes: start, heartbeat, deadline, restart |
+//! | [`worker`] | the processes: start, self-test, limits, heartbeat, restart; quarantine |
 //! | [`pipeline`] | GStreamer: a segment's pictures in, renditions out |
 //! | [`node`] | all of it together |
 //! | [`config`], [`metrics`], [`status`] | what an operator sets and sees |

@@ -35,6 +35,9 @@ enum Role {
 
 #[derive(Args)]
 struct WorkerArguments {
+    /// Which one it is, for whoever looks at the list of processes.
+    #[arg(long)]
+    name: String,
     #[arg(long)]
     encoder: Encoder,
     #[arg(long)]
@@ -80,6 +83,7 @@ fn serve(arguments: &Arguments) -> ExitCode {
 
 fn work(arguments: WorkerArguments) -> ExitCode {
     let WorkerArguments {
+        name,
         encoder,
         threads,
         preset,
@@ -97,7 +101,10 @@ fn work(arguments: WorkerArguments) -> ExitCode {
     run(
         tokio::runtime::Builder::new_current_thread(),
         log_level,
-        child::serve(settings),
+        async {
+            log::debug!("{name} begins");
+            child::serve(settings).await
+        },
     )
 }
 

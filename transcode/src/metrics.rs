@@ -26,10 +26,12 @@ pub struct Metrics {
     pub upload: Histogram,
     /// Bytes of renditions that workers made.
     pub bytes_out: IntCounter,
-    /// Workers that ended, by reason.
-    pub worker_ends: IntCounterVec,
     /// Open connections.
     pub connections: IntGauge,
+    worker_ends: IntCounterVec,
+    self_tests: IntCounterVec,
+    self_test: Histogram,
+    quarantine: IntCounterVec,
     completed: IntCounter,
     queue: Histogram,
     work: Histogram,
@@ -54,8 +56,8 @@ impl Metrics {
             let metric = IntGauge::new(name, help)?;
             registry.register(Box::new(metric.clone())).map(|()| metric)
         };
-        let labelled = |name: &str, help: &str| {
-            let metric = IntCounterVec::new(Opts::new(name, help), &["reason"])?;
+        let labelled = |name: &str, label: &str, help: &str| {
+            let metric = IntCounterVec::new(Opts::new(name, help), &[label])?;
             registry.register(Box::new(metric.clone())).map(|()| metric)
         };
         let histogram = |name: &str, help: &str, buckets: &[f64]| {
@@ -71,6 +73,7 @@ impl Metrics {
             )?,
             refused: labelled(
                 "rackcast_transcode_jobs_refused_total",
+                "reason",
                 "Requests refused or failed, by reason.",
             )?,
             cancelled: counter(
@@ -103,7 +106,23 @@ impl Metrics {
             )?,
             worker_ends: labelled(
                 "rackcast_transcode_worker_ends_total",
+                "reason",
                 "Workers that ended, by reason.",
+            )?,
+            self_tests: labelled(
+                "rackcast_transcode_self_tests_total",
+                "result",
+                "Self-tests of workers, by result.",
+            )?,
+            self_test: histogram(
+                "rackcast_transcode_self_test_seconds",
+                "What a passed self-test took.",
+                &SECONDS,
+            )?,
+            quarantine: labelled(
+                "rackcast_transcode_quarantine_jobs_total",
+                "result",
+                "Jobs that ran alone in a disposable worker, by result.",
             )?,
             connections: gauge("rackcast_transcode_connections", "Open connections.")?,
             slots: gauge("rackcast_transcode_slots", "Workers that are up.")?,
@@ -122,6 +141,26 @@ impl Metrics {
     /// Counts a refusal or a failure.
     pub fn refuse(&self, code: RefusalCode) {
         self.refused.with_label_values(&[code.as_str()]).inc();
+    }
+
+    pub(crate) fn worker_end(&self, reason: &str) {
+        self.worker_ends.with_label_values(&[reason]).inc();
+    }
+
+    /// A worker has tested itself, and how long a success took.
+    pub(crate) fn self_test(&self, result: Result<Duration, ()>) {
+        let label = match result {
+            Ok(took) => {
+                self.self_test.observe(took.as_secs_f64());
+                "passed"
+            }
+            Err(()) => "failed",
+        };
+        self.self_tests.with_label_values(&[label]).inc();
+    }
+
+    pub(crate) fn quarantine(&self, result: &str) {
+        self.quarantine.with_label_values(&[result]).inc();
     }
 
     pub(crate) fn done(&self, queued: Duration, worked: Duration, media: Duration) {

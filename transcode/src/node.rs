@@ -74,7 +74,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Star
     // What tells others about the node stops last.
     let end = CancellationToken::new();
     let (status_tx, status_rx) =
-        watch::channel(identity.status(&scheduler.load(), scheduler.progress()));
+        watch::channel(identity.status(&scheduler.load(), None, scheduler.progress()));
     let status_socket = socket::serve(&config.status_socket, status_rx.clone(), end.clone())
         .map_err(|source| StartError::Socket {
             path: config.status_socket.clone(),
@@ -164,7 +164,8 @@ async fn report(
             ticks.tick().await;
             let mut load = scheduler.load();
             load.slots = steady.show(std::time::Instant::now(), load.slots);
-            let now = identity.status(&load, scheduler.progress());
+            let trouble = scheduler.trouble();
+            let now = identity.status(&load, trouble.as_deref(), scheduler.progress());
             if now.ready && !ready {
                 ready = true;
                 notify::ready();

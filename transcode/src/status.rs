@@ -25,8 +25,8 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// The status of a node with this load.
-    pub fn status(&self, load: &Load, progress: u64) -> ServiceStatus {
+    /// The status of a node with this load; `trouble` is why workers are missing, if some are.
+    pub fn status(&self, load: &Load, trouble: Option<&str>, progress: u64) -> ServiceStatus {
         let endpoints = [("segments", self.segments), ("admin", self.admin)];
         let meta = [
             ("protocol", PROTOCOL.to_string()),
@@ -42,7 +42,7 @@ impl Identity {
             protocol: PROTOCOL,
             ready: load.slots > 0 && !load.draining,
             draining: load.draining,
-            health: self.health(load),
+            health: self.health(load, trouble),
             endpoints: BTreeMap::from(endpoints.map(|(name, at)| (name.to_owned(), at))),
             tags: vec!["cpu".to_owned(), "h264".to_owned()],
             meta: BTreeMap::from(meta.map(|(name, value)| (name.to_owned(), value))),
@@ -51,9 +51,12 @@ impl Identity {
         }
     }
 
-    fn health(&self, load: &Load) -> Health {
+    fn health(&self, load: &Load, trouble: Option<&str>) -> Health {
         let (up, all) = (load.slots, self.workers);
-        let summary = format!("{up} of {all} workers up");
+        let mut summary = format!("{up} of {all} workers up");
+        if let Some(trouble) = trouble.filter(|_| up < all) {
+            summary = format!("{summary}; {trouble}");
+        }
         match up {
             0 => Health::critical(summary),
             up if up < all => Health::warning(summary),
@@ -121,7 +124,7 @@ mod tests {
             wait_ms: 0,
             draining,
         };
-        identity.status(&load, 7)
+        identity.status(&load, Some("worker 1: why"), 7)
     }
 
     #[test]
@@ -133,6 +136,9 @@ mod tests {
         ] {
             assert_eq!(status(up, 0.0, false).health.state, state);
         }
+        let summary = |up| status(up, 0.0, false).health.summary;
+        assert_eq!(summary(1), "1 of 2 workers up; worker 1: why");
+        assert_eq!(summary(2), "2 of 2 workers up");
         assert!(status(1, 0.0, false).ready);
         assert!(!status(0, 0.0, false).ready && !status(2, 0.0, true).ready);
     }

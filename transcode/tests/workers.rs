@@ -1,4 +1,4 @@
-//! What happens to jobs when workers die, hang or are to stop.
+//! The life of a worker: start, self-test, limits, silence, recycling, the end.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -8,14 +8,22 @@
 
 mod common;
 
+use std::os::unix::fs::PermissionsExt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use common::{Node, Segment, answer, full, job, make, segments, until};
 use nix::sys::signal::Signal;
+use prometheus::Registry;
 use rackcast_segment::wire::reply::RefusalCode;
 use rackcast_service::status::HealthState;
+use rackcast_transcode::config::Config;
+use rackcast_transcode::metrics::Metrics;
+use rackcast_transcode::scheduler::Scheduler;
+use rackcast_transcode::worker::{Blueprint, supervise};
+use tokio_util::sync::CancellationToken;
 
-const SLOW: &str = "[worker]\ncount = 1\nheartbeat_timeout = '2s'\n[encoder]\npreset = 'slower'";
+const SLOW: &str = "[worker]\ncount = 1\n[encoder]\npreset = 'slower'";
 
 fn long() -> Segment {
     let options = ["-g", "1000", "-bf", "0"];
@@ -28,29 +36,82 @@ fn long() -> Segment {
 }
 
 #[tokio::test]
-async fn a_killed_worker_costs_its_job_and_is_replaced() {
-    let node = Node::start(SLOW).await;
-    let asked = tokio::spawn(node.submit(&long()));
-    node.until_load("the job runs", |l| l.busy == 1).await;
-    node.signal_workers(Signal::SIGKILL);
-    let refused = asked.await.unwrap().unwrap_err();
-    assert_eq!(
-        (refused.status.as_u16(), refused.refusal.code),
-        (500, RefusalCode::Internal)
-    );
-
-    node.until_load("the worker is back", |l| (l.slots, l.busy) == (1, 0))
-        .await;
+async fn a_worker_has_its_limits_and_its_cpus() {
+    let limits = "max_memory_bytes = 900000000\nmax_file_bytes = 1000000\nmax_open_files = 300";
+    let node = Node::start(&format!("[worker]\ncount = 1\ncpus = ['0']\n{limits}")).await;
+    let worker = node.workers()[0];
+    let read = |file: &str| std::fs::read_to_string(format!("/proc/{worker}/{file}")).unwrap();
+    let limits = read("limits");
+    for (name, limit) in [
+        ("Max data size", "900000000"),
+        ("Max file size", "1000000"),
+        ("Max open files", "300"),
+        ("Max core file size", "0"),
+    ] {
+        let line = limits.lines().find(|l| l.starts_with(name)).unwrap();
+        let values: Vec<_> = line[name.len()..].split_whitespace().take(2).collect();
+        assert_eq!(values, [limit; 2], "{name}");
+    }
+    let status = read("status");
+    let cpus = status.lines().find(|l| l.starts_with("Cpus_allowed_list"));
+    assert_eq!(cpus, Some("Cpus_allowed_list:\t0"));
     node.transcode(&segments()[0]).await.unwrap();
-    assert!(
-        node.has_metric("rackcast_transcode_worker_ends_total{reason=\"died\"} 1")
-            .await
+}
+
+/// One of two workers finds no encoder on "its" machine: the program is a script that can hide
+/// GStreamer's plugins from it.
+#[tokio::test]
+async fn a_worker_that_fails_its_self_test_is_out_while_the_other_serves() {
+    let dir = tempfile::tempdir().unwrap();
+    let (program, broken) = (dir.path().join("worker"), dir.path().join("broken"));
+    let script = format!(
+        "#!/bin/sh\ncase \"$*\" in *--name=worker-1*) if [ -e {broken:?} ]; then\n\
+         export GST_PLUGIN_SYSTEM_PATH_1_0=/none GST_REGISTRY={:?}\nfi ;; esac\n\
+         exec {:?} \"$@\"\n",
+        dir.path().join("registry"),
+        env!("CARGO_BIN_EXE_rackcast-transcode"),
     );
+    std::fs::write(&program, script).unwrap();
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    std::fs::write(&broken, "").unwrap();
+
+    let config = Config::default();
+    let blueprint = Arc::new(Blueprint {
+        program,
+        worker: config.worker,
+        encoder: config.encoder,
+        log_level: log::LevelFilter::Warn,
+    });
+    let scheduler = Scheduler::new(Metrics::register(&Registry::new()).unwrap());
+    let end = CancellationToken::new();
+    let slots = [0, 1].map(|slot| {
+        let (blueprint, scheduler) = (blueprint.clone(), scheduler.clone());
+        tokio::spawn(supervise(slot, blueprint, scheduler, end.clone()))
+    });
+    until(
+        "one worker is up, and the other is known to be broken",
+        || async {
+            let trouble = scheduler.trouble()?;
+            let said = "worker 1: it failed its self-test: the GStreamer element";
+            assert!(trouble.starts_with(said), "{trouble}");
+            (scheduler.load().slots == 1).then_some(())
+        },
+    )
+    .await;
+    std::fs::remove_file(&broken).unwrap();
+    until("both are up", || async {
+        (scheduler.load().slots == 2 && scheduler.trouble().is_none()).then_some(())
+    })
+    .await;
+    end.cancel();
+    for slot in slots {
+        slot.await.unwrap();
+    }
 }
 
 #[tokio::test]
 async fn a_silent_worker_is_replaced() {
-    let node = Node::start("[worker]\ncount = 1\nheartbeat_timeout = '2s'").await;
+    let node = Node::start("[worker]\ncount = 1\nheartbeat_timeout = '1s'").await;
     let silent = node.workers();
     node.signal_workers(Signal::SIGSTOP);
     until("another worker is up", || async {
@@ -58,10 +119,7 @@ async fn a_silent_worker_is_replaced() {
     })
     .await;
     node.transcode(&segments()[0]).await.unwrap();
-    assert!(
-        node.has_metric("rackcast_transcode_worker_ends_total{reason=\"silent\"} 1")
-            .await
-    );
+    assert_eq!(node.ends("silent").await, 1);
 }
 
 #[tokio::test]
@@ -69,7 +127,9 @@ async fn a_node_whose_workers_keep_dying_is_critical_and_refuses() {
     let node = Node::start("[worker]\ncount = 1").await;
     until("the node is critical", || async {
         node.signal_workers(Signal::SIGKILL);
-        (node.status().await.health.state == HealthState::Critical).then_some(())
+        let health = node.status().await.health;
+        let said = "0 of 1 workers up; worker 0: it ended with signal: 9 (SIGKILL)";
+        (health.state == HealthState::Critical && health.summary == said).then_some(())
     })
     .await;
     until("nothing is admitted", || async {
@@ -118,18 +178,18 @@ async fn a_hung_worker_ends_with_its_job() {
 }
 
 #[tokio::test]
-async fn a_worker_is_replaced_after_its_share_of_jobs() {
-    let node = Node::start("[worker]\ncount = 1\nrecycle_after = 2").await;
+async fn a_successor_is_warm_before_a_worker_goes() {
+    let node = Node::start("[worker]\ncount = 1\nrecycle_after = 1").await;
     let first = node.workers();
-    for s in &segments()[..3] {
-        node.until_load("a worker is up", |l| l.slots == 1).await;
-        node.transcode(s).await.unwrap();
-    }
-    assert_ne!(node.workers(), first);
-    assert!(
-        node.has_metric("rackcast_transcode_worker_ends_total{reason=\"recycled\"} 1")
-            .await
-    );
+    until("the worker is replaced", || async {
+        assert_eq!(node.load().await.slots, 1, "the slot is never without one");
+        node.transcode(&segments()[0]).await.unwrap();
+        let all = node.workers();
+        (all.iter().all(|pid| !first.contains(pid))).then_some(())
+    })
+    .await;
+    assert!(node.ends("recycled").await >= 1);
+    assert_eq!(node.quarantined("done").await, 0);
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use std::io;
 use std::process::ExitStatus;
 use std::time::Duration;
 
+use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 use tokio::process::{ChildStderr, ChildStdin, ChildStdout};
@@ -73,7 +74,11 @@ impl Child {
     /// The processes may not be signalled.
     pub fn kill(&mut self) -> io::Result<()> {
         match self.pid() {
-            Some(pid) => Ok(killpg(pid, Signal::SIGKILL)?),
+            Some(pid) => match killpg(pid, Signal::SIGKILL) {
+                // It has ended, and waits to be waited for.
+                Err(Errno::ESRCH) => Ok(()),
+                result => Ok(result?),
+            },
             None => Ok(()),
         }
     }

@@ -8,9 +8,10 @@ use std::process::Stdio;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::libc;
+use nix::sched::{CpuSet, sched_setaffinity};
 use nix::sys::prctl;
 use nix::sys::resource::{Resource, setrlimit};
-use nix::sys::signal::Signal;
+use nix::sys::signal::{SigHandler, Signal, signal};
 use nix::unistd::{Pid, getppid};
 use tokio::runtime::Handle;
 
@@ -48,6 +49,7 @@ pub struct Command {
     command: tokio::process::Command,
     fds: Vec<(String, OwnedFd)>,
     nice: Option<i32>,
+    cpus: Vec<usize>,
     limits: Vec<(Resource, u64)>,
 }
 
@@ -63,6 +65,7 @@ impl Command {
             command,
             fds: Vec::new(),
             nice: None,
+            cpus: Vec::new(),
             limits: Vec::new(),
         }
     }
@@ -119,7 +122,16 @@ impl Command {
         self
     }
 
+    /// Keeps the child to these CPUs, by number; an empty list keeps it to none in particular.
+    pub fn cpus(mut self, cpus: &[usize]) -> Self {
+        self.cpus = cpus.to_vec();
+        self
+    }
+
     /// Limits a resource of the child, soft and hard, in that resource's unit.
+    ///
+    /// A write beyond `RLIMIT_FSIZE` fails with `EFBIG`; the signal that would end the process
+    /// is ignored, since a log that has grown long must not kill who writes into it.
     pub fn limit(mut self, resource: Resource, limit: u64) -> Self {
         self.limits.push((resource, limit));
         self
@@ -130,8 +142,8 @@ impl Command {
     /// Must be called within a tokio runtime; blocks for the moment that fork and exec take.
     ///
     /// # Errors
-    /// Those of fork and exec (the program is missing, a limit cannot be set), a file descriptor
-    /// with an unusable name, and no tokio runtime.
+    /// Those of fork and exec (the program is missing, a limit cannot be set, this machine has
+    /// none of the CPUs), a file descriptor with an unusable name, and no tokio runtime.
     pub fn spawn(mut self) -> io::Result<Child> {
         let runtime = Handle::try_current().map_err(io::Error::other)?;
         self.command.env_remove(FDS_VARIABLE);
@@ -150,10 +162,18 @@ impl Command {
     fn fork(mut self) -> io::Result<Child> {
         let numbers: Vec<_> = self.fds.iter().map(|(_, fd)| fd.as_raw_fd()).collect();
         let (nice, limits, parent) = (self.nice, self.limits, Pid::this());
+        let cpus = cpu_set(&self.cpus)?;
+        let small_files = limits.iter().any(|(r, _)| *r == Resource::RLIMIT_FSIZE);
         let prepare = move || {
             die_with(parent)?;
             if let Some(nice) = nice {
                 add_nice(nice)?;
+            }
+            if let Some(cpus) = &cpus {
+                sched_setaffinity(Pid::from_raw(0), cpus)?;
+            }
+            if small_files {
+                ignore(Signal::SIGXFSZ)?;
             }
             for (resource, limit) in &limits {
                 setrlimit(*resource, *limit, *limit)?;
@@ -182,6 +202,20 @@ fn describe(fds: &[(String, OwnedFd)]) -> io::Result<String> {
         described.push(format!("{name}={}", fd.as_raw_fd()));
     }
     Ok(described.join(","))
+}
+
+fn cpu_set(cpus: &[usize]) -> io::Result<Option<CpuSet>> {
+    let mut set = CpuSet::new();
+    cpus.iter().try_for_each(|cpu| set.set(*cpu))?;
+    Ok((!cpus.is_empty()).then_some(set))
+}
+
+/// Runs in the child. Ignored signals stay ignored across `exec`.
+fn ignore(ignored: Signal) -> io::Result<()> {
+    // SAFETY: no handler is installed that could run at a bad moment.
+    #[allow(unsafe_code)]
+    unsafe { signal(ignored, SigHandler::SigIgn) }?;
+    Ok(())
 }
 
 /// Runs in the child. Asks for SIGKILL at the parent's death, then looks whether it came too

@@ -108,6 +108,14 @@ pub(super) fn check(job: &Job, length: Option<u64>, limits: &config::Front) -> R
             limits.max_picture_pixels,
         ));
     }
+    // What is said of the rate, and what the numbers say; a second of grace for a segment that is
+    // short.
+    let most = f64::from(limits.max_frame_rate);
+    let span = source.duration.to_duration().as_secs_f64() + 1.0;
+    if source.frame_rate.as_f64() > most || f64::from(source.frames) > span * most {
+        let text = format!("more than {most} pictures a second are not transcoded");
+        return Err(No::new(RefusalCode::TooLarge, text));
+    }
     let bad = |text: String| Err(No::new(RefusalCode::BadRequest, text));
     if let Some(length) = length.filter(|l| *l != source.bytes) {
         return bad(format!(

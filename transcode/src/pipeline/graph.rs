@@ -19,6 +19,7 @@ use rackcast_segment::ladder::RenditionSpec;
 use rackcast_segment::shape::{Ratio, Shape};
 use rackcast_segment::wire::job::JobSpec;
 
+use super::decoded::Decoded;
 use super::encoder::{self, Encoder, EncoderConfig};
 use super::error::PipelineError;
 use super::output::{self, Finished};
@@ -71,7 +72,7 @@ pub(super) struct Graph {
     pub(super) caps: gst::Caps,
     pub(super) input: gst::Pad,
     pub(super) finished: mpsc::Receiver<Finished>,
-    pub(super) decoded: Arc<AtomicU32>,
+    pub(super) decoded: Decoded,
     pipeline: gst::Pipeline,
     outputs: Vec<gst::Pad>,
 }
@@ -92,10 +93,10 @@ impl Graph {
         let decoding = gst::Bin::builder().name(DECODING).build();
         decoding.add_many([&parse, &decoder])?;
         parse.link(&decoder)?;
-        let decoded = Arc::new(AtomicU32::new(0));
+        let decoded = Decoded::default();
         let (count, alive) = (decoded.clone(), progress.clone());
-        pad(&decoder, "src")?.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
-            count.fetch_add(1, Ordering::Relaxed);
+        pad(&decoder, "src")?.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+            count.add(info.buffer().and_then(|picture| picture.pts()));
             alive.fetch_add(1, Ordering::Relaxed);
             gst::PadProbeReturn::Ok
         });

@@ -12,6 +12,7 @@
 
 mod bits;
 mod clock;
+mod decoded;
 mod encoder;
 mod error;
 mod finish;

@@ -4,7 +4,6 @@
 //! element as if it were new, without the cost of that. What went wrong halfway is flushed
 //! away by the same means.
 
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use gst::prelude::*;
@@ -38,7 +37,7 @@ pub(super) fn run(
     cancel: &CancellationToken,
     mut emit: impl FnMut(Rendition),
 ) -> Result<u32, PipelineError> {
-    graph.decoded.store(0, Ordering::Relaxed);
+    graph.decoded.clear();
     let base = units
         .iter()
         .map(|u| u.pts.min(u.dts))
@@ -53,7 +52,7 @@ pub(super) fn run(
         let rendition = collect(graph, done, base, &times)?;
         emit(rendition);
     }
-    Ok(graph.decoded.load(Ordering::Relaxed))
+    Ok(u32::try_from(graph.decoded.count()).unwrap_or(u32::MAX))
 }
 
 /// Makes the pipeline ready for any other segment, wherever this one stopped.
@@ -122,11 +121,7 @@ fn collect(
         .renditions
         .get(done.index)
         .ok_or_else(|| PipelineError::Internal("an output that nobody asked for".to_owned()))?;
-    let (asked, decoded) = (times.len(), graph.decoded.load(Ordering::Relaxed) as usize);
-    if decoded != asked {
-        let text = format!("{decoded} of {asked} pictures came out of the decoder");
-        return Err(PipelineError::Undecodable(text));
-    }
+    graph.decoded.check(base, times)?;
     let shown = done
         .pictures
         .iter()
@@ -137,9 +132,10 @@ fn collect(
     sorted.sort_unstable();
     if sorted != times {
         let text = format!(
-            "{}: {} pictures of {asked}, or at other times",
+            "{}: {} pictures of {}, or at other times",
             spec.name,
-            shown.len()
+            shown.len(),
+            times.len()
         );
         return Err(PipelineError::Internal(text));
     }

@@ -1,25 +1,41 @@
 //! Worker processes: what decodes and encodes, apart from what listens.
 //!
 //! Codecs parse what a stranger sent, and crash, hang or leak over it. So each worker is a
-//! process with one job at a time ([`child`]), and the supervisor keeps one task for each
-//! ([`supervise`]): it starts the process, gives it jobs, hears its heartbeat, kills it when it
-//! hangs beyond a job's deadline, and starts the next with a growing delay. A worker's death
-//! fails the job that it had, and nothing else.
+//! process with one job at a time, and one task for each *slot* ([`supervise`]) keeps a worker
+//! in it. The life of a worker:
+//!
+//! 1. **Start** ([`process`]): a child that dies with its parent, with limits on memory, files
+//!    and core dumps, on its CPUs. It transcodes a small segment of its own ([`child`]): a
+//!    worker whose self-test fails never serves, and one that has passed is warm. The slot
+//!    counts as up from then on.
+//! 2. **Service** ([`slot`]): jobs, one after another. It reports five times a second that it
+//!    lives and how many pictures it has moved. After a job that failed it tests itself again
+//!    before it says so: its word that a segment cannot be decoded counts only if it can still
+//!    decode one that can.
+//! 3. **Recycling**: after its share of jobs a successor is started beside it; only when that
+//!    one is warm does it go. Nothing is refused meanwhile.
+//! 4. **Death** ([`end`]): it crashes, is killed, runs out of memory, falls silent, or stands
+//!    still at a job. What is left of the process is killed and the next one is started, after
+//!    a delay that grows while they keep dying.
+//!
+//! The job that a worker died over is tried once more, alone, in a *disposable* worker that
+//! serves nobody else ([`quarantine`]), within its deadline, before its caller hears of
+//! anything. If that one dies too the segment is to blame, and is refused as such. A job whose
+//! sender has heard so from another node begins there.
 
 pub mod child;
-mod life;
+mod end;
+mod process;
 pub mod protocol;
+mod quarantine;
+mod slot;
 
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::Instant;
-
-use rackcast_service::process::Backoff;
-use tokio_util::sync::CancellationToken;
 
 use crate::config;
 use crate::pipeline::EncoderConfig;
-use crate::scheduler::Scheduler;
+
+pub use slot::supervise;
 
 /// What every worker of a node is started with.
 #[derive(Debug, Clone)]
@@ -32,48 +48,4 @@ pub struct Blueprint {
     pub encoder: EncoderConfig,
     /// How much it logs.
     pub log_level: log::LevelFilter,
-}
-
-/// Keeps one worker running until `shutdown`.
-pub async fn supervise(
-    number: usize,
-    blueprint: Arc<Blueprint>,
-    scheduler: Arc<Scheduler>,
-    shutdown: CancellationToken,
-) {
-    let backoff = Backoff::default();
-    let mut failures = 0;
-    loop {
-        let started = Instant::now();
-        let end = shutdown
-            .run_until_cancelled(life::live(&blueprint, &scheduler))
-            .await;
-        let Some(end) = end else { return };
-        scheduler
-            .metrics
-            .worker_ends
-            .with_label_values(&[end.reason()])
-            .inc();
-        if end.is_expected() {
-            log::info!(
-                rackcast_worker = number, rackcast_reason = end.reason();
-                "the worker is replaced: {end}"
-            );
-            failures = 0;
-            continue;
-        }
-        failures = backoff.failures_after(failures, started.elapsed());
-        let delay = backoff.delay(failures, rand::random());
-        log::error!(
-            rackcast_worker = number, rackcast_reason = end.reason();
-            "the worker is gone: {end}; the next starts in {delay:?}"
-        );
-        if shutdown
-            .run_until_cancelled(tokio::time::sleep(delay))
-            .await
-            .is_none()
-        {
-            return;
-        }
-    }
 }

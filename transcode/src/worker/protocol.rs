@@ -35,7 +35,17 @@ pub enum ToWorker {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FromWorker {
-    /// GStreamer works here; jobs are welcome.
+    /// The self-test was passed: at the start, and after a job that failed.
+    Tested {
+        /// How long it took.
+        millis: u64,
+    },
+    /// The self-test was failed; the worker ends.
+    Unfit {
+        /// The reason for a human.
+        message: String,
+    },
+    /// Jobs are welcome.
     Ready,
     /// Sent at an interval, busy or not.
     Alive {

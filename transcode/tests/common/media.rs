@@ -57,11 +57,7 @@ pub(crate) fn make(lavfi: &[&str], options: &[&str], ladder: &str) -> Vec<Segmen
 }
 
 pub(crate) fn segment(units: &[AccessUnit], ladder: &str) -> Segment {
-    let layout = ts::Layout {
-        video: true,
-        audio: false,
-    };
-    let ts = ts::Writer::new(layout).segment(units, None);
+    let ts = ts_of(units);
     let format = format_of(&units[0].data);
     let first_pts = units.iter().map(|u| u.pts).min().unwrap();
     let last_pts = units.iter().map(|u| u.pts).max().unwrap();
@@ -98,6 +94,31 @@ pub(crate) fn segment(units: &[AccessUnit], ladder: &str) -> Segment {
             shape,
         },
     }
+}
+
+/// These pictures as MPEG-TS.
+pub(crate) fn ts_of(units: &[AccessUnit]) -> Bytes {
+    let layout = ts::Layout {
+        video: true,
+        audio: false,
+    };
+    ts::Writer::new(layout).segment(units, None)
+}
+
+/// Two seconds of another codec.
+pub(crate) fn mpeg2() -> Bytes {
+    let output = Command::new("ffmpeg")
+        .args(["-v", "error", "-nostdin", "-f", "lavfi", "-i"])
+        .args([
+            "testsrc2=size=320x180:rate=30:duration=2",
+            "-c:v",
+            "mpeg2video",
+        ])
+        .args(["-f", "mpegts", "-"])
+        .output()
+        .unwrap();
+    assert!(output.status.success());
+    output.stdout.into()
 }
 
 pub(crate) fn format_of(annex_b: &[u8]) -> VideoFormat {

@@ -7,6 +7,7 @@
     reason = "each test uses its part, and what fails here fails the test"
 )]
 
+pub(crate) mod h264_bits;
 mod media;
 mod node;
 

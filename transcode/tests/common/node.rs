@@ -53,6 +53,8 @@ pub(crate) struct Node {
     pub(crate) child: Child,
     pub(crate) at: SocketAddr,
     pub(crate) admin: SocketAddr,
+    /// Its own directory for temporary files.
+    pub(crate) temporary: PathBuf,
     socket: PathBuf,
     client: Client<HttpConnector, Body>,
     _dir: tempfile::TempDir,
@@ -70,9 +72,12 @@ impl Node {
             format!("status_socket = {socket:?}\n{config}\n{listen}"),
         )
         .unwrap();
+        let temporary = dir.path().join("tmp");
+        std::fs::create_dir(&temporary).unwrap();
         let child = Command::new(env!("CARGO_BIN_EXE_rackcast-transcode"))
             .arg("--config")
             .arg(&file)
+            .env("TMPDIR", &temporary)
             .spawn()
             .unwrap();
         let status = until("readiness", || async {
@@ -87,6 +92,7 @@ impl Node {
             child,
             at,
             admin,
+            temporary,
             socket,
             client,
             _dir: dir,
@@ -148,13 +154,34 @@ impl Node {
         until(what, || async { Some(self.load().await).filter(&fits) }).await
     }
 
+    async fn metrics(&self) -> String {
+        let request = "GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+        raw(self.admin, request.as_bytes()).await
+    }
+
     /// Whether `/metrics` has a line.
     pub(crate) async fn has_metric(&self, line: &str) -> bool {
-        let request = "GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
-        raw(self.admin, request.as_bytes())
+        self.metrics().await.lines().any(|l| l == line)
+    }
+
+    /// A counter by its name and labels; 0 while it has never counted.
+    pub(crate) async fn count(&self, name: &str) -> u64 {
+        let metrics = self.metrics().await;
+        let mut lines = metrics.lines();
+        let value = lines.find_map(|l| l.strip_prefix("rackcast_transcode_")?.strip_prefix(name));
+        value.map_or(0, |v| v.trim().parse().unwrap())
+    }
+
+    /// Workers that ended for this reason.
+    pub(crate) async fn ends(&self, reason: &str) -> u64 {
+        self.count(&format!("worker_ends_total{{reason=\"{reason}\"}}"))
             .await
-            .lines()
-            .any(|l| l == line)
+    }
+
+    /// Jobs that left quarantine with this result.
+    pub(crate) async fn quarantined(&self, result: &str) -> u64 {
+        self.count(&format!("quarantine_jobs_total{{result=\"{result}\"}}"))
+            .await
     }
 
     /// The worker processes, by the kernel's word.
@@ -172,6 +199,33 @@ impl Node {
             );
         }
         children
+    }
+
+    /// The workers whose name begins so: `worker` or `quarantine`.
+    pub(crate) fn named(&self, name: &str) -> Vec<Pid> {
+        let name = format!("--name={name}-");
+        let mut workers = self.workers();
+        workers.retain(|pid| {
+            let arguments = std::fs::read_to_string(format!("/proc/{pid}/cmdline"));
+            arguments.is_ok_and(|a| a.split('\0').any(|a| a.starts_with(&name)))
+        });
+        workers
+    }
+
+    /// Waits until as many jobs have left quarantine with this result.
+    pub(crate) async fn until_quarantined(&self, result: &str, jobs: u64) {
+        until("the job has left quarantine", || async {
+            (self.quarantined(result).await == jobs).then_some(())
+        })
+        .await;
+    }
+
+    /// Files, sockets and the like that the supervisor has open.
+    pub(crate) fn open_files(&self) -> usize {
+        let pid = self.child.id().unwrap();
+        std::fs::read_dir(format!("/proc/{pid}/fd"))
+            .unwrap()
+            .count()
     }
 
     pub(crate) fn signal_workers(&self, signal: Signal) {
@@ -234,12 +288,12 @@ pub(crate) fn full(bytes: Bytes) -> Body {
     Full::new(bytes).boxed_unsync()
 }
 
-/// A job with half a minute to its deadline.
+/// A job with most of a minute to its deadline.
 pub(crate) fn job(segment: &Segment) -> Job {
     Job {
         stream: "a1b2c3".parse().unwrap(),
         sequence: rackcast_segment::id::Sequence(7),
-        deadline: Duration::from_secs(30),
+        deadline: Duration::from_secs(50),
         attempt: 1,
         quarantine: false,
         spec: segment.job.clone(),

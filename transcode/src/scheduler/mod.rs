@@ -5,7 +5,10 @@
 //! [`Assignment`] and answers. Both are guards: whatever ends either side (a client that hangs
 //! up, a worker that dies, a task that is dropped) gives the place back.
 
-use std::collections::HashMap;
+mod assignment;
+mod place;
+
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -21,6 +24,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::admission::{Admission, Rate, Refused, Ticket};
 use crate::metrics::Metrics;
+
+pub use assignment::{Assignment, Unwanted};
+pub use place::Place;
 
 /// What the front hears of a job; never more than fits [`EVENTS`], so that no worker waits
 /// for a slow client.
@@ -69,6 +75,8 @@ struct State {
     admission: Admission,
     orders: HashMap<Ticket, Order>,
     workers: usize,
+    /// Why slots have no worker, by slot.
+    troubles: BTreeMap<usize, String>,
 }
 
 /// The jobs of this node.
@@ -87,6 +95,7 @@ impl Scheduler {
             admission: Admission::new(Rate::default()),
             orders: HashMap::new(),
             workers: 0,
+            troubles: BTreeMap::new(),
         };
         Arc::new(Self {
             state: Mutex::new(state),
@@ -105,13 +114,7 @@ impl Scheduler {
         let ticket = self.lock().admission.admit(admitted, deadline, work)?;
         self.metrics.admitted.inc();
         self.publish();
-        Ok(Place {
-            scheduler: self.clone(),
-            ticket,
-            admitted,
-            deadline,
-            cancel: CancellationToken::new(),
-        })
+        Ok(Place::new(self.clone(), ticket, admitted, deadline))
     }
 
     /// What the node says of itself now.
@@ -139,10 +142,23 @@ impl Scheduler {
         self.progress.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Counts a worker in for as long as the guard lives.
-    pub fn worker_up(self: &Arc<Self>) -> WorkerUp {
+    /// Counts a slot's worker in for as long as the guard lives.
+    pub fn worker_up(self: &Arc<Self>, slot: usize) -> WorkerUp {
+        self.lock().troubles.remove(&slot);
         self.change_workers(|n| n + 1);
         WorkerUp(self.clone())
+    }
+
+    /// Says why a slot has no worker, until it has one.
+    pub fn worker_down(&self, slot: usize, why: String) {
+        self.lock().troubles.insert(slot, why);
+    }
+
+    /// Why the first of the slots that have no worker has none.
+    pub fn trouble(&self) -> Option<String> {
+        let state = self.lock();
+        let (slot, why) = state.troubles.first_key_value()?;
+        Some(format!("worker {slot}: {why}"))
     }
 
     /// The next job for a worker that has none. May be cancelled without losing a job.
@@ -165,17 +181,7 @@ impl Scheduler {
         // One notice may have stood for two jobs: whoever takes one passes it on.
         self.changed.notify_one();
         self.publish();
-        Some(Assignment {
-            scheduler: self.clone(),
-            ticket,
-            started: now,
-            job: order.job,
-            segment: order.segment,
-            queued: now.saturating_duration_since(order.admitted),
-            deadline: order.deadline,
-            events: order.events,
-            cancel: order.cancel,
-        })
+        Some(Assignment::new(self.clone(), ticket, now, order))
     }
 
     fn change_workers(&self, change: impl FnOnce(usize) -> usize) {
@@ -203,130 +209,5 @@ pub struct WorkerUp(Arc<Scheduler>);
 impl Drop for WorkerUp {
     fn drop(&mut self) {
         self.0.change_workers(|n| n.saturating_sub(1));
-    }
-}
-
-/// A place in this node: dropping it withdraws the job, wherever it stands.
-pub struct Place {
-    scheduler: Arc<Scheduler>,
-    ticket: Ticket,
-    admitted: Instant,
-    /// When the answer is worthless.
-    pub deadline: Instant,
-    cancel: CancellationToken,
-}
-
-impl Place {
-    /// The body is here. What becomes of it is heard over the channel, which closes without an
-    /// end event only if the worker's task was dropped.
-    pub fn submit(&self, job: Job, segment: Bytes) -> mpsc::Receiver<Event> {
-        let (events, receiver) = mpsc::channel(EVENTS);
-        self.scheduler
-            .metrics
-            .upload
-            .observe(self.admitted.elapsed().as_secs_f64());
-        let order = Order {
-            job,
-            segment,
-            admitted: self.admitted,
-            deadline: self.deadline,
-            events,
-            cancel: self.cancel.clone(),
-        };
-        let mut state = self.scheduler.lock();
-        state.orders.insert(self.ticket, order);
-        state.admission.arrived(self.ticket);
-        drop(state);
-        self.scheduler.changed.notify_one();
-        receiver
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.cancel.cancel();
-        let mut state = self.scheduler.lock();
-        // One that runs is given back by its assignment, once the worker is free again.
-        if state.orders.remove(&self.ticket).is_some() {
-            self.scheduler.metrics.cancelled.inc();
-        }
-        state.admission.withdraw(self.ticket);
-        drop(state);
-        self.scheduler.publish();
-    }
-}
-
-/// A job in the hands of a worker: dropping it frees the slot.
-pub struct Assignment {
-    scheduler: Arc<Scheduler>,
-    ticket: Ticket,
-    started: Instant,
-    /// The job.
-    pub job: Job,
-    /// Its body; taken by whoever sends it.
-    pub segment: Bytes,
-    queued: Duration,
-    deadline: Instant,
-    events: mpsc::Sender<Event>,
-    cancel: CancellationToken,
-}
-
-impl Assignment {
-    /// A name for the job, unique in this process.
-    pub fn id(&self) -> u64 {
-        self.ticket.into()
-    }
-
-    /// Passes a rendition on.
-    pub fn rendition(&self, name: RenditionName, media: Bytes) {
-        self.scheduler.metrics.bytes_out.inc_by(media.len() as u64);
-        self.tell(Event::Rendition { name, media });
-    }
-
-    /// The job is done; the slot is free.
-    pub fn done(self, frames: u32) {
-        let worked = self.started.elapsed();
-        self.scheduler
-            .lock()
-            .admission
-            .done(self.ticket, Instant::now());
-        let media = self.job.spec.source.duration.to_duration();
-        self.scheduler.metrics.done(self.queued, worked, media);
-        self.tell(Event::Done {
-            frames,
-            queued: self.queued,
-            worked,
-        });
-    }
-
-    /// The job has failed; the slot is free when this guard is gone.
-    pub fn fail(&self, code: RefusalCode, message: String) {
-        self.tell(Event::Failed { code, message });
-    }
-
-    /// Ends when nobody wants the job any more: its client is gone, or its deadline has
-    /// passed, of which the client is told. To be awaited once.
-    pub async fn unwanted(&self) {
-        tokio::select! {
-            () = self.cancel.cancelled() => self.scheduler.metrics.cancelled.inc(),
-            () = tokio::time::sleep_until(self.deadline.into()) => {
-                let message = "the deadline passed before the work was done".to_owned();
-                self.fail(RefusalCode::DeadlinePassed, message);
-            }
-        }
-    }
-
-    fn tell(&self, event: Event) {
-        // A client that is gone has closed the channel; a worker cannot overfill it, since
-        // every rendition is passed on once.
-        let _ = self.events.try_send(event);
-    }
-}
-
-impl Drop for Assignment {
-    fn drop(&mut self) {
-        self.scheduler.lock().admission.abandon(self.ticket);
-        self.scheduler.changed.notify_one();
-        self.scheduler.publish();
     }
 }

@@ -1,6 +1,9 @@
 //! The configuration of `rackcast-transcode`: one TOML file, read and checked before anything
 //! is bound.
 
+mod cpus;
+mod worker;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,6 +11,9 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::pipeline::EncoderConfig;
+
+pub use cpus::Cpus;
+pub use worker::Worker;
 
 /// The whole file. Every key has a default; an unknown key is an error.
 #[derive(Debug, Clone, Deserialize)]
@@ -69,34 +75,12 @@ pub struct Front {
     pub max_frames: u32,
     /// Pixels of a source picture.
     pub max_picture_pixels: u64,
+    /// Pictures of a source in a second.
+    pub max_frame_rate: u32,
     /// HTTP/2 receive window of one request, in bytes: at least bandwidth times delay.
     pub stream_window: u32,
     /// HTTP/2 receive window of one connection, in bytes.
     pub connection_window: u32,
-}
-
-/// `[worker]`: the processes that do the work.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Worker {
-    /// Worker processes, each with one job at a time: the node's slots. 0 for half the cores.
-    pub count: usize,
-    /// Niceness, 0 to 19.
-    pub nice: i32,
-    /// Pipelines that a worker keeps warm, one for each ladder and source size that it meets.
-    pub warm_pipelines: usize,
-    /// Jobs after which a worker is replaced, against leaks in what it links.
-    pub recycle_after: u32,
-    /// How long a worker may take to become ready.
-    #[serde(with = "humantime_serde")]
-    pub start_timeout: Duration,
-    /// Silence after which a worker is taken to be hung, and killed.
-    #[serde(with = "humantime_serde")]
-    pub heartbeat_timeout: Duration,
-    /// How long a job may go on after its deadline or its cancellation before its worker is
-    /// killed.
-    #[serde(with = "humantime_serde")]
-    pub grace: Duration,
 }
 
 impl Default for Config {
@@ -136,34 +120,9 @@ impl Default for Front {
             max_segment_bytes: 32 << 20,
             max_frames: 2_400,
             max_picture_pixels: 4_096 * 2_304,
+            max_frame_rate: 120,
             stream_window: 4 << 20,
             connection_window: 16 << 20,
-        }
-    }
-}
-
-impl Default for Worker {
-    fn default() -> Self {
-        Self {
-            count: 0,
-            nice: 5,
-            warm_pipelines: 4,
-            recycle_after: 2_000,
-            start_timeout: Duration::from_secs(20),
-            heartbeat_timeout: Duration::from_secs(5),
-            grace: Duration::from_millis(500),
-        }
-    }
-}
-
-impl Worker {
-    /// How many processes that is on this machine.
-    pub fn processes(&self) -> usize {
-        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
-        if self.count == 0 {
-            (cores() / 2).max(1)
-        } else {
-            self.count
         }
     }
 }
@@ -175,7 +134,8 @@ impl Config {
     /// One line for the operator, with the key.
     pub fn check(&self) -> Result<(), String> {
         self.encoder.check().map_err(|e| format!("[encoder] {e}"))?;
-        let (front, worker) = (&self.front, &self.worker);
+        self.worker.check().map_err(|e| format!("[worker] {e}"))?;
+        let front = &self.front;
         let rules = [
             (!self.instance.is_empty(), "instance must not be empty"),
             (
@@ -197,23 +157,6 @@ impl Config {
             (
                 (1..=64 << 20).contains(&front.max_segment_bytes),
                 "[front] max_segment_bytes must be between 1 and 67108864",
-            ),
-            (worker.count <= 256, "[worker] count must be at most 256"),
-            (
-                (0..=19).contains(&worker.nice),
-                "[worker] nice must be between 0 and 19",
-            ),
-            (
-                (1..=32).contains(&worker.warm_pipelines),
-                "[worker] warm_pipelines must be between 1 and 32",
-            ),
-            (
-                worker.recycle_after > 0,
-                "[worker] recycle_after must be at least 1",
-            ),
-            (
-                worker.heartbeat_timeout >= Duration::from_secs(2),
-                "[worker] heartbeat_timeout must be at least 2s: workers report twice a second",
             ),
         ];
         rules

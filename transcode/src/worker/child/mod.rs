@@ -3,15 +3,22 @@
 //! The main thread talks to the supervisor and is always free to hear a cancellation and to
 //! say that the process lives; a thread beside it owns the pipelines. When the socket closes,
 //! the supervisor is gone, and so is the worker.
+//!
+//! The pipelines' thread begins with a [self-test](self_test), and repeats it after each job
+//! that failed, before it says so: a worker that cannot do what it could before has no say
+//! about a segment, and ends.
+
+mod segment;
+mod self_test;
 
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use rackcast_segment::h264::{self, H264Error};
-use rackcast_segment::media::AccessUnit;
-use rackcast_segment::ts::{self, TsError};
+use rackcast_segment::id::RenditionName;
+use rackcast_segment::ts;
 use rackcast_segment::wire::job::JobSpec;
+use rackcast_segment::wire::reply::RefusalCode;
 use rackcast_service::frame::{FrameError, Framed};
 use rackcast_service::process::{InheritError, inherited_stream};
 use tokio::sync::mpsc;
@@ -21,12 +28,9 @@ use super::protocol::{FromWorker, SOCKET, ToWorker};
 use crate::pipeline::{EncoderConfig, PipelineError, Pipelines, Rendition};
 
 /// How often a worker says that it lives.
-pub(super) const HEARTBEAT: Duration = Duration::from_millis(500);
+const HEARTBEAT: Duration = Duration::from_millis(200);
 /// Answers that wait for the socket; a pipeline that is further ahead waits too.
 const ANSWERS: usize = 4;
-
-/// `nal_unit_type` of a sequence parameter set.
-const NAL_SPS: u8 = 7;
 
 /// What a worker is told on its command line.
 #[derive(Debug, Clone)]
@@ -49,6 +53,9 @@ pub enum WorkerError {
     /// GStreamer does not work here.
     #[error(transparent)]
     Pipeline(#[from] PipelineError),
+    /// It cannot transcode what can be transcoded.
+    #[error("the self-test failed: {0}")]
+    Unfit(String),
     /// The system refused a thread, or the pipelines' thread has died.
     #[error("the worker's own threads failed: {0}")]
     Thread(String),
@@ -69,7 +76,18 @@ type Answer = (FromWorker, Bytes);
 /// The worker cannot go on; the supervisor starts another.
 pub async fn serve(settings: Settings) -> Result<(), WorkerError> {
     let (mut sender, mut receiver) = Framed::new(inherited_stream(SOCKET)?).split();
-    let pipelines = Pipelines::new(settings.encoder, settings.warm_pipelines)?;
+    // One more than is told, for the self-test.
+    let keep = settings.warm_pipelines.saturating_add(1);
+    let pipelines = match Pipelines::new(settings.encoder, keep) {
+        Ok(pipelines) => pipelines,
+        Err(e) => {
+            let message = e.to_string();
+            sender
+                .send(&FromWorker::Unfit { message }, Bytes::new())
+                .await?;
+            return Err(e.into());
+        }
+    };
     let progress = pipelines.progress();
     let (tasks, todo) = std::sync::mpsc::sync_channel(1);
     let (answer, mut answers) = mpsc::channel(ANSWERS);
@@ -78,7 +96,6 @@ pub async fn serve(settings: Settings) -> Result<(), WorkerError> {
         .spawn(move || work(pipelines, &todo, &answer))
         .map_err(|e| WorkerError::Thread(e.to_string()))?;
 
-    sender.send(&FromWorker::Ready, Bytes::new()).await?;
     let mut beat = tokio::time::interval(HEARTBEAT);
     let mut current: Option<(u64, CancellationToken)> = None;
     loop {
@@ -106,6 +123,9 @@ pub async fn serve(settings: Settings) -> Result<(), WorkerError> {
                 let (header, payload) = answer
                     .ok_or_else(|| WorkerError::Thread("the pipelines have died".to_owned()))?;
                 sender.send(&header, payload).await?;
+                if let FromWorker::Unfit { message } = header {
+                    return Err(WorkerError::Unfit(message));
+                }
             }
             _ = beat.tick() => {
                 let alive = FromWorker::Alive { progress: progress.load(Ordering::Relaxed) };
@@ -121,30 +141,54 @@ fn work(
     todo: &std::sync::mpsc::Receiver<Task>,
     answer: &mpsc::Sender<Answer>,
 ) {
+    // A supervisor that is gone takes this process with it.
+    let say = |what: FromWorker| answer.blocking_send((what, Bytes::new())).is_ok();
+    if !(say(test(&mut pipelines)) && say(FromWorker::Ready)) {
+        return;
+    }
     for task in todo {
-        let end = match transcode(&mut pipelines, &task, answer) {
-            Ok(frames) => FromWorker::Done {
-                job: task.job,
-                frames,
-            },
-            Err(e) => FromWorker::Failed {
-                job: task.job,
-                code: e.code(),
-                message: e.to_string(),
-            },
+        let job = task.job;
+        let emit = |name, media| {
+            let _ = answer.blocking_send((FromWorker::Rendition { job, name }, media));
         };
-        if answer.blocking_send((end, Bytes::new())).is_err() {
+        let end = match transcode(&mut pipelines, &task, emit) {
+            Ok(frames) => FromWorker::Done { job, frames },
+            Err(e) => {
+                let (code, message) = (e.code(), e.to_string());
+                // Cancelled, or nothing that a pipeline has seen.
+                let innocent =
+                    matches!(code, RefusalCode::DeadlinePassed | RefusalCode::Unsupported);
+                if !innocent && !say(test(&mut pipelines)) {
+                    return;
+                }
+                FromWorker::Failed { job, code, message }
+            }
+        };
+        if !say(end) {
             return;
         }
+    }
+}
+
+/// What the supervisor is to hear of a self-test.
+fn test(pipelines: &mut Pipelines) -> FromWorker {
+    let begun = Instant::now();
+    match self_test::run(pipelines) {
+        Ok(()) => FromWorker::Tested {
+            millis: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
+        },
+        Err(e) => FromWorker::Unfit {
+            message: e.to_string(),
+        },
     }
 }
 
 fn transcode(
     pipelines: &mut Pipelines,
     task: &Task,
-    answer: &mpsc::Sender<Answer>,
+    mut emit: impl FnMut(RenditionName, Bytes),
 ) -> Result<u32, PipelineError> {
-    let units = access_units(task)?;
+    let units = segment::access_units(&task.segment, &task.spec.source)?;
     let layout = ts::Layout {
         video: true,
         audio: false,
@@ -154,63 +198,7 @@ fn transcode(
         &units,
         &task.cancel,
         |Rendition { name, pictures }| {
-            let media = ts::Writer::new(layout).segment(&pictures, None);
-            // A supervisor that is gone takes this process with it.
-            let _ = answer.blocking_send((
-                FromWorker::Rendition {
-                    job: task.job,
-                    name,
-                },
-                media,
-            ));
+            emit(name, ts::Writer::new(layout).segment(&pictures, None));
         },
     )
-}
-
-/// The segment's pictures, if they are what the job says: admission went by that, and no
-/// picture is decoded that is larger than was admitted.
-fn access_units(task: &Task) -> Result<Vec<AccessUnit>, PipelineError> {
-    let source = &task.spec.source;
-    let undecodable = |text| Err(PipelineError::Undecodable(text));
-    let demuxed =
-        ts::read(&task.segment, source.first_pts, &ts::Limits::default()).map_err(|e| match e {
-            TsError::NoProgram => PipelineError::Unsupported(e.to_string()),
-            e => PipelineError::Undecodable(e.to_string()),
-        })?;
-    if demuxed.damage.any() {
-        return undecodable(format!(
-            "the transport stream is damaged: {:?}",
-            demuxed.damage
-        ));
-    }
-    let units = demuxed.video;
-    let Some(first) = units.first() else {
-        return Err(PipelineError::Unsupported(
-            "there is no H.264 video in it".to_owned(),
-        ));
-    };
-    if units.len() != source.frames as usize {
-        return undecodable(format!(
-            "{} pictures, {} announced",
-            units.len(),
-            source.frames
-        ));
-    }
-    if !first.idr {
-        return undecodable("the first picture is no IDR".to_owned());
-    }
-    let parameter_sets = units
-        .iter()
-        .flat_map(|unit| h264::nal_units(&unit.data))
-        .filter(|nal| nal.first().is_some_and(|header| header & 0x1f == NAL_SPS));
-    for sps in parameter_sets {
-        let format = h264::parse_sps(sps).map_err(|e| match e {
-            H264Error::Unsupported(_) => PipelineError::Unsupported(e.to_string()),
-            e => PipelineError::Undecodable(e.to_string()),
-        })?;
-        if (format.width, format.height) != (source.format.width, source.format.height) {
-            return undecodable(format!("pictures of {}x{}", format.width, format.height));
-        }
-    }
-    Ok(units)
 }

@@ -1,0 +1,280 @@
+//! One worker process, as the supervisor sees it: started and tested, at a job, idle, gone.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use rackcast_segment::wire::reply::RefusalCode;
+use rackcast_service::frame::{Framed, Receiver, Sender};
+use rackcast_service::process::{Child, Command, Resource};
+use tokio::net::UnixStream;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::time::{sleep_until, timeout, timeout_at};
+
+use super::Blueprint;
+use super::end::End;
+use super::protocol::{FromWorker, SOCKET, ToWorker};
+use crate::scheduler::{Assignment, Scheduler};
+
+/// Keeps freed memory in the process and pictures off the page allocator: up to 6 % of CPU.
+const MALLOC: &str = "glibc.malloc.mmap_threshold=67108864:glibc.malloc.trim_threshold=1073741824";
+
+/// What a worker is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    /// Job after job, in this slot.
+    Serving(usize),
+    /// One job, in the place of this slot's worker.
+    Quarantine(usize),
+}
+
+/// What became of a job, when its worker lives.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    /// Every rendition was passed on.
+    Done { frames: u32 },
+    /// It broke off.
+    Failed { code: RefusalCode, message: String },
+    /// It was stopped: nobody waits for it.
+    Unwanted,
+}
+
+/// A worker that has passed its self-test. Dropping it kills it.
+pub(super) struct Process {
+    child: Child,
+    sender: Sender<OwnedWriteHalf>,
+    receiver: Receiver<OwnedReadHalf>,
+    /// When it last said anything.
+    heard: Instant,
+    /// Its count of pictures, and since when that stands.
+    progress: (u32, Instant),
+    blueprint: Arc<Blueprint>,
+    scheduler: Arc<Scheduler>,
+}
+
+impl Process {
+    /// Starts a worker and waits until it has passed its self-test.
+    pub(super) async fn start(
+        blueprint: Arc<Blueprint>,
+        scheduler: Arc<Scheduler>,
+        role: Role,
+    ) -> Result<Self, End> {
+        let (child, socket) = spawn(&blueprint, role).map_err(End::Start)?;
+        let (sender, receiver) = Framed::new(socket).split();
+        let now = Instant::now();
+        let limit = blueprint.worker.start_timeout;
+        let mut process = Self {
+            child,
+            sender,
+            receiver,
+            heard: now,
+            progress: (0, now),
+            blueprint,
+            scheduler,
+        };
+        match timeout(limit, process.ready()).await {
+            Ok(Ok(())) => Ok(process),
+            Ok(Err(end)) => Err(process.close(end).await),
+            Err(_) => Err(process.close(End::NotReady(limit)).await),
+        }
+    }
+
+    async fn ready(&mut self) -> Result<(), End> {
+        loop {
+            match self.hear().await? {
+                (FromWorker::Ready, _) => return Ok(()),
+                (FromWorker::Alive { .. }, _) => {}
+                (other, _) => return Err(End::Protocol(format!("{other:?} before ready"))),
+            }
+        }
+    }
+
+    /// Listens to a worker that has no job, until it ends. May be cancelled.
+    pub(super) async fn idle(&mut self) -> End {
+        loop {
+            match self.hear().await {
+                Ok((FromWorker::Alive { .. }, _)) => {}
+                Ok((other, _)) => return End::Protocol(format!("{other:?} without a job")),
+                Err(end) => return end,
+            }
+        }
+    }
+
+    /// Gives the worker a job and waits until it is free again, or dead. Renditions are passed
+    /// on as they come; what else is to be told is the caller's to tell, but for a deadline
+    /// that passes.
+    pub(super) async fn run(&mut self, job: &mut Assignment) -> Result<Outcome, End> {
+        let id = job.id();
+        let unwanted = job.unwanted();
+        tokio::pin!(unwanted);
+        let start = ToWorker::Start {
+            job: id,
+            stream: job.job.stream.clone(),
+            sequence: job.job.sequence,
+            spec: Box::new(job.missing()),
+        };
+        let (grace, stall) = {
+            let limits = &self.blueprint.worker;
+            (limits.grace, limits.stall_timeout)
+        };
+        let mut kill_at: Option<Instant> = None;
+        {
+            let segment = job.segment.clone();
+            let handing = self.tell(&start, segment);
+            tokio::pin!(handing);
+            tokio::select! {
+                biased;
+                handed = &mut handing => handed?,
+                why = &mut unwanted => {
+                    job.give_up(why);
+                    kill_at = Some(Instant::now() + grace);
+                    timeout(grace, handing).await.map_err(|_| End::Hung)??;
+                }
+            }
+        }
+        if kill_at.is_some() {
+            self.tell(&ToWorker::Cancel { job: id }, Bytes::new())
+                .await?;
+        }
+        self.progress.1 = Instant::now();
+        loop {
+            let stalled_at = self.progress.1 + stall;
+            tokio::select! {
+                biased;
+                message = self.hear() => {
+                    if let Some(outcome) = answered(message?, id, job)? {
+                        return Ok(outcome);
+                    }
+                }
+                () = sleep_until(kill_at.unwrap_or(stalled_at).into()) => {
+                    return Err(kill_at.map_or(End::Stalled(stall), |_| End::Hung));
+                }
+                why = &mut unwanted, if kill_at.is_none() => {
+                    job.give_up(why);
+                    kill_at = Some(Instant::now() + grace);
+                    self.tell(&ToWorker::Cancel { job: id }, Bytes::new()).await?;
+                }
+            }
+        }
+    }
+
+    /// Kills the process and waits until nothing is left of it; says how it ended.
+    pub(super) async fn close(&mut self, end: End) -> End {
+        if let Err(e) = self.child.kill() {
+            log::warn!("a worker could not be killed: {e}");
+        }
+        match self.child.wait().await {
+            Ok(status) => end.with_status(status),
+            Err(_) => end,
+        }
+    }
+
+    /// A worker that does not read fills the socket; that is silence too.
+    async fn tell(&mut self, message: &ToWorker, payload: Bytes) -> Result<(), End> {
+        let limit = self.blueprint.worker.heartbeat_timeout;
+        Ok(timeout(limit, self.sender.send(message, payload))
+            .await
+            .map_err(|_| End::Silent(limit))??)
+    }
+
+    async fn hear(&mut self) -> Result<(FromWorker, Bytes), End> {
+        loop {
+            let limit = self.blueprint.worker.heartbeat_timeout;
+            let message = match timeout_at((self.heard + limit).into(), self.receiver.recv()).await
+            {
+                Err(_) => return Err(End::Silent(limit)),
+                Ok(message) => message?.ok_or_else(|| End::Gone("it ended".to_owned()))?,
+            };
+            self.heard = Instant::now();
+            self.scheduler.heartbeat();
+            match message {
+                (FromWorker::Tested { millis }, _) => {
+                    self.scheduler
+                        .metrics
+                        .self_test(Ok(Duration::from_millis(millis)));
+                }
+                (FromWorker::Unfit { message }, _) => {
+                    self.scheduler.metrics.self_test(Err(()));
+                    return Err(End::SelfTest(message));
+                }
+                (FromWorker::Alive { progress }, _) if progress == self.progress.0 => {
+                    return Ok(message);
+                }
+                (FromWorker::Alive { progress }, _) => {
+                    self.progress = (progress, self.heard);
+                    return Ok(message);
+                }
+                _ => {
+                    self.progress.1 = self.heard;
+                    return Ok(message);
+                }
+            }
+        }
+    }
+}
+
+/// What a message says of the job `id`; nothing while it goes on.
+fn answered(
+    (message, media): (FromWorker, Bytes),
+    id: u64,
+    assignment: &mut Assignment,
+) -> Result<Option<Outcome>, End> {
+    let broken = |what: String| Err(End::Protocol(what));
+    match message {
+        FromWorker::Alive { .. } => Ok(None),
+        // Too late for anyone.
+        FromWorker::Rendition { job, .. } if job == id && !assignment.is_open() => Ok(None),
+        FromWorker::Rendition { job, name } if job == id => {
+            let text = format!("the rendition {name} a second time, or unasked");
+            if assignment.rendition(name, media) {
+                Ok(None)
+            } else {
+                broken(text)
+            }
+        }
+        FromWorker::Done { job, .. } | FromWorker::Failed { job, .. }
+            if job == id && !assignment.is_open() =>
+        {
+            Ok(Some(Outcome::Unwanted))
+        }
+        FromWorker::Done { job, frames } if job == id => {
+            if assignment.is_complete() {
+                Ok(Some(Outcome::Done { frames }))
+            } else {
+                broken("done without every rendition".to_owned())
+            }
+        }
+        FromWorker::Failed { job, code, message } if job == id => {
+            Ok(Some(Outcome::Failed { code, message }))
+        }
+        other => broken(format!("{other:?} during job {id}")),
+    }
+}
+
+fn spawn(blueprint: &Blueprint, role: Role) -> std::io::Result<(Child, UnixStream)> {
+    let (ours, theirs) = UnixStream::pair()?;
+    let (encoder, limits) = (&blueprint.encoder, &blueprint.worker);
+    let (slot, name) = match role {
+        Role::Serving(slot) => (slot, format!("worker-{slot}")),
+        Role::Quarantine(slot) => (slot, format!("quarantine-{slot}")),
+    };
+    let child = Command::new(&blueprint.program)
+        .arg("worker")
+        .arg(format!("--name={name}"))
+        .arg(format!("--encoder={}", encoder.encoder.as_str()))
+        .arg(format!("--threads={}", encoder.threads))
+        .arg(format!("--preset={}", encoder.preset))
+        .arg(format!("--warm-pipelines={}", limits.warm_pipelines))
+        .arg(format!("--log-level={}", blueprint.log_level))
+        .env("GLIBC_TUNABLES", MALLOC)
+        .fd(SOCKET, theirs.into_std()?)
+        .nice(limits.nice)
+        .cpus(limits.cpus_of(slot))
+        .limit(Resource::RLIMIT_DATA, limits.max_memory_bytes)
+        .limit(Resource::RLIMIT_FSIZE, limits.max_file_bytes)
+        .limit(Resource::RLIMIT_NOFILE, limits.max_open_files)
+        // A dump would hold a stranger's pictures, and take as long as the memory is large.
+        .limit(Resource::RLIMIT_CORE, 0)
+        .spawn()?;
+    Ok((child, ours))
+}

@@ -1,0 +1,164 @@
+//! Eight callers, and workers that are killed, stopped and starved of memory under them: no
+//! caller hears of it, and nothing is left behind.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "what fails here fails the test"
+)]
+
+mod common;
+
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+
+use common::{Node, Segment, make, until};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+const CALLERS: usize = 8;
+/// How often each harm is done.
+const ROUNDS: usize = 2;
+/// Memory that a worker with this little cannot work with.
+const LITTLE: u64 = 1 << 20;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn callers_notice_nothing_and_nothing_is_left() {
+    let config = "[worker]\ncount = 2\nheartbeat_timeout = '1s'";
+    let node = Arc::new(Node::start(config).await);
+    node.until_load("both workers are up", |l| l.slots == 2)
+        .await;
+    let segments = segments();
+    node.transcode(&segments[0]).await.unwrap();
+    let open_before = node.open_files();
+
+    let end = CancellationToken::new();
+    let mut callers = JoinSet::new();
+    for segment in segments {
+        callers.spawn(call(node.clone(), segment, end.clone()));
+    }
+    let mut harmed = 0;
+    for _ in 0..ROUNDS {
+        for harm in [kill_it, stop_it, starve_it] {
+            harm(victim(&node).await);
+            harmed += 1;
+            until("the harmed worker is replaced", || async {
+                let ends = [
+                    "killed",
+                    "silent",
+                    "crashed",
+                    "stalled",
+                    "self-test",
+                    "exited",
+                ];
+                let mut ended = 0;
+                for reason in ends {
+                    ended += node.ends(reason).await;
+                }
+                let up = node.load().await.slots;
+                (ended >= harmed && up == 2).then_some(())
+            })
+            .await;
+        }
+    }
+    end.cancel();
+    let served: usize = callers.join_all().await.into_iter().sum();
+    assert!(served >= CALLERS, "everyone was served: {served}");
+    assert!(node.ends("silent").await >= ROUNDS as u64);
+    assert!(node.ends("killed").await >= ROUNDS as u64);
+    assert!(node.quarantined("done").await > 0);
+
+    node.until_load("nothing runs", |l| (l.slots, l.busy, l.queued) == (2, 0, 0))
+        .await;
+    until(
+        "only the two that serve are left, and no zombie",
+        || async {
+            let all = node.workers();
+            (all.len() == 2 && all.iter().all(|pid| state(*pid) != Some('Z'))).then_some(())
+        },
+    )
+    .await;
+    until("no descriptor is left", || async {
+        (node.open_files() <= open_before).then_some(())
+    })
+    .await;
+    let maps = std::fs::read_to_string(format!("/proc/{}/maps", node.child.id().unwrap()));
+    let maps = maps.unwrap();
+    let shared = ["/dev/shm", "memfd:", "SYSV"];
+    assert!(!shared.iter().any(|name| maps.contains(name)), "{maps}");
+    let files: Vec<_> = std::fs::read_dir(&node.temporary).unwrap().collect();
+    assert!(files.is_empty(), "{files:?}");
+}
+
+/// A segment for each caller, each with a ladder of its own: more than a worker keeps
+/// pipelines for, so that it needs memory and threads again and again.
+fn segments() -> Vec<Segment> {
+    let source = ["testsrc2=size=160x90:rate=30:duration=1"];
+    let ladder = |caller| format!("90p@{}k,low:64@60k", 100 + caller);
+    (0..CALLERS)
+        .map(|caller| make(&source, &["-bf", "2"], &ladder(caller)).remove(0))
+        .collect()
+}
+
+/// Sends a segment again and again until the end; answers how often it was served. A node that
+/// is full is asked again, as an ingest does; anything else that goes wrong is a failure.
+async fn call(node: Arc<Node>, segment: Segment, end: CancellationToken) -> usize {
+    let mut served = 0;
+    while !end.is_cancelled() {
+        serve(&node, &segment).await;
+        served += 1;
+    }
+    served
+}
+
+async fn serve(node: &Node, segment: &Segment) {
+    until("the segment is served", || async {
+        match node.transcode(segment).await {
+            Ok(answer) => {
+                assert!(answer.summary.failure.is_none(), "{:?}", answer.summary);
+                assert_eq!(answer.renditions.len(), segment.job.renditions.len());
+                Some(())
+            }
+            Err(refused) if refused.refusal.code.is_push_back() => {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                None
+            }
+            Err(refused) => panic!("{refused:?}"),
+        }
+    })
+    .await;
+}
+
+/// One of the workers that serve, while there are two.
+async fn victim(node: &Node) -> Pid {
+    until("a worker to harm", || async {
+        node.load().await.busy.checked_sub(1)?;
+        node.named("worker").first().copied()
+    })
+    .await
+}
+
+fn kill_it(worker: Pid) {
+    kill(worker, Signal::SIGKILL).unwrap();
+}
+
+fn stop_it(worker: Pid) {
+    kill(worker, Signal::SIGSTOP).unwrap();
+}
+
+/// From now on it gets no memory that it does not have.
+fn starve_it(worker: Pid) {
+    let set = Command::new("prlimit")
+        .arg(format!("--pid={worker}"))
+        .arg(format!("--data={LITTLE}"))
+        .status();
+    assert!(set.unwrap().success());
+}
+
+fn state(pid: Pid) -> Option<char> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(") ")?.1.chars().next()
+}

@@ -6,24 +6,49 @@
 //! the state directory against a clock that was set back. No coordinator is asked: a start of
 //! a stream waits for nobody.
 //!
+//! No stream waits for the disk. Writing is done on the blocking pool, and every stream has an
+//! epoch *in hand*: given out, on its way to the disk, and in no address yet. The first is taken
+//! when a publisher comes, seconds before its first segment can be cut, and the next when that
+//! one is used. So what stands in an address was written before it stood there, and whatever
+//! ends the process, the one after begins above it. Numbers in hand that are never used are
+//! skipped, and nobody misses them. Where the disk is slower than all that, the stream goes on
+//! and the log says so: the epoch then is as good as the clock is.
+//!
 //! Sequence numbers must grow over epochs as well, since a player goes on with the same
 //! playlist. An epoch begins at the sequence number of its second: as no segment but the odd
 //! one is shorter than a second, an earlier life has used up fewer.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use rackcast_segment::id::{Epoch, Sequence};
 
 const FILE: &str = "last-epoch";
 
-/// Gives out epochs; one for all streams of an ingest.
+/// Gives out epochs; one for all streams of an ingest. Clones are the same.
+#[derive(Debug, Clone)]
+pub struct Epochs(Arc<Ledger>);
+
 #[derive(Debug)]
-pub struct Epochs {
-    path: PathBuf,
-    last: Mutex<u64>,
+struct Ledger {
+    folder: PathBuf,
+    /// The last that was given out.
+    given: AtomicU64,
+    /// The last that is on the disk; held while it is being written.
+    written: Mutex<u64>,
+    /// The same, for those who must not wait.
+    safe: AtomicU64,
+}
+
+/// An epoch that was given out and is in no address yet.
+#[derive(Debug)]
+pub(super) struct InHand {
+    epoch: Epoch,
+    ledger: Arc<Ledger>,
 }
 
 impl Epochs {
@@ -42,32 +67,78 @@ impl Epochs {
             Err(e) if e.kind() == io::ErrorKind::NotFound => 0,
             Err(e) => return Err(e),
         };
-        Ok(Self {
-            path,
-            last: Mutex::new(last),
-        })
+        Ok(Self(Arc::new(Ledger {
+            folder: state_dir.to_owned(),
+            given: AtomicU64::new(last),
+            written: Mutex::new(last),
+            safe: AtomicU64::new(last),
+        })))
     }
 
-    /// The next epoch. One that cannot be written down is given out all the same, since it is
-    /// good as long as the clock is, and a stream must not wait for a disk.
-    pub fn next(&self, wall: SystemTime) -> Epoch {
+    /// The next epoch, which is written down meanwhile. To be called within a tokio runtime.
+    pub(super) fn take(&self, wall: SystemTime) -> InHand {
         let millis = wall
             .duration_since(SystemTime::UNIX_EPOCH)
             .unwrap_or(Duration::ZERO);
         let millis = u64::try_from(millis.as_millis()).unwrap_or(u64::MAX);
-        let mut last = self
-            .last
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        *last = next_epoch(*last, millis);
-        if let Err(e) = write_down(&self.path, *last) {
+        let given = &self.0.given;
+        let last = given
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |last| {
+                Some(next_epoch(last, millis))
+            })
+            .unwrap_or_else(|last| last);
+        let ledger = Arc::clone(&self.0);
+        tokio::task::spawn_blocking(move || ledger.write_down());
+        InHand {
+            epoch: Epoch(next_epoch(last, millis)),
+            ledger: Arc::clone(&self.0),
+        }
+    }
+}
+
+impl Ledger {
+    /// Writes down the last epoch that was given out, unless that was done already.
+    fn write_down(&self) {
+        let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        let given = self.given.load(Ordering::Acquire);
+        if given <= *written {
+            return;
+        }
+        match write_down(&self.folder, given) {
+            Ok(()) => {
+                *written = given;
+                self.safe.store(given, Ordering::Release);
+            }
+            Err(e) => log::warn!(
+                "the epoch {given} could not be written to {} ({e})",
+                self.folder.join(FILE).display()
+            ),
+        }
+    }
+}
+
+impl InHand {
+    /// The number, before it is used.
+    pub(super) fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// For use in addresses. One that is not written down yet is given out all the same: it is
+    /// good as long as the clock is, and a stream must not wait for a disk.
+    pub(super) fn into_use(self) -> Epoch {
+        if !self.is_written() {
             log::warn!(
-                "the epoch {last} could not be written to {} ({e}); mend that: if the clock is \
-                 set back before the next restart, segment addresses could repeat",
-                self.path.display()
+                "the epoch {} is used before it could be written to {}; mend that: if the clock \
+                 is set back before the next restart, segment addresses could repeat",
+                self.epoch,
+                self.ledger.folder.join(FILE).display()
             );
         }
-        Epoch(*last)
+        self.epoch
+    }
+
+    fn is_written(&self) -> bool {
+        self.epoch.0 <= self.ledger.safe.load(Ordering::Acquire)
     }
 }
 
@@ -93,26 +164,66 @@ pub(super) fn first_discontinuity(epoch: Epoch) -> u64 {
     epoch.0 / 1000 / DISCONTINUITY_SECONDS % DISCONTINUITY_RANGE
 }
 
-fn write_down(path: &Path, value: u64) -> io::Result<()> {
+/// Replaces the file so that it holds the old number or the new one, even after a power cut.
+fn write_down(folder: &Path, value: u64) -> io::Result<()> {
+    let path = folder.join(FILE);
     let beside = path.with_extension("new");
-    std::fs::write(&beside, format!("{value}\n"))?;
-    std::fs::rename(&beside, path)
+    let mut file = File::create(&beside)?;
+    writeln!(file, "{value}")?;
+    file.sync_all()?;
+    std::fs::rename(&beside, &path)?;
+    File::open(folder)?.sync_all()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn epochs_grow_over_restarts_and_a_clock_set_back() {
+    fn noon() -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000)
+    }
+
+    async fn written(epoch: InHand) -> Epoch {
+        while !epoch.is_written() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        epoch.into_use()
+    }
+
+    #[tokio::test]
+    async fn epochs_grow_over_restarts_and_a_clock_set_back() {
         let dir = tempfile::tempdir().unwrap();
-        let noon = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
-        let first = Epochs::open(dir.path()).unwrap().next(noon);
+        let first = written(Epochs::open(dir.path()).unwrap().take(noon())).await;
         let restarted = Epochs::open(dir.path()).unwrap();
-        let second = restarted.next(noon - Duration::from_secs(3600));
-        let third = restarted.next(noon + Duration::from_secs(1));
+        let second = written(restarted.take(noon() - Duration::from_secs(3600))).await;
+        let third = written(restarted.take(noon() + Duration::from_secs(1))).await;
         assert!(first < second && second < third);
         assert_eq!(first_sequence(first), Sequence(1_800_000_000));
+    }
+
+    #[tokio::test]
+    async fn many_at_once_are_all_different_and_the_last_is_what_remains() {
+        let dir = tempfile::tempdir().unwrap();
+        let epochs = Epochs::open(dir.path()).unwrap();
+        let in_hand: Vec<_> = (0..50).map(|_| epochs.take(noon())).collect();
+        let numbers: Vec<_> = in_hand.iter().map(|e| e.epoch().0).collect();
+        let expected: Vec<_> = (numbers[0]..numbers[0] + 50).collect();
+        assert_eq!(numbers, expected);
+        for epoch in in_hand {
+            written(epoch).await;
+        }
+        let text = std::fs::read_to_string(dir.path().join(FILE)).unwrap();
+        assert_eq!(text, format!("{}\n", numbers[49]));
+    }
+
+    #[tokio::test]
+    async fn a_disk_that_takes_nothing_keeps_no_stream_waiting() {
+        let dir = tempfile::tempdir().unwrap();
+        let epochs = Epochs::open(dir.path()).unwrap();
+        drop(dir);
+        let (first, second) = (epochs.take(noon()), epochs.take(noon()));
+        assert!(!second.is_written());
+        assert!(first.into_use() < second.into_use());
     }
 
     #[test]

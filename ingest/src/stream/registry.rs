@@ -119,7 +119,6 @@ impl Registry {
         let ladder = ladder.unwrap_or(&self.parts.config.ladder).clone();
         let (this, id) = (Arc::clone(self), id.clone());
         self.tasks.spawn(async move {
-            // Made here and not under the lock: a new epoch is written to the disk.
             let task = StreamTask::new(id.clone(), ladder, Arc::clone(&this.parts));
             task.run(attaches).await;
             this.forget(&id);

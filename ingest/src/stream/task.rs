@@ -13,17 +13,18 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-use rackcast_segment::id::{Epoch, StreamId};
+use rackcast_segment::id::StreamId;
 use rackcast_segment::ladder::Ladder;
 use rackcast_segment::media::MediaEvent;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 
+use super::SecondPublisher;
+use super::epoch::{self, InHand};
 use super::life::Life;
 use super::parts::Parts;
 use super::publication::{Ended, Feed, Input, Refused};
 use super::timeline::Timeline;
-use super::{SecondPublisher, epoch};
 use crate::dispatch::Lane;
 use crate::segmenter::{Segment, Segmenter, SegmenterError};
 
@@ -52,8 +53,8 @@ pub(super) struct StreamTask {
     cut: Vec<Segment>,
     /// The way to the nodes.
     lane: Lane,
-    /// Given out and not yet used.
-    epoch: Option<Epoch>,
+    /// For the next life.
+    epoch: InHand,
     /// From the first segment on.
     life: Option<Life>,
     /// The log has a line about what this publication sent in vain.
@@ -64,9 +65,9 @@ pub(super) struct StreamTask {
 
 impl StreamTask {
     pub(super) fn new(id: StreamId, ladder: Ladder, parts: Arc<Parts>) -> Self {
-        let epoch = parts.epochs.next(SystemTime::now());
+        let epoch = parts.epochs.take(SystemTime::now());
         let listed = parts.origin.next_sequence(&id);
-        let first = listed.unwrap_or_else(|| epoch::first_sequence(epoch));
+        let first = listed.unwrap_or_else(|| epoch::first_sequence(epoch.epoch()));
         let segmenter = Segmenter::new(parts.segmenter.clone(), first);
         Self {
             lane: parts.dispatcher.open(id.clone()),
@@ -75,7 +76,7 @@ impl StreamTask {
             parts,
             timeline: Timeline::default(),
             segmenter,
-            epoch: Some(epoch),
+            epoch,
             cut: Vec::new(),
             life: None,
             told_of_drop: false,
@@ -195,8 +196,8 @@ impl StreamTask {
             let life = match self.life.take() {
                 Some(life) if life.fits(&segment) => life,
                 _ => {
-                    let fresh = || self.parts.epochs.next(SystemTime::now());
-                    let epoch = self.epoch.take().unwrap_or_else(fresh);
+                    let next = self.parts.epochs.take(SystemTime::now());
+                    let epoch = std::mem::replace(&mut self.epoch, next).into_use();
                     Life::begin(&self.id, epoch, &self.ladder, &segment, &self.parts)
                 }
             };

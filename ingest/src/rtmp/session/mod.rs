@@ -7,101 +7,25 @@
 //! meanwhile waits in the connection. Only publishers are served: a player is told where it
 //! is wrong.
 
+mod command;
+mod event;
+
+pub use event::{Asked, Event, SessionError};
+
 use std::collections::VecDeque;
-use std::fmt;
 
 use bytes::{Bytes, BytesMut};
-use rackcast_segment::id::{AppName, InvalidName};
-use rackcast_segment::media::MediaEvent;
+use rackcast_segment::id::AppName;
 
 use super::Config;
-use super::amf::{self, AmfError, Value};
-use super::chunk::{ChunkError, Message, Reader, kind};
-use super::handshake::{Handshake, HandshakeError};
-use super::media::{Media, MediaError, Notice, Output};
+use super::amf;
+use super::chunk::{Message, Reader, kind};
+use super::handshake::Handshake;
+use super::media::{Media, Notice, Output};
 use super::reply::{Replies, Status};
 
-/// Message streams that a connection may create: one is enough to publish, and some publishers
-/// take a new one for every try.
-const MAX_STREAMS: u32 = 16;
 /// The largest command, in bytes.
 const MAX_COMMAND: usize = 16 * 1024;
-
-/// What a publisher asks for.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Asked {
-    /// The application.
-    pub app: AppName,
-    /// Name and query as they came; may contain a key.
-    pub name_and_query: String,
-}
-
-impl fmt::Debug for Asked {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Asked")
-            .field("app", &self.app)
-            .finish_non_exhaustive()
-    }
-}
-
-/// What the peer did.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Event {
-    /// The handshake is over.
-    Handshaken,
-    /// It asks to publish; to be answered.
-    Publish(Asked),
-    /// It names the program that it is.
-    Encoder(String),
-    /// It sent a sample or a configuration.
-    Media(MediaEvent),
-    /// Something was mended or dropped.
-    Notice(Notice),
-    /// It said that the stream is over. It may publish again.
-    Finished,
-}
-
-/// Why the connection cannot go on. What the peer can be told is in the output already.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum SessionError {
-    /// The handshake failed.
-    #[error("handshake: {0}")]
-    Handshake(#[from] HandshakeError),
-    /// The chunk stream is broken.
-    #[error("chunk stream: {0}")]
-    Chunk(#[from] ChunkError),
-    /// A command cannot be read.
-    #[error("command: {0}")]
-    Amf(#[from] AmfError),
-    /// A command that is too long, or has no name, or comes when it may not.
-    #[error("{0}")]
-    Command(&'static str),
-    /// The application's name cannot be served.
-    #[error("the application's name cannot be used: {0}")]
-    App(#[from] InvalidName),
-    /// It wants to play.
-    #[error("nothing is played over RTMP here; watch over HLS")]
-    Play,
-    /// It publishes what cannot be served.
-    #[error(transparent)]
-    Media(#[from] MediaError),
-}
-
-impl SessionError {
-    /// A stable word for metrics.
-    pub fn kind(&self) -> &'static str {
-        match self {
-            Self::Handshake(_) => "handshake",
-            Self::Chunk(error) => error.kind(),
-            Self::Amf(_) => "amf",
-            Self::Command(_) => "command",
-            Self::App(_) => "app-name",
-            Self::Play => "play",
-            Self::Media(MediaError::Codec(_)) => "codec",
-            Self::Media(_) => "codec-config",
-        }
-    }
-}
 
 #[derive(Debug)]
 enum Stage {
@@ -306,106 +230,6 @@ impl Session {
             Err(error) => self
                 .events
                 .push_back(Event::Notice(Notice::Malformed(error.to_string()))),
-        }
-    }
-
-    fn command(&mut self, message: &Message, payload: &[u8]) -> Result<(), SessionError> {
-        if payload.len() > MAX_COMMAND {
-            return Err(SessionError::Command("a command is too long"));
-        }
-        let values = amf::read(payload)?;
-        let name = values.first().and_then(Value::as_str);
-        let name = name.ok_or(SessionError::Command("a command has no name"))?;
-        let transaction = values.get(1).and_then(Value::as_number).unwrap_or(0.0);
-        let argument = values.get(3);
-        if name == "connect" {
-            return self.connect(transaction, values.get(2));
-        }
-        let Some(app) = self.app.clone() else {
-            return Err(SessionError::Command("a command before connect"));
-        };
-        match name {
-            "createStream" => {
-                if self.streams >= MAX_STREAMS {
-                    return Err(SessionError::Command("too many message streams"));
-                }
-                self.streams = self.streams.saturating_add(1);
-                let stream = Value::Number(f64::from(self.streams));
-                self.replies.result(transaction, stream);
-            }
-            "publish" => self.publish(app, message.stream, argument)?,
-            "play" | "play2" => {
-                let why = SessionError::Play;
-                self.replies
-                    .status(message.stream, Status::PlayFailed, &why.to_string());
-                return Err(why);
-            }
-            "FCUnpublish" | "closeStream" => {
-                self.finish();
-                self.replies.result(transaction, Value::Null);
-            }
-            "deleteStream" => {
-                let stream = argument.and_then(Value::as_number);
-                if let Publish::Yes(ours, _) = self.publish
-                    && stream.is_none_or(|stream| stream == f64::from(ours))
-                {
-                    self.finish();
-                }
-            }
-            // releaseStream, FCPublish, getStreamLength, _checkbw and whatever else is asked:
-            // an answer that says nothing is the one that all publishers accept.
-            _ => self.replies.result(transaction, Value::Null),
-        }
-        Ok(())
-    }
-
-    fn connect(&mut self, transaction: f64, about: Option<&Value>) -> Result<(), SessionError> {
-        if self.app.is_some() {
-            return Err(SessionError::Command("a second connect"));
-        }
-        let app = about.and_then(|o| o.get("app")).and_then(Value::as_str);
-        match app.unwrap_or_default().trim_matches('/').parse() {
-            Ok(app) => {
-                self.replies.greet();
-                self.replies.connected(transaction);
-                self.app = Some(app);
-                Ok(())
-            }
-            Err(error) => {
-                let error = SessionError::App(error);
-                self.replies.rejected(transaction, &error.to_string());
-                Err(error)
-            }
-        }
-    }
-
-    fn publish(
-        &mut self,
-        app: AppName,
-        stream: u32,
-        name: Option<&Value>,
-    ) -> Result<(), SessionError> {
-        if !matches!(self.publish, Publish::No) {
-            return Err(SessionError::Command("a second publish on a connection"));
-        }
-        if !(1..=self.streams).contains(&stream) {
-            return Err(SessionError::Command("publish without createStream"));
-        }
-        let name = name.and_then(Value::as_str).unwrap_or_default();
-        self.publish = Publish::Asked(stream);
-        self.events.push_back(Event::Publish(Asked {
-            app,
-            name_and_query: name.to_owned(),
-        }));
-        Ok(())
-    }
-
-    fn finish(&mut self) {
-        if let Publish::Yes(stream, _) = self.publish {
-            self.replies
-                .status(stream, Status::Unpublished, "The stream is over.");
-            self.publish = Publish::No;
-            self.events.push_back(Event::Finished);
         }
     }
 }

@@ -273,6 +273,6 @@ mod tests {
         let ended = stream.read(&mut buffer).await;
         assert!(matches!(ended, Ok(0) | Err(_)), "{ended:?}");
         let refused = TcpStream::connect(wire.address).await.unwrap_err();
-        assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
+        assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
     }
 }

@@ -2,14 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use rackcast_ingest::config::Config;
 use rackcast_ingest::dispatch::Outcome;
 use rackcast_route::plan::GiveUp;
 use rackcast_route::table::Standing;
 use rackcast_segment::wire::multipart::PartHead;
 use tokio_util::sync::CancellationToken;
 
-use super::fleet::{BOTH, Fleet, PLENTY, both, impatient};
+use super::fleet::{BOTH, Fleet, PLENTY, both, impatient, unhedged};
 use super::media;
 use super::node::{
     Body, Script, Step, answer, chunk, first_then, late, sends, stall, summary, well,
@@ -182,7 +181,7 @@ async fn nobody_waits_so_the_node_is_let_go() {
 
 #[tokio::test]
 async fn segments_in_flight_are_bounded() {
-    let mut config = Config::default();
+    let mut config = unhedged();
     config.dispatch.max_segments_in_flight = 1;
     let fleet = Fleet::with(&config, vec![vec![stall()]]).await;
     let _first = fleet.submit(PLENTY);

@@ -10,14 +10,13 @@ use rackcast_consul::catalog::Catalog;
 use rackcast_consul::client::{self, Client};
 use rackcast_consul::register::{Registration, Service, Weights};
 use rackcast_consul::watch::{Watch, watch};
-use rackcast_ingest::config::Config;
 use rackcast_ingest::discovery;
 use rackcast_ingest::dispatch::Dispatcher;
 use rackcast_route::table::{FailureKind, NodeView, Standing};
 use tokio::sync::watch::Receiver;
 use tokio_util::sync::CancellationToken;
 
-use super::fleet::{PLENTY, dispatcher};
+use super::fleet::{PLENTY, dispatcher, unhedged};
 use super::node::Node;
 
 const SERVICE: &str = "rackcast-transcode";
@@ -37,7 +36,7 @@ impl Drop for Ingest {
 impl Ingest {
     fn start(consul: &Client, state: &Path) -> Self {
         let registry = Registry::new();
-        let mut config = Config::default();
+        let mut config = unhedged();
         config.route.probe_interval = Duration::from_millis(100);
         let dispatcher = dispatcher(&config, &registry);
         let shutdown = CancellationToken::new();

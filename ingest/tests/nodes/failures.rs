@@ -3,7 +3,6 @@
 use std::time::Instant;
 
 use bytes::Bytes;
-use rackcast_ingest::config::Config;
 use rackcast_ingest::dispatch::Outcome;
 use rackcast_route::plan::GiveUp;
 use rackcast_route::table::{FailureKind, Standing};
@@ -11,7 +10,7 @@ use rackcast_segment::wire::job::Job;
 use rackcast_segment::wire::reply::RefusalCode;
 use tokio_util::sync::CancellationToken;
 
-use super::fleet::{BOTH, Fleet, PLENTY, both, collect};
+use super::fleet::{BOTH, Fleet, PLENTY, both, collect, unhedged};
 use super::media;
 use super::node::{Answer, Script, Step, answer, first_then, part, refuses, sends, summary};
 
@@ -134,7 +133,7 @@ async fn only_what_is_missing_is_asked_again() {
 
 #[tokio::test]
 async fn attempts_are_bounded() {
-    let mut config = Config::default();
+    let mut config = unhedged();
     config.dispatch.attempts.max = 3;
     let bad = || vec![refuses(RefusalCode::Internal)];
     let fleet = Fleet::with(&config, vec![bad(), bad(), bad(), vec![]]).await;

@@ -47,7 +47,7 @@ pub fn member(i: usize, zone: &str, port: u16) -> Member {
 impl Fleet {
     /// Nodes of one zone.
     pub async fn new(answers: Vec<Vec<Answer>>) -> Self {
-        Self::with(&Config::default(), answers).await
+        Self::with(&unhedged(), answers).await
     }
 
     pub async fn with(config: &Config, answers: Vec<Vec<Answer>>) -> Self {
@@ -200,9 +200,16 @@ pub fn both() -> Vec<String> {
     BOTH.map(str::to_owned).to_vec()
 }
 
+/// No hedges: on a busy machine any answer is late. The tests of hedges ask for them.
+pub fn unhedged() -> Config {
+    let mut config = Config::default();
+    config.dispatch.hedge.enabled = false;
+    config
+}
+
 /// An attempt gets a twentieth of the time, one second.
 pub fn impatient() -> Config {
-    let mut config = Config::default();
+    let mut config = unhedged();
     config.dispatch.attempts.share = 0.05;
     config
 }

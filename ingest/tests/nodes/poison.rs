@@ -4,7 +4,7 @@ use rackcast_ingest::config::Config;
 use rackcast_route::plan::GiveUp;
 use rackcast_segment::wire::reply::RefusalCode;
 
-use super::fleet::{BOTH, Fleet, PLENTY};
+use super::fleet::{BOTH, Fleet, PLENTY, unhedged};
 use super::media;
 use super::node::refuses;
 
@@ -30,7 +30,7 @@ async fn two_nodes_that_agree_make_a_segment_poison() {
 async fn the_second_opinion_is_from_another_zone_and_begins_in_quarantine() {
     let claim = || vec![refuses(RefusalCode::KilledWorker)];
     let nodes = vec![("a", claim()), ("a", vec![]), ("b", claim())];
-    let fleet = Fleet::in_zones(&Config::default(), nodes).await;
+    let fleet = Fleet::in_zones(&unhedged(), nodes).await;
     fleet.none_comes(PLENTY, GiveUp::Poison).await;
     assert_eq!(fleet.asked(1), [], "no third node sees it");
     let quarantine = |node: usize| fleet.nodes[node].seen()[0].quarantine;

@@ -46,7 +46,8 @@ fn nanos(d: Duration) -> u64 {
 
 /// Seconds as a duration; nonsense is no time at all.
 pub(crate) fn secs(s: f64) -> Duration {
-    Duration::try_from_secs_f64(s).unwrap_or(Duration::ZERO)
+    // The cast saturates, and takes what is no number or below 0 for 0.
+    Duration::from_nanos((s * 1e9).round() as u64)
 }
 
 /// What the policy, which speaks `Instant`, takes virtual time for.

@@ -8,7 +8,8 @@ use crate::world::{Question, rendition_bits};
 /// earliest finish; sends again as soon as what it sent is lost, and nothing bounds it.
 #[derive(Debug, Default)]
 pub(crate) struct Oracle {
-    nodes: Vec<u32>,
+    /// Whether each node is a member.
+    members: Vec<bool>,
 }
 
 impl Picker for Oracle {
@@ -23,9 +24,12 @@ impl Picker for Oracle {
     }
 
     /// It knows better than the catalog, but goes by it: what is not a member gets nothing.
-    fn members(&mut self, nodes: &[u32], _cx: &Context<'_>) {
-        nodes.clone_into(&mut self.nodes);
-        self.nodes.sort_unstable();
+    fn members(&mut self, nodes: &[u32], cx: &Context<'_>) {
+        self.members.clear();
+        self.members.resize(cx.world.nodes.len(), false);
+        for node in nodes {
+            self.members[*node as usize] = true;
+        }
     }
 
     fn pick(&mut self, segment: &Segment, tried: &[u32], cx: &Context<'_>) -> Option<u32> {
@@ -37,7 +41,7 @@ impl Picker for Oracle {
             output_bits: rendition_bits(top),
             deadline: segment.deadline,
         };
-        let member = |n: u32| self.nodes.binary_search(&n).is_ok() && !tried.contains(&n);
+        let member = |n: u32| self.members[n as usize] && !tried.contains(&n);
         cx.world
             .earliest_finish(&question, cx.now, member)
             .map(|(node, _)| node)

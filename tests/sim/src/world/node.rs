@@ -159,6 +159,15 @@ impl Node {
         self.running.retain(|r| r.job.attempt != attempt);
     }
 
+    /// From now until the first slot is truly free.
+    pub(crate) fn first_free(&self, now: Time) -> Duration {
+        if self.running.len() < self.spec.slots {
+            return Duration::ZERO;
+        }
+        let ends = self.running.iter().map(|r| r.ends);
+        ends.min().map_or(Duration::ZERO, |at| at.since(now))
+    }
+
     /// Loses everything; says what.
     pub(crate) fn lose_all(&mut self) -> Vec<u32> {
         let queued = self.arriving.drain(..).chain(self.waiting.drain(..));

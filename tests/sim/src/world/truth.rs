@@ -1,7 +1,5 @@
 //! What only an oracle can know: when a job sent now would be finished.
 
-use std::time::Duration;
-
 use super::World;
 use crate::time::Time;
 
@@ -26,27 +24,29 @@ impl World {
         member: impl Fn(u32) -> bool,
     ) -> Option<(u32, Time)> {
         let mut best: Option<(u32, Time)> = None;
-        let fastest_slot = |i: u32| self.mean_service(i, ask.work, 1);
+        let mut best_in = f64::INFINITY;
+        let least = self.network.near.min(self.network.far).as_secs_f64();
         for &i in &self.by_speed {
             let node = self.node(i);
-            if let Some((_, at)) = best {
-                let alone = ask.work as f64 / node.spec.slot_rate;
-                if now + Duration::from_secs_f64(alone) >= at {
-                    break; // The rest is slower still.
-                }
+            let alone = ask.work as f64 / node.spec.slot_rate;
+            if alone + least >= best_in {
+                break; // The rest is slower still.
             }
-            if node.condition.is_hopeless() || !member(i) {
+            let condition = &node.condition;
+            let at_least = alone * condition.factor + condition.add.as_secs_f64() + least;
+            if at_least >= best_in || condition.is_hopeless() || !member(i) {
+                continue;
+            }
+            if node.first_free(now).as_secs_f64() + at_least >= best_in {
                 continue;
             }
             let rtt = self.mean_round_trip(ask.zone, i);
             let there = now + rtt / 2 + self.transfer(ask.zone, i, ask.input_bits);
             let back = rtt / 2 + self.transfer(ask.zone, i, ask.output_bits);
-            if best.is_some_and(|(_, at)| there + fastest_slot(i) + back >= at) {
-                continue;
-            }
             let at = self.finish_on(i, ask, there) + back;
             if best.is_none_or(|(_, best)| at < best) {
                 best = Some((i, at));
+                best_in = at.since(now).as_secs_f64();
             }
         }
         best

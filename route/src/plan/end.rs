@@ -45,6 +45,7 @@ impl Plan {
             } => {
                 self.ending(&flight, Ending::Refused { code, retry_after }, cx);
                 self.not_taken(&flight, cx);
+                self.refused_by.push(flight.node);
                 if !load.is_some_and(|load| load.draining) {
                     self.trouble(cx);
                 }

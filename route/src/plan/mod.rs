@@ -75,6 +75,8 @@ pub struct Plan {
     seen: Vec<NodeRef>,
     /// Nodes that failed.
     failed: Vec<Failure>,
+    /// Nodes that pushed it back.
+    refused_by: Vec<NodeRef>,
     /// Nodes that blame the segment.
     claims: Vec<NodeRef>,
     /// Some node took the segment on, or may have: any other submission is one beyond the first.
@@ -129,6 +131,7 @@ impl Plan {
             taken: 0,
             seen: Vec::new(),
             failed: Vec::new(),
+            refused_by: Vec::new(),
             claims: Vec::new(),
             counted: false,
             share: None,

@@ -155,6 +155,25 @@ impl Plan {
             purpose,
         };
         let table = cx.router.table();
+        if !self.refused_by.is_empty() {
+            // It may have room again, but nodes that have not refused are the better choice while
+            // there are good ones.
+            let failed = self.failed.iter().map(|f| f.node);
+            let tried = self.seen.iter().chain(&self.refused_by).copied();
+            let tried: Vec<NodeRef> = tried.chain(failed).collect();
+            let other = table.pick(
+                &Ask {
+                    tried: &tried,
+                    ..ask
+                },
+                cx.now,
+                cx.rng,
+            );
+            let good = |c: &Choice| !matches!(c.reason, PickReason::LastResort | PickReason::Panic);
+            if let Some(choice) = other.ok().filter(good) {
+                return Ok(choice);
+            }
+        }
         let unreached = self.failed.iter().any(|f| f.unseen);
         if !unreached {
             match table.pick(&ask, cx.now, cx.rng) {
@@ -316,7 +335,7 @@ impl Plan {
         }
         self.counted = true;
         if self.next == 1 {
-            cx.router.purse().arrived();
+            cx.router.purse().arrived(cx.now);
         }
         self.share = Some((attempt, cx.router.purse().segment(cx.now)));
     }

@@ -10,6 +10,7 @@ pub mod budget;
 pub mod circuit;
 mod config;
 mod latency;
+mod recent;
 mod spend;
 mod stream;
 

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::budget::{self, Budget};
+use super::recent::Recent;
 
 /// How long what can wait stands back after something that cannot went away empty-handed.
 const STAND_BACK: Duration = Duration::from_millis(200);
@@ -74,7 +75,7 @@ pub struct Spent {
 #[derive(Debug)]
 pub(crate) struct Purse {
     retries: Budget,
-    refusals: Budget,
+    refusals: Recent,
     lateness: Budget,
     /// What may be lost and last found no retry left; of several, what is lost first.
     missed: Option<Missed>,
@@ -102,7 +103,7 @@ impl Purse {
     pub(super) fn new(retries: budget::Config, refusals: budget::Config, now: Instant) -> Self {
         Self {
             retries: Budget::new(retries, now),
-            refusals: Budget::new(refusals, now),
+            refusals: Recent::new(refusals),
             lateness: Budget::new(LATENESS, now),
             missed: None,
             pending: VecDeque::new(),
@@ -189,8 +190,8 @@ impl Purse {
 
     /// The segment came for the first time at all: it brings its share for refusals, of which
     /// its own may be one.
-    pub(crate) fn arrived(&mut self) {
-        self.refusals.segment();
+    pub(crate) fn arrived(&mut self, now: Instant) {
+        self.refusals.segment(now);
         self.lateness.segment();
     }
 
@@ -338,7 +339,7 @@ mod tests {
         for i in 0..1000u32 {
             let now = t0 + 2 * MS * i;
             let share = p.segment(now);
-            p.arrived();
+            p.arrived(now);
             p.admitted(share);
             paid += u32::from(p.pay(retry(Need::Lateness, now + 3000 * MS), now));
         }

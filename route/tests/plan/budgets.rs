@@ -70,6 +70,25 @@ fn a_refusal_is_no_failure_and_has_a_budget_of_its_own() {
 }
 
 #[test]
+fn a_refused_segment_does_not_go_back_while_another_node_is_good() {
+    let mut config = RouterConfig::default();
+    config.refusals.per_segment = 0.0;
+    let mut i = Ingest::with(config, &THREE);
+    i.warm_up(30, ms(100));
+    let (mut one, mut two) = (i.begin(), i.begin());
+    let home = one.last().node;
+    assert_eq!(two.last().node, home, "both go to the stream's home");
+    let (first, second) = (one.last().attempt, two.last().attempt);
+    i.refuse(&mut one, first);
+    i.refuse(&mut two, second);
+    assert_eq!(two.plan.waits(), Some(Wait::Refusals));
+    // By then the home's Retry-After is long over.
+    i.wait(&mut two, ms(1500));
+    assert_eq!(two.sends.len(), 2);
+    assert_ne!(two.last().node, home);
+}
+
+#[test]
 fn refusals_are_capped_too() {
     let nodes = ["a", "b", "c", "d", "e", "f"].map(|n| (n, n));
     let mut i = Ingest::over(&nodes);

@@ -91,6 +91,15 @@ impl Directory {
     }
 }
 
+/// Configuration of a node of which a small and busy machine carries several.
+pub fn cheap(slots: usize) -> String {
+    // Streams that are told apart by their bitrates need a warm pipeline each.
+    format!(
+        "[worker]\ncount = {slots}\nnice = 0\nwarm_pipelines = 16\n\
+         [encoder]\npreset = \"ultrafast\""
+    )
+}
+
 /// A transcode node with what stands between it and an ingest.
 #[derive(Debug)]
 pub struct Site {
@@ -114,9 +123,7 @@ impl Site {
     /// # Panics
     /// The node does not become ready.
     pub async fn start(name: &str, zone: &str, slots: usize) -> Self {
-        // A small machine carries the whole fleet.
-        let cheap = format!("[worker]\ncount = {slots}\n[encoder]\npreset = \"ultrafast\"");
-        let node = Node::start(&cheap).await;
+        let node = Node::start(&cheap(slots)).await;
         let proxy = Proxy::start(node.address).await;
         let wire = Wire::start(proxy.address);
         Self {

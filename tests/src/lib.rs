@@ -29,5 +29,6 @@ pub mod proxy;
 pub mod publish;
 pub mod rack;
 pub mod recording;
+pub mod truth;
 pub mod wait;
 pub mod wire;

@@ -15,6 +15,10 @@ use crate::recording::Recording;
 const MARK: u32 = 1_000;
 const MODULUS: u32 = 100_000;
 
+/// Streams begin one after another within the length of a segment, so that their segments come one
+/// after another too, as those of strangers do.
+const SPREAD: Duration = Duration::from_secs(2);
+
 /// Streams under way; ended when dropped.
 #[derive(Debug)]
 pub struct Load(Vec<Stream>);
@@ -27,8 +31,9 @@ struct Stream {
 }
 
 /// What every stream carries: pictures that cost little, a keyframe every two seconds.
-fn sample() -> Sample {
+fn sample(length: Duration) -> Sample {
     Sample {
+        seconds: u32::try_from(length.as_secs()).unwrap(),
         width: 320,
         height: 180,
         rate: 12,
@@ -67,20 +72,20 @@ pub fn stream_of<'a>(streams: &'a [String], asked: &Asked) -> &'a str {
 }
 
 impl Load {
-    /// Begins to publish these streams of `live`, and to follow them.
+    /// Begins to publish these streams of `live`, for so long at most, and to follow them.
     ///
     /// # Panics
     /// One of them does not begin within 30 s.
-    pub async fn start(ingest: &Ingest, streams: &[String]) -> Self {
-        let file = sample().file();
-        let start = |name: &String| {
+    pub async fn start(ingest: &Ingest, streams: &[String], length: Duration) -> Self {
+        let file = sample(length).file();
+        let apart = SPREAD / u32::try_from(streams.len()).unwrap();
+        let start = |(i, name): (u32, &String)| {
             let url = format!("{}/live/{name}?key=key-of-{name}", ingest.rtmp);
-            let publisher = publish(&file, &url);
-            let (name, master) = (
-                name.clone(),
-                format!("{}/live/{name}/master.m3u8", ingest.hls),
-            );
+            let master = format!("{}/live/{name}/master.m3u8", ingest.hls);
+            let (name, file) = (name.clone(), file.clone());
             async move {
+                tokio::time::sleep(i * apart).await;
+                let publisher = publish(&file, &url);
                 Stream {
                     name,
                     player: Player::follow(&master).await,
@@ -88,7 +93,7 @@ impl Load {
                 }
             }
         };
-        Self(join_all(streams.iter().map(start)).await)
+        Self(join_all((0..).zip(streams).map(start)).await)
     }
 
     /// Waits until every rendition of every stream has listed so many segments more than now.

@@ -106,6 +106,15 @@ impl Wire {
         self.accepting.lock().unwrap().take();
     }
 
+    /// Takes connections again, at the same address.
+    ///
+    /// # Panics
+    /// Somebody else has taken it.
+    pub fn mend(&self) {
+        let accepting = accept(listen(self.address), Arc::clone(&self.shared));
+        *self.accepting.lock().unwrap() = Some(accepting);
+    }
+
     /// Bytes that were sent in this direction.
     pub fn bytes(&self, direction: Direction) -> usize {
         self.shared.traffic(direction).bytes.load(Ordering::Relaxed)
@@ -262,7 +271,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_cut_wire_ends_its_connections_and_takes_no_more() {
+    async fn a_cut_wire_ends_its_connections_and_takes_none_until_it_is_mended() {
         let (address, _serving) = echo();
         let wire = Wire::start(address);
         let mut stream = TcpStream::connect(wire.address).await.unwrap();
@@ -274,5 +283,10 @@ mod tests {
         assert!(matches!(ended, Ok(0) | Err(_)), "{ended:?}");
         let refused = TcpStream::connect(wire.address).await.unwrap_err();
         assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
+        wire.mend();
+        let mut stream = TcpStream::connect(wire.address).await.unwrap();
+        stream.write_all(b"again").await.unwrap();
+        stream.read_exact(&mut buffer).await.unwrap();
+        assert_eq!(&buffer, b"again");
     }
 }

@@ -10,6 +10,7 @@ mod explain;
 mod nodes;
 mod outage;
 mod restart;
+mod routing;
 mod seamless;
 mod soak;
 

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use rackcast_tests::check;
 use rackcast_tests::consul::Cluster;
+use rackcast_tests::fleet::cheap;
 use rackcast_tests::meter::Meter;
 use rackcast_tests::player::Player;
 use rackcast_tests::publish::{Broadcaster, Sample, publish};
@@ -12,9 +13,8 @@ use rackcast_tests::rack::{Agent, Ingest, Node};
 use rackcast_tests::recording::Recording;
 use rackcast_tests::wait::wait_for;
 
-use crate::LADDER;
-
 const SERVERS: u8 = 3;
+const LADDER: &str = "90p@200k,low:72@100k";
 const LIMIT: Duration = Duration::from_secs(60);
 /// What a daemon may ask of Consul in any second and in any ten, from the moment in which the
 /// servers go until all is well again. An ingest has one question, and after a restart a few more;
@@ -41,10 +41,11 @@ async fn servers_are_gone(length: Duration) {
         Meter::start(consul.agent())
     );
     let (steady_meter, restarted_meter, agent_meter) = &meters;
+    let cheap = cheap(1);
     let open = format!("[auth]\nmode = \"open\"\n[stream]\nladder = {LADDER:?}");
     let (a, b, steady, mut restarted) = tokio::join!(
-        Node::numbered(1, ""),
-        Node::numbered(2, ""),
+        Node::numbered(1, &cheap),
+        Node::numbered(2, &cheap),
         Ingest::on(&steady_meter.url, 1, &open),
         Ingest::on(&restarted_meter.url, 2, &open),
     );
@@ -54,6 +55,8 @@ async fn servers_are_gone(length: Duration) {
 
     let sample = Sample {
         seconds: u32::try_from(length.as_secs()).unwrap() + 120,
+        width: 160,
+        height: 90,
         rate: 12,
         ..Sample::default()
     }
@@ -146,7 +149,7 @@ async fn fresh(ingest: &Ingest) -> f64 {
 fn assert_unharmed(name: &str, recording: &Recording) {
     println!("{name}: {} segments", recording.common());
     let names: Vec<_> = recording.tracks.keys().map(String::as_str).collect();
-    assert_eq!(names, ["180p", "audio", "low", "source"], "{name}");
+    assert_eq!(names, ["90p", "audio", "low", "source"], "{name}");
     recording.assert_sound();
     recording.assert_in_step();
     check::assert_nothing_lost(recording);

@@ -86,3 +86,18 @@ fn configuration_files_are_checked_by_their_daemon() {
         assert!(text.contains(part), "{text}");
     }
 }
+
+#[test]
+fn every_subcommand_has_a_man_page_and_completions() {
+    let folder = tempfile::tempdir().unwrap();
+    let written = rackcast(&["man", folder.path().to_str().unwrap()]);
+    assert!(written.status.success(), "{written:?}");
+    let page = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap();
+    assert!(page("rackcast.1").contains("rackcast\\-status(1)"));
+    assert!(page("rackcast-config-check.1").contains("FILES"));
+
+    for shell in ["bash", "zsh", "fish"] {
+        let script = String::from_utf8(rackcast(&["completions", shell]).stdout).unwrap();
+        assert!(script.contains("explain"), "{shell}: {script}");
+    }
+}

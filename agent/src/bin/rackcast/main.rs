@@ -1,10 +1,13 @@
 //! `rackcast`: the operator's command.
 
+mod generate;
+
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
 use rackcast_agent::check::check;
 use rackcast_agent::dev::{self, DevError, Programs};
 use rackcast_agent::explain;
@@ -32,6 +35,17 @@ enum Command {
     /// Work with configuration files.
     #[command(subcommand)]
     Config(Config),
+    /// Print completions for a shell.
+    Completions {
+        /// Which shell.
+        shell: Shell,
+    },
+    /// Write the man pages of this command, for a package.
+    #[command(hide = true)]
+    Man {
+        /// Folder to write them into.
+        folder: PathBuf,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -57,6 +71,8 @@ fn main() -> ExitCode {
             let refused = files.iter().filter_map(|file| check(file).err());
             refused.fold(good(), |_, error| failed(&error))
         }
+        Command::Completions { shell } => ended(generate::completions(&mut Args::command(), shell)),
+        Command::Man { folder } => ended(generate::man_pages(Args::command(), &folder)),
     }
 }
 
@@ -91,6 +107,10 @@ async fn status(folder: &Path) -> ExitCode {
         }
         Err(error) => failed(&format!("{}: {error}", folder.display())),
     }
+}
+
+fn ended(result: io::Result<()>) -> ExitCode {
+    result.map_or_else(|error| failed(&error), |()| good())
 }
 
 fn good() -> ExitCode {

@@ -51,6 +51,13 @@ soak: ## kill transcoders and stop Consul's servers under running streams (MINUT
 	RACKCAST_SOAK_MINUTES=$(or $(MINUTES),10) \
 		cargo test $(CARGO_FLAGS) --test e2e -- --ignored --nocapture --test-threads=1 soak
 
+.PHONY: deb
+deb: ## package the programs into target/deb (PROFILE=dev VERSION=0.1.1~try)
+	@tools/install-deps deb
+	cargo build $(CARGO_FLAGS) --bins --profile $(or $(PROFILE),release)
+	packaging/build --programs target/$(if $(filter dev,$(PROFILE)),debug,$(or $(PROFILE),release)) \
+		$(if $(VERSION),--version $(VERSION))
+
 .PHONY: clean
 clean: ## remove what was built, keep what was downloaded
 	cargo clean

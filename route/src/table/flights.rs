@@ -17,6 +17,8 @@ pub(super) struct Flight {
     pub(super) wait: f64,
     /// How much longer than on the idle node it was taken to work.
     pub(super) contention: f64,
+    /// Seconds per pixel that were predicted, what was late already included.
+    pub(super) speed: f64,
     /// From when on it takes longer than most.
     pub(super) suspect_at: f64,
     /// From when on it is late.
@@ -33,9 +35,8 @@ pub(super) struct Flights {
     jobs: Vec<Flight>,
     /// When each is expected to end, ascending.
     ends: Vec<f64>,
-    /// The first to take longer than most: from when on, when it was sent, and what was
-    /// predicted.
-    worst: Option<(f64, f64, f64)>,
+    /// The first to take longer than most.
+    worst: Option<Flight>,
     late_at: f64,
     trials: u32,
 }
@@ -68,7 +69,7 @@ impl Flights {
             .jobs
             .iter()
             .min_by(|a, b| a.suspect_at.total_cmp(&b.suspect_at));
-        self.worst = first.map(|f| (f.suspect_at, f.sent, f.predicted));
+        self.worst = first.copied();
         let late = self.jobs.iter().map(|f| f.late_at);
         self.late_at = late.fold(f64::INFINITY, f64::min);
     }
@@ -87,11 +88,18 @@ impl Flights {
         self.trials > 0
     }
 
-    /// How many times longer than predicted a job has taken so far that takes longer than
-    /// most; `None` while there is none.
-    pub(super) fn overdue(&self, t: f64) -> Option<f64> {
-        let (suspect_at, sent, predicted) = self.worst?;
-        (t > suspect_at).then(|| (t - sent) / predicted.max(1e-3))
+    /// A job takes longer than most.
+    pub(super) fn is_suspect(&self, t: f64) -> bool {
+        self.worst.is_some_and(|f| t > f.suspect_at)
+    }
+
+    /// How many times longer a job that takes longer than most has taken so far than it should
+    /// at `speed` seconds per pixel, which is what is believed by now: what results have told
+    /// since it was sent is not counted again. `None` while there is none.
+    pub(super) fn overdue(&self, speed: f64, t: f64) -> Option<f64> {
+        let late = self.worst.filter(|f| t > f.suspect_at)?;
+        let known = (speed / late.speed.max(f64::MIN_POSITIVE)).max(1.0);
+        Some((t - late.sent) / (late.predicted * known).max(1e-3))
     }
 
     /// A job is late.
@@ -117,6 +125,7 @@ mod tests {
             predicted,
             wait: 0.0,
             contention: 1.0,
+            speed: 1.0,
             suspect_at: sent + 2.0 * predicted,
             late_at: sent + 3.0 * predicted,
             beside: 1.0,
@@ -129,13 +138,26 @@ mod tests {
         let mut f = Flights::default();
         f.add(flight(1, 0.0, 1.0));
         f.add(flight(2, 0.5, 0.2));
-        assert_eq!(f.overdue(0.9), None);
-        let ratio = f.overdue(1.0).unwrap_or_default();
+        assert_eq!(f.overdue(1.0, 0.9), None);
+        let ratio = f.overdue(1.0, 1.0).unwrap_or_default();
         assert!((ratio - 2.5).abs() < 1e-9, "{ratio}");
         assert!(f.remove(2).is_some());
-        assert_eq!(f.overdue(1.0), None);
-        assert!(f.overdue(2.1).is_some() && !f.is_late(2.1));
+        assert_eq!(f.overdue(1.0, 1.0), None);
+        assert!(f.is_suspect(2.1) && !f.is_late(2.1));
         assert!(f.is_late(3.1));
+    }
+
+    #[test]
+    fn what_is_known_by_now_is_not_late_once_more() {
+        let mut f = Flights::default();
+        f.add(flight(1, 0.0, 1.0));
+        let times = |speed| f.overdue(speed, 6.0).unwrap_or_default();
+        assert!((times(1.0) - 6.0).abs() < 1e-9);
+        assert!((times(3.0) - 2.0).abs() < 1e-9);
+        assert!(
+            (times(0.5) - 6.0).abs() < 1e-9,
+            "it was sent to a slower node"
+        );
     }
 
     #[test]

@@ -80,6 +80,8 @@ pub(super) struct Forecast {
     pub(super) service: f64,
     /// How much longer than alone it works.
     pub(super) contention: f64,
+    /// Seconds per pixel that this assumes, for what is late there included.
+    pub(super) speed: f64,
     /// Jobs there, this one included.
     pub(super) beside: f64,
     /// One of ours is late there.
@@ -175,7 +177,8 @@ impl Node {
         let ours = self.flights.len();
         let beside = f64::from(ours) + others + 1.0;
         let contention = 1.0 + pace.contention * (beside / slots).min(1.0);
-        let service = work * self.speed(t, pace) * contention;
+        let speed = self.speed(t, pace);
+        let service = work * speed * contention;
         let network = self.network(t, pace);
         let wait = if beside <= slots {
             0.0
@@ -187,13 +190,14 @@ impl Node {
         } else {
             (beside - slots) * service / slots
         };
-        let overdue = self.flights.overdue(t);
-        let total = (network + wait + service) * overdue.unwrap_or(1.0).max(1.0);
+        let overdue = self.flights.overdue(speed, t);
+        let times = overdue.unwrap_or(1.0).max(1.0);
         Forecast {
-            total,
+            total: (network + wait + service) * times,
             wait,
             service,
             contention,
+            speed: speed * times,
             beside,
             overdue: overdue.is_some(),
         }
@@ -214,6 +218,7 @@ impl Node {
             predicted: job.predicted,
             wait: forecast.wait,
             contention: forecast.contention,
+            speed: forecast.speed,
             suspect_at: t + job.predicted * suspect + PATIENCE,
             late_at: t + job.predicted * late + PATIENCE,
             beside: forecast.beside,
@@ -386,7 +391,7 @@ impl Node {
 
     /// A job there takes longer than most, so that what else is there will, too.
     pub(super) fn is_suspect(&self, t: f64) -> bool {
-        self.flights.overdue(t).is_some()
+        self.flights.is_suspect(t)
     }
 
     /// Room for one more: a running and a queued one for each slot.

@@ -44,6 +44,30 @@ fn a_job_that_is_late_speaks_before_it_ends() {
 }
 
 #[test]
+fn slowness_that_a_result_told_and_a_late_job_tells_too_counts_once() {
+    let (mut w, _) = world();
+    let a = w.node("a");
+    let tickets = [w.start(a), w.start(a)];
+    w.pass(ms(1000));
+    let only = |w: &mut World| {
+        let choice = w.ask(Purpose::Retry, None, &[w.node("b")]);
+        choice.unwrap().predicted
+    };
+    assert_eq!(only(&mut w), ms(1000), "for what is late");
+    let [slow, late] = tickets;
+    w.done(slow);
+    assert_eq!(
+        only(&mut w),
+        ms(1000),
+        "for what was slow, and no more than that"
+    );
+    w.pass(ms(1000));
+    assert_eq!(only(&mut w), ms(2000), "for what is later still");
+    w.done(late);
+    assert_eq!(only(&mut w), ms(2000));
+}
+
+#[test]
 fn one_that_was_late_by_little_is_forgiven() {
     let (mut w, home) = world();
     let a = w.node("a");

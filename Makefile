@@ -58,6 +58,11 @@ deb: ## package the programs into target/deb (PROFILE=dev VERSION=0.1.1~try)
 	packaging/build --programs target/$(if $(filter dev,$(PROFILE)),debug,$(or $(PROFILE),release)) \
 		$(if $(VERSION),--version $(VERSION))
 
+.PHONY: apt-repo
+apt-repo: ## add target/deb to a signed apt repository in target/apt-repo (KEY=me@example.org)
+	@tools/install-deps deb
+	packaging/apt-repo $(if $(DEBS),--debs $(DEBS)) $(if $(OUT),--out $(OUT)) $(if $(KEY),--key '$(KEY)')
+
 .PHONY: clean
 clean: ## remove what was built, keep what was downloaded
 	cargo clean

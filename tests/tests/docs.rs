@@ -64,7 +64,8 @@ fn every_make_target_that_is_named_exists() {
         let text = read_to_string(&page).unwrap();
         for before in ["`make ", "\nmake "] {
             for rest in text.split(before).skip(1) {
-                let target: String = rest.chars().take_while(char::is_ascii_lowercase).collect();
+                let word = |c: &char| c.is_ascii_lowercase() || *c == '-';
+                let target: String = rest.chars().take_while(word).collect();
                 let known = target.is_empty() || makefile.contains(&format!("\n{target}: ## "));
                 assert!(known, "{} names `make {target}`", page.display());
             }

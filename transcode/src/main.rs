@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use rackcast_service::cli::EXIT_CONFIG;
+use rackcast_service::process::be_called;
 use rackcast_service::{config, log as logging, shutdown};
 use rackcast_transcode::config::Config;
 use rackcast_transcode::node;
@@ -102,6 +103,9 @@ fn work(arguments: WorkerArguments) -> ExitCode {
         tokio::runtime::Builder::new_current_thread(),
         log_level,
         async {
+            if let Err(error) = be_called(&name) {
+                log::debug!("{name} has another name in lists of processes: {error}");
+            }
             log::debug!("{name} begins");
             child::serve(settings).await
         },

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use prometheus::Registry;
+use rackcast_service::process::OWN_PROGRAM;
 use rackcast_service::{admin, host, metrics as service_metrics, notify, status as socket};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -40,9 +41,6 @@ pub enum StartError {
         /// What the system says.
         source: io::Error,
     },
-    /// This program's own file is not known, so that no worker can be started from it.
-    #[error("this program's own path is not known: {0}")]
-    Program(io::Error),
     /// A metric is registered twice.
     #[error(transparent)]
     Metrics(#[from] prometheus::Error),
@@ -84,7 +82,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Star
     let reporter = tokio::spawn(report(identity, scheduler.clone(), status_tx, end.clone()));
 
     let blueprint = Arc::new(Blueprint {
-        program: std::env::current_exe().map_err(StartError::Program)?,
+        program: OWN_PROGRAM.into(),
         worker: config.worker.clone(),
         encoder: config.encoder.clone(),
         log_level: config.log_level,

@@ -122,6 +122,30 @@ async fn a_silent_worker_is_replaced() {
     assert_eq!(node.ends("silent").await, 1);
 }
 
+/// A package that is upgraded puts another program in the place of the one that runs.
+#[tokio::test]
+async fn a_worker_is_of_the_version_of_its_supervisor() {
+    let dir = tempfile::tempdir().unwrap();
+    let program = dir.path().join("rackcast-transcode");
+    std::fs::copy(env!("CARGO_BIN_EXE_rackcast-transcode"), &program).unwrap();
+    let node = Node::start_program(&program, "[worker]\ncount = 1").await;
+    let first = node.workers();
+
+    std::fs::remove_file(&program).unwrap();
+    std::fs::write(&program, "#!/bin/sh\nexit 1\n").unwrap();
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    node.signal_workers(Signal::SIGKILL);
+    until("another worker is up", || async {
+        (node.workers() != first && node.load().await.slots == 1).then_some(())
+    })
+    .await;
+    node.transcode(&segments()[0]).await.unwrap();
+
+    let worker = node.named("worker")[0];
+    let told = std::fs::read_to_string(format!("/proc/{worker}/comm")).unwrap();
+    assert_eq!(told, "worker-0\n", "what lists of processes call it");
+}
+
 #[tokio::test]
 async fn a_node_whose_workers_keep_dying_is_critical_and_refuses() {
     let node = Node::start("[worker]\ncount = 1").await;

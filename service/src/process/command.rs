@@ -29,6 +29,11 @@ const NOT_INHERITED: [&str; 6] = [
     "LISTEN_FDNAMES",
 ];
 
+/// A path that leads to this very program while it runs, whatever an upgrade puts in the place of its
+/// file: parent and child are always of one version. The kernel calls such a child `exe` until that
+/// says what it [is called](super::be_called).
+pub const OWN_PROGRAM: &str = "/proc/self/exe";
+
 /// Builds a child process that dies with this one and leads its own process group.
 ///
 /// ```no_run
@@ -56,7 +61,10 @@ pub struct Command {
 impl Command {
     /// A child that runs `program`, with standard input closed and the rest inherited.
     pub fn new(program: impl AsRef<OsStr>) -> Self {
-        let mut command = tokio::process::Command::new(program);
+        let mut command = tokio::process::Command::new(&program);
+        if let (true, Some(name)) = (program.as_ref() == OWN_PROGRAM, std::env::args_os().next()) {
+            command.arg0(name);
+        }
         command
             .stdin(Stdio::null())
             .process_group(0)

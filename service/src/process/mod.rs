@@ -26,7 +26,16 @@ mod inherit;
 
 pub use crate::backoff::Backoff;
 pub use child::Child;
-pub use command::Command;
+pub use command::{Command, OWN_PROGRAM};
 pub use inherit::{InheritError, inherited, inherited_stream};
 pub use nix::sys::resource::Resource;
 pub use nix::sys::signal::Signal;
+
+/// Says what this process is called in lists of processes; the kernel keeps 15 bytes.
+///
+/// # Errors
+/// The name has a zero byte, or the kernel refuses.
+pub fn be_called(name: &str) -> std::io::Result<()> {
+    let name = std::ffi::CString::new(name)?;
+    Ok(nix::sys::prctl::set_name(&name)?)
+}

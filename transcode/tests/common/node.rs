@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -63,6 +63,11 @@ pub(crate) struct Node {
 impl Node {
     /// Starts a node with this configuration beside the addresses, and waits until it is ready.
     pub(crate) async fn start(config: &str) -> Self {
+        Self::start_program(env!("CARGO_BIN_EXE_rackcast-transcode").as_ref(), config).await
+    }
+
+    /// The same with another copy of the program.
+    pub(crate) async fn start_program(program: &Path, config: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let socket = dir.path().join("status.sock");
         let file = dir.path().join("transcode.toml");
@@ -74,7 +79,7 @@ impl Node {
         .unwrap();
         let temporary = dir.path().join("tmp");
         std::fs::create_dir(&temporary).unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_rackcast-transcode"))
+        let child = Command::new(program)
             .arg("--config")
             .arg(&file)
             .env("TMPDIR", &temporary)

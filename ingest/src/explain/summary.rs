@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use rackcast_route::NodeId;
 use rackcast_route::plan::{Cause, Ending, Sent, Step};
-use rackcast_route::table::{FailureKind, PickReason};
+use rackcast_route::table::FailureKind;
 use rackcast_service::explain::{Move, Outcome, Summary};
 
 use super::record::Record;
@@ -55,53 +54,19 @@ pub(super) fn summary(records: &[Arc<Record>], zones: &Zones) -> Summary {
     summary
 }
 
-/// Where a stream's segments went, submission by submission. Those that a node had before, and
-/// copies, follow other rules and tell nothing of the stream's home.
-fn placements(records: &[Arc<Record>]) -> impl Iterator<Item = (&Record, &Sent)> {
-    records.iter().flat_map(|record| {
-        let places = |sent: &&Sent| {
-            let cause = sent.cause;
-            sent.number <= 1 && matches!(cause, Cause::First | Cause::Refused | Cause::Retry(_))
-        };
-        record
-            .sent()
-            .filter(places)
-            .map(move |sent| (&**record, sent))
-    })
-}
-
-/// A node that got a segment to see how it does is not where the stream went, unless the next
-/// segment goes there too. And a node that is kept was the home all along: what went elsewhere
-/// in between was no move.
+/// When the stream's home became another node. A segment that goes elsewhere while its home is
+/// kept, to see how a node does or since the home cannot have just this one, is no move.
 fn moves(records: &[Arc<Record>], zones: &Zones) -> Vec<Move> {
-    let mut moves: Vec<(&Record, &NodeId, &Sent)> = Vec::new();
-    let mut home: Option<&NodeId> = None;
-    let mut tried: Option<(&Record, &Sent)> = None;
-    for (record, sent) in placements(records) {
-        let stayed = tried.take().filter(|(_, first)| first.node == sent.node);
-        let Some(from) = home.filter(|home| **home != sent.node) else {
-            home = Some(&sent.node);
-            continue;
-        };
-        if stayed.is_none() && matches!(sent.reason, PickReason::Trial | PickReason::Unmeasured) {
-            tried = Some((record, sent));
-            continue;
-        }
-        home = Some(&sent.node);
-        let back = |(_, left, _): &(&Record, &NodeId, &Sent)| **left == sent.node;
-        if sent.reason == PickReason::Kept && moves.last().is_some_and(back) {
-            moves.pop();
-            continue;
-        }
-        let (record, first) = stayed.unwrap_or((record, sent));
-        moves.push((record, from, first));
-    }
-    let told = moves.into_iter().map(|(record, from, first)| Move {
+    let moved = records.iter().flat_map(|record| {
+        let sent = record.sent();
+        sent.filter_map(move |sent| Some((record, sent, sent.moved_from.as_ref()?)))
+    });
+    let told = moved.map(|(record, sent, from)| Move {
         segment: record.sequence.0,
         at_ms: unix_ms(record.began),
         from: zones.node(from),
-        to: zones.node(&first.node),
-        why: words::pick(first.reason),
+        to: zones.node(&sent.node),
+        why: words::pick(sent.reason),
     });
     told.collect()
 }

@@ -10,6 +10,7 @@ use super::reason::GiveUp;
 use super::renditions::Renditions;
 use super::trail::{Cause, Sent, Step, Wait};
 use super::{Context, Plan};
+use crate::member::NodeId;
 use crate::router::{Need, Price, Short};
 use crate::table::{Ask, Choice, NoNode, NoNodeReason, NodeRef, PickReason, Purpose};
 
@@ -68,11 +69,12 @@ impl Plan {
         if !cx.router.purse().pay(price, cx.now) {
             return Some(self.wait(Wait::Retries, None, cx));
         }
-        if purpose == Purpose::First {
-            cx.router.set_home(self.job.stream, choice.home);
-        }
+        let moved_from = match purpose {
+            Purpose::First => cx.router.set_home(self.job.stream, choice.home),
+            _ => None,
+        };
         let first = self.next == 0;
-        self.send(&choice, renditions, cause, cx);
+        self.submit(&choice, renditions, cause, moved_from, cx);
         if first && self.job.precious {
             self.copies(choice.node, renditions, cx);
         }
@@ -265,12 +267,23 @@ impl Plan {
         }
     }
 
-    /// Submits. What it costs is paid.
+    /// Submits, and the stream stays at home. What it costs is paid.
     pub(super) fn send<R>(
         &mut self,
         choice: &Choice,
         renditions: Renditions,
         cause: Cause,
+        cx: &mut Context<'_, R>,
+    ) {
+        self.submit(choice, renditions, cause, None, cx);
+    }
+
+    fn submit<R>(
+        &mut self,
+        choice: &Choice,
+        renditions: Renditions,
+        cause: Cause,
+        moved_from: Option<NodeId>,
         cx: &mut Context<'_, R>,
     ) {
         let attempt = AttemptId(self.next);
@@ -293,6 +306,7 @@ impl Plan {
         });
         let sent = Sent {
             attempt,
+            moved_from,
             number,
             node: name.clone(),
             cause,

@@ -118,8 +118,10 @@ impl Step {
             Self::Sent(sent) => sent.cause == Cause::First && sent.reason.is_ordinary(),
             Self::Rendition { counted, .. } => *counted,
             Self::Ended { how, .. } => *how == Ending::Complete,
-            Self::Reduced { .. } | Self::NotHedged { .. } => true,
+            // Told once for all streams when the level changes, and when the circuit opens.
+            Self::Reduced { .. } => true,
             Self::Waiting { .. }
+            | Self::NotHedged { .. }
             | Self::Cancelled { .. }
             | Self::Contradicted { .. }
             | Self::Standing { .. }
@@ -135,6 +137,8 @@ impl Step {
 pub struct Sent {
     /// What it is called.
     pub attempt: AttemptId,
+    /// The stream's home until now, if the stream moves to this node.
+    pub moved_from: Option<NodeId>,
     /// How many submissions were taken on by a node, this one included.
     pub number: u32,
     /// To which node.

@@ -25,6 +25,7 @@ pub(crate) use spend::{Need, Price, Share, Short};
 pub use stream::StreamKey;
 
 use crate::degrade::{self, Degrade, Level, Reduction, Shift};
+use crate::member::NodeId;
 use crate::plan::Renditions;
 use crate::table::{Home, Table};
 use circuit::{Gate, Turn, Verdict};
@@ -214,13 +215,14 @@ impl Router {
     }
 
     pub(crate) fn home(&self, stream: StreamKey) -> Option<Home> {
-        self.streams.get(&stream)?.home
+        self.streams.get(&stream)?.home()
     }
 
-    pub(crate) fn set_home(&mut self, stream: StreamKey, home: Home) {
-        if let Some(known) = self.streams.get_mut(&stream) {
-            known.home = Some(home);
-        }
+    /// The stream's home from now on. The one that it moves away from, if it does: a home may
+    /// have left the catalog since, and is remembered by name.
+    pub(crate) fn set_home(&mut self, stream: StreamKey, home: Home) -> Option<NodeId> {
+        let id = &self.table.member(home.node())?.id;
+        self.streams.get_mut(&stream)?.set_home(home, id)
     }
 
     pub(crate) fn purse(&mut self) -> &mut Purse {

@@ -3,6 +3,7 @@ use std::time::{Duration, Instant};
 use super::circuit::Circuit;
 use super::{IDLE_LEAST, IDLE_SEGMENTS};
 use crate::degrade::{self, Group, Level};
+use crate::member::NodeId;
 use crate::plan::Renditions;
 use crate::table::Home;
 
@@ -18,7 +19,7 @@ pub struct StreamKey(pub(super) u64);
 pub(super) struct Stream {
     pub(super) precious: bool,
     pub(super) group: Group,
-    pub(super) home: Option<Home>,
+    home: Option<(Home, NodeId)>,
     pub(super) circuit: Circuit,
     works: Vec<u64>,
     media: Duration,
@@ -38,6 +39,21 @@ impl Stream {
             media: Duration::ZERO,
             rates: Vec::new(),
             last: now,
+        }
+    }
+
+    pub(super) fn home(&self) -> Option<Home> {
+        self.home.as_ref().map(|(home, _)| *home)
+    }
+
+    /// Its home from now on, and how that is called; the home that it moves away from.
+    pub(super) fn set_home(&mut self, home: Home, id: &NodeId) -> Option<NodeId> {
+        match &mut self.home {
+            Some((before, _)) if before.node() == home.node() => {
+                *before = home;
+                None
+            }
+            before => before.replace((home, id.clone())).map(|(_, id)| id),
         }
     }
 

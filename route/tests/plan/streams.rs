@@ -5,7 +5,7 @@ use std::time::Duration;
 use rackcast_route::degrade::Reduction;
 use rackcast_route::plan::{Event, Renditions, Step};
 
-use crate::support::{Ingest, MEDIA, PATIENCE, WORKS, ms};
+use crate::support::{Ingest, MEDIA, PATIENCE, WORKS, member, ms};
 
 const ZONES: [(&str, &str); 4] = [("a", "x"), ("b", "x"), ("c", "y"), ("d", "y")];
 
@@ -69,4 +69,29 @@ fn a_stream_that_is_closed_leaves_nothing_behind_and_its_plans_still_end() {
     i.complete(&mut s, attempt, ms(100));
     assert!(s.plan.is_over());
     i.tell(&mut s, Event::Wake);
+}
+
+#[test]
+fn a_stream_that_moves_tells_from_where_though_that_node_is_gone() {
+    let mut i = Ingest::over(&ZONES);
+    let mut homes = Vec::new();
+    let mut moved = Vec::new();
+    for _ in 0..3 {
+        let mut s = i.begin();
+        let attempt = s.last().attempt;
+        homes.push(s.last().name.clone());
+        let first = s.plan.trail().entries().iter().find_map(|e| match &e.step {
+            Step::Sent(sent) => Some(sent.moved_from.as_ref().map(ToString::to_string)),
+            _ => None,
+        });
+        moved.extend(first);
+        i.complete(&mut s, attempt, ms(100));
+        i.pass(MEDIA);
+        // The first home leaves the catalog.
+        let left = ZONES.iter().filter(|(name, _)| *name != homes[0]);
+        let left = left.map(|(name, zone)| member(name, zone, 4));
+        i.router.table_mut().update_members(left, i.now);
+    }
+    assert_ne!(homes[0], homes[1]);
+    assert_eq!(moved, [None, Some(homes[0].clone()), None]);
 }

@@ -59,11 +59,17 @@ fn record(stream: &str, sequence: u64, steps: Vec<(u64, Step)>) -> Record {
 }
 
 fn sent(attempt: u32, node: &str, cause: Cause, reason: PickReason) -> Step {
+    moved(attempt, None, node, cause, reason)
+}
+
+/// Sent to a node that becomes the stream's home, if there was another one.
+fn moved(attempt: u32, from: Option<&str>, node: &str, cause: Cause, reason: PickReason) -> Step {
     let alternative = |id: &str, predicted| Some((NodeId::from(id), ms(predicted)));
     let free = Cause::Retry(FailureKind::Connect);
     let first = cause == Cause::First || cause == Cause::Refused || cause == free;
     Step::Sent(Sent {
         attempt: AttemptId(attempt),
+        moved_from: from.map(NodeId::from),
         number: if first { 1 } else { attempt },
         node: node.into(),
         cause,

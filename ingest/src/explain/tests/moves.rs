@@ -4,7 +4,7 @@ use rackcast_route::plan::{Cause, Ending, GiveUp, Renditions, Step};
 use rackcast_route::table::{FailureKind, Left, PickReason};
 use rackcast_service::explain::Summary;
 
-use super::{Config, ended, record, rendition, sent, simple, trails};
+use super::{Config, ended, moved, record, rendition, sent, simple, trails};
 use crate::explain::Record;
 use crate::explain::summary::summary;
 
@@ -13,70 +13,57 @@ fn of(records: Vec<Record>) -> Summary {
     summary(&records, &trails(Config::default()).zones())
 }
 
-fn moves(picks: &[(&str, PickReason)]) -> Vec<String> {
-    let records = picks.iter().zip(1..);
-    let records = records.map(|((node, reason), n)| simple("live/a", n, node, *reason));
-    let moves = of(records.collect()).moves;
-    let told = moves.iter().map(|m| {
-        format!(
-            "{}: {} to {}, {}",
-            m.segment, m.from.id, m.to.id, m.why.code
-        )
+fn told(summary: &Summary) -> Vec<String> {
+    let told = summary.moves.iter().map(|m| {
+        let (from, to, why) = (&m.from.id, &m.to.id, &m.why.code);
+        format!("{}: {from} to {to}, {why}", m.segment)
     });
     told.collect()
 }
 
-const EJECTED: PickReason = PickReason::Left(Left::Ejected(FailureKind::TimedOut));
+/// A segment whose first submission moved the stream.
+fn moving(sequence: u64, from: &str, node: &str, reason: PickReason) -> Record {
+    let first = moved(1, Some(from), node, Cause::First, reason);
+    record("live/a", sequence, vec![(0, first), (700, rendition(1, 0))])
+}
+
+const EJECTED: PickReason = PickReason::Left(Left::Ejected(FailureKind::WrongMedia));
 
 #[test]
 fn a_move_is_told_with_its_segment_and_reason() {
-    let picks = [
-        ("a", PickReason::FirstPick),
-        ("a", PickReason::Kept),
-        ("b", EJECTED),
-        ("b", PickReason::Kept),
-        ("c", PickReason::Better { percent: 32 }),
-    ];
-    assert_eq!(
-        moves(&picks),
-        ["3: a to b, left-ejected", "5: b to c, better"]
-    );
+    let summary = of(vec![
+        simple("live/a", 1, "a", PickReason::FirstPick),
+        simple("live/a", 2, "a", PickReason::Kept),
+        moving(3, "a", "b", EJECTED),
+        simple("live/a", 4, "b", PickReason::Kept),
+        moving(5, "b", "c", PickReason::Better { percent: 32 }),
+    ]);
+    let moves = ["3: a to b, left-ejected", "5: b to c, better"];
+    assert_eq!(told(&summary), moves);
+    let why = &summary.moves.first().unwrap().why;
+    assert_eq!(why.failure.as_deref(), Some("wrong-media"));
 }
 
 #[test]
-fn one_segment_on_trial_elsewhere_is_no_move_until_the_stream_stays() {
-    let there_and_back = [
-        ("a", PickReason::Kept),
-        ("b", PickReason::Trial),
-        ("a", PickReason::Kept),
-        ("c", PickReason::Unmeasured),
-        ("a", PickReason::Kept),
-    ];
-    assert!(moves(&there_and_back).is_empty());
-    let to_stay = [
-        ("a", PickReason::Kept),
-        ("b", PickReason::Trial),
-        ("b", PickReason::Kept),
-    ];
-    assert_eq!(moves(&to_stay), ["2: a to b, trial"]);
-    let elsewhere = [
-        ("a", PickReason::Kept),
-        ("b", PickReason::Trial),
-        ("c", EJECTED),
-    ];
-    assert_eq!(moves(&elsewhere), ["3: a to c, left-ejected"]);
+fn a_segment_that_goes_elsewhere_while_the_home_is_kept_is_no_move() {
+    let around = of(vec![
+        simple("live/a", 1, "a", PickReason::Kept),
+        simple("live/a", 2, "b", PickReason::Trial),
+        simple("live/a", 3, "c", PickReason::Left(Left::Full)),
+        simple("live/a", 4, "a", PickReason::Kept),
+    ]);
+    assert_eq!(told(&around), [""; 0]);
 }
 
 #[test]
-fn a_segment_that_went_elsewhere_while_the_home_was_kept_is_no_move() {
-    let around = [
-        ("a", PickReason::Kept),
-        ("b", PickReason::Left(Left::Full)),
-        ("a", PickReason::Kept),
-        ("c", PickReason::Better { percent: 40 }),
-        ("c", PickReason::Kept),
-    ];
-    assert_eq!(moves(&around), ["4: a to c, better"]);
+fn the_reason_is_about_the_home_and_not_about_where_the_last_segment_went() {
+    let elsewhere = PickReason::Left(Left::Failed);
+    let summary = of(vec![
+        simple("live/a", 1, "a", PickReason::Kept),
+        simple("live/a", 2, "b", elsewhere),
+        moving(3, "a", "c", EJECTED),
+    ]);
+    assert_eq!(told(&summary), ["3: a to c, left-ejected"]);
 }
 
 #[test]
@@ -86,31 +73,16 @@ fn a_move_within_a_segment_is_that_segment_s() {
     let dead = vec![
         (0, sent(1, "a", Cause::First, PickReason::Kept)),
         (3, ended(1, "a", 3, Ending::Failed(connect))),
-        (3, sent(2, "b", Cause::Retry(connect), left)),
+        (3, moved(2, Some("a"), "b", Cause::Retry(connect), left)),
         (700, rendition(2, 0)),
         (700, rendition(2, 1)),
     ];
-    // A second node that has it after a first one is no new home.
-    let slow = vec![
-        (0, sent(1, "b", Cause::First, PickReason::Kept)),
-        (400, sent(2, "c", Cause::Hedge, PickReason::Hedge)),
-        (
-            900,
-            sent(3, "a", Cause::Retry(FailureKind::Broken), PickReason::Retry),
-        ),
-    ];
-    let moves = of(vec![
+    let summary = of(vec![
         simple("live/a", 1, "a", PickReason::Kept),
         record("live/a", 2, dead),
-        record("live/a", 3, slow),
-        simple("live/a", 4, "b", PickReason::Kept),
-    ])
-    .moves;
-    let [only] = &moves[..] else {
-        panic!("{moves:#?}");
-    };
-    assert_eq!((only.segment, only.why.code.as_str()), (2, "left-ejected"));
-    assert_eq!(only.why.failure.as_deref(), Some("connect"));
+        simple("live/a", 3, "b", PickReason::Kept),
+    ]);
+    assert_eq!(told(&summary), ["2: a to b, left-ejected"]);
 }
 
 #[test]
@@ -124,7 +96,13 @@ fn figures_are_of_all_segments() {
         (5, ended(1, "a", 5, refused)),
         (
             5,
-            sent(2, "b", Cause::Refused, PickReason::Left(Left::Blocked)),
+            moved(
+                2,
+                Some("a"),
+                "b",
+                Cause::Refused,
+                PickReason::Left(Left::Blocked),
+            ),
         ),
         (400, sent(3, "c", Cause::Hedge, PickReason::Hedge)),
         (500, rendition(2, 1)),

@@ -29,6 +29,9 @@ const JITTER: f64 = 0.04;
 const RANDOM: usize = 2;
 /// Where a stream was sent last is taken again if it is at most so much worse than the best.
 const AGAIN: f64 = 1.3;
+/// A good node that has no room is waited for while there is so many times what the node at hand
+/// is predicted to take.
+const WAIT_TIME: f64 = 3.0;
 /// A trial must leave time for another try: so many times what it is predicted to take.
 const TRIAL_TIME: f64 = 1.5;
 /// A node is not worth finding out about when it is predicted so much worse than the best.
@@ -263,7 +266,9 @@ impl Table {
             let home = ask.home.unwrap_or(Home::new(entry.node));
             return Ok(choice(field, entry, reason, home));
         }
-        let Some(best) = field.best().filter(|b| !field.should_wait(b.tier)) else {
+        let patient = |b: &&Entry| b.total * WAIT_TIME < ask.time_left.as_secs_f64();
+        let waits = |b: &&Entry| field.should_wait(b.tier) && patient(b);
+        let Some(best) = field.best().filter(|b| !waits(b)) else {
             return Err(self.no_node(field));
         };
         let desperate = match best.tier {

@@ -56,6 +56,19 @@ fn a_refused_connection_ejects_at_once_and_is_never_a_last_resort() {
 }
 
 #[test]
+fn a_good_node_that_is_full_is_waited_for_but_not_into_the_deadline() {
+    let mut w = World::new(&["a", "b"]);
+    w.settle();
+    let _full: Vec<_> = (0..8).map(|_| w.start(w.node("a"))).collect();
+    w.fail("b", FailureKind::Internal);
+    let within = |w: &mut World, left| w.ask_within(ms(left), Purpose::First, None, &[]);
+    let waits = within(&mut w, 301).unwrap_err();
+    assert_eq!(waits.reason, NoNodeReason::AllFull);
+    let last = within(&mut w, 300).unwrap();
+    assert_eq!(w.id(last.node), "b", "three times what it should take");
+}
+
+#[test]
 fn trials_are_few() {
     let ids: Vec<String> = (0..20).map(|i| format!("n{i}")).collect();
     let mut w = World::new(&ids.iter().map(String::as_str).collect::<Vec<_>>());

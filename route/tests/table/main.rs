@@ -99,9 +99,19 @@ impl World {
         home: Option<Home>,
         tried: &[NodeRef],
     ) -> Result<Choice, NoNode> {
+        self.ask_within(LEFT, purpose, home, tried)
+    }
+
+    pub(crate) fn ask_within(
+        &mut self,
+        time_left: Duration,
+        purpose: Purpose,
+        home: Option<Home>,
+        tried: &[NodeRef],
+    ) -> Result<Choice, NoNode> {
         let ask = Ask {
             work: WORK,
-            time_left: LEFT,
+            time_left,
             home,
             tried,
             purpose,

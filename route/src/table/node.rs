@@ -43,6 +43,8 @@ pub(super) struct Node {
     /// Seconds per output pixel, alone on the node.
     speed: Estimate,
     network: Estimate,
+    /// A segment told it, and not only probes.
+    network_known: bool,
     usual: Usual,
     limit: SlotLimit,
     report: Option<Report>,
@@ -109,6 +111,7 @@ impl Node {
             measured: false,
             speed: Estimate::new(prior, t),
             network: Estimate::new(0.0, f64::NEG_INFINITY),
+            network_known: false,
             usual: Usual::default(),
             limit: SlotLimit::default(),
             report: None,
@@ -285,6 +288,10 @@ impl Node {
             self.speed.observe(sample, t, surprise.band(), pace.decay);
         }
         if let Some(network) = network {
+            if !self.network_known {
+                self.network = Estimate::new(network, t);
+                self.network_known = true;
+            }
             self.heard(network, t, pace, surprise);
         }
         let network = self.network(t, pace);
@@ -349,9 +356,12 @@ impl Node {
     }
 
     /// A probe came back. It is smaller than a segment, so it counts where nothing better is
-    /// known, or where even it takes longer.
+    /// known, or where even it takes longer. Of several the quickest is believed: the first one
+    /// had to make the connection.
     pub(super) fn round_trip(&mut self, rtt: f64, t: f64, pace: &Pace, surprise: &Surprise) {
-        if t - self.network.at() > NETWORK_STALE || rtt > self.network(t, pace) {
+        if !self.network_known && rtt < self.network(t, pace) {
+            self.network = Estimate::new(rtt, t);
+        } else if t - self.network.at() > NETWORK_STALE || rtt > self.network(t, pace) {
             self.heard(rtt, t, pace, surprise);
         }
     }

@@ -20,6 +20,21 @@ fn the_network_is_told_apart_from_the_work() {
 }
 
 #[test]
+fn a_probe_that_had_to_connect_first_is_forgotten_with_the_next_one() {
+    let mut w = World::new(&["a"]);
+    let a = w.node("a");
+    let alone = w.first(None).predicted;
+    w.table.probed(a, ms(800), load(4, 0), w.now);
+    assert_eq!(w.first(None).predicted, alone + ms(800));
+    w.pass(ms(1000));
+    w.table.probed(a, ms(20), load(4, 0), w.now);
+    assert_eq!(w.first(None).predicted, alone + ms(20));
+    w.pass(ms(1000));
+    w.table.probed(a, ms(200), load(4, 0), w.now);
+    assert_eq!(w.first(None).predicted, alone + ms(200), "it went bad");
+}
+
+#[test]
 fn a_node_cannot_talk_its_work_away() {
     let mut w = World::new(&["a", "b", "c"]);
     for (id, queue, work) in [("a", 0, 500), ("b", 490, 10), ("c", 0, 10)] {

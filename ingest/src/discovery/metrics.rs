@@ -5,6 +5,8 @@ use prometheus::{IntCounterVec, IntGauge, Opts, Registry};
 pub(super) struct Metrics {
     /// Instances of the catalog that make no sense.
     pub(super) unfit: IntGauge,
+    /// Nodes beyond the most that are taken over.
+    pub(super) ignored: IntGauge,
     /// Whether the list of nodes is what Consul says now.
     pub(super) fresh: IntGauge,
     /// Probes, by result.
@@ -17,6 +19,10 @@ impl Metrics {
             unfit: IntGauge::new(
                 "rackcast_ingest_discovery_unfit_instances",
                 "Instances of the catalog whose registration makes no sense",
+            )?,
+            ignored: IntGauge::new(
+                "rackcast_ingest_discovery_ignored_nodes",
+                "Nodes of the catalog beyond discovery.max_nodes",
             )?,
             fresh: IntGauge::new(
                 "rackcast_ingest_discovery_fresh",
@@ -31,6 +37,7 @@ impl Metrics {
             )?,
         };
         registry.register(Box::new(metrics.unfit.clone()))?;
+        registry.register(Box::new(metrics.ignored.clone()))?;
         registry.register(Box::new(metrics.fresh.clone()))?;
         registry.register(Box::new(metrics.probes.clone()))?;
         Ok(metrics)

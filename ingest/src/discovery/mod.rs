@@ -133,7 +133,10 @@ impl Follower {
     fn adopt(&mut self, mut members: Vec<Member>) -> bool {
         members.sort_by(|a, b| a.id.cmp(&b.id));
         members.dedup_by(|b, a| a.id == b.id);
-        if members.len() > self.config.max_nodes {
+        let ignored = members.len().saturating_sub(self.config.max_nodes);
+        let gauge = i64::try_from(ignored).unwrap_or(i64::MAX);
+        self.metrics.ignored.set(gauge);
+        if ignored > 0 {
             log::warn!(rackcast_reason = "max-nodes";
                 "the catalog has {} nodes; those beyond {} are ignored",
                 members.len(), self.config.max_nodes);

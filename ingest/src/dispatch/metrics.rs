@@ -7,7 +7,7 @@ use prometheus::{
     IntGaugeVec, Opts, Registry,
 };
 use rackcast_route::plan::{AttemptId, Cause, End, GiveUp, NotHedged, Step, Trail, Wait};
-use rackcast_route::table::{Change, FailureKind};
+use rackcast_route::table::{Change, FailureKind, ZoneChange};
 
 /// Counters of dispatch. What is decided is counted when its segment is done, from its trail.
 #[derive(Debug)]
@@ -21,6 +21,7 @@ pub(crate) struct Metrics {
     denied: IntCounterVec,
     picks: IntCounterVec,
     ejections: IntCounterVec,
+    zones: IntCounter,
     circuits: IntCounter,
     pub(super) defects: IntCounterVec,
     missing: IntCounterVec,
@@ -76,6 +77,10 @@ impl Metrics {
                 "rackcast_ingest_route_ejections_total",
                 "Nodes that were left alone for a while, by reason",
                 "reason",
+            )?,
+            zones: make.counter(
+                "rackcast_ingest_route_zones_left_total",
+                "Times that a zone was left as a whole",
             )?,
             circuits: make.counter(
                 "rackcast_ingest_route_circuits_opened_total",
@@ -150,6 +155,13 @@ impl Metrics {
     pub(super) fn standing(&self, change: Change) {
         if let Change::Ejected { kind, .. } = change {
             self.ejections.with_label_values(&[kind.as_str()]).inc();
+        }
+    }
+
+    /// A zone was left, or came back.
+    pub(super) fn zone(&self, change: &ZoneChange) {
+        if change.left.is_some() {
+            self.zones.inc();
         }
     }
 

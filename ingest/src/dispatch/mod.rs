@@ -174,9 +174,17 @@ impl Dispatcher {
         }
     }
 
-    /// Brings the gauges up to date. To be called about once a second.
+    /// Brings the gauges up to date, and tells which zones were left or came back. To be called
+    /// about once a second.
     pub fn measure(&self) {
-        self.gauges.measure(&mut self.router(), now());
+        let mut router = self.router();
+        self.gauges.measure(&mut router, now());
+        let changes = router.table_mut().take_zone_changes();
+        drop(router);
+        for change in &changes {
+            note::zone(change);
+            self.metrics.zone(change);
+        }
     }
 
     /// All that this ingest knows of its nodes and may spend. Hold it for a moment only: every

@@ -3,7 +3,7 @@
 use rackcast_route::NodeId;
 use rackcast_route::degrade::Shift;
 use rackcast_route::plan::{Ending, Sent, Step};
-use rackcast_route::table::Change;
+use rackcast_route::table::{Change, ZoneChange};
 use rackcast_segment::id::{Sequence, StreamId};
 
 /// Logs one step of a segment. `detail` is what is known of a failure beyond its kind.
@@ -103,6 +103,18 @@ pub(crate) fn standing(node: &NodeId, change: Change) {
         Change::Returned => log::info!(
             rackcast_node = node.as_str(), rackcast_reason = "trial-passed";
             "the node is back"),
+    }
+}
+
+/// Says that a zone as a whole is left, or is back.
+pub(super) fn zone(change: &ZoneChange) {
+    let zone = change.zone.as_str();
+    match change.left {
+        Some(length) => log::warn!(rackcast_zone = zone, rackcast_reason = "zone-left";
+            "the zone is left for {:.1} s: most of its nodes turned bad at once",
+            length.as_secs_f64()),
+        None => log::info!(rackcast_zone = zone, rackcast_reason = "zone-back";
+            "the zone is back"),
     }
 }
 

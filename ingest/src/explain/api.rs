@@ -193,6 +193,9 @@ impl Api {
             fit.push(item);
         }
         let omitted = u64::try_from(total - fit.len()).unwrap_or(u64::MAX);
+        if omitted > 0 {
+            self.trails.metrics.shortened();
+        }
         Ok((fit, omitted))
     }
 

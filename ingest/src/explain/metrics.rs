@@ -1,4 +1,4 @@
-use prometheus::{IntCounterVec, IntGauge, Opts, Registry};
+use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 
 use super::store::{Limit, Store};
 
@@ -9,6 +9,7 @@ pub(super) struct Metrics {
     segments: IntGauge,
     bytes: IntGauge,
     dropped: IntCounterVec,
+    shortened: IntCounter,
 }
 
 impl Metrics {
@@ -33,11 +34,16 @@ impl Metrics {
                 ),
                 &["limit"],
             )?,
+            shortened: IntCounter::new(
+                "rackcast_ingest_explain_shortened_answers_total",
+                "Answers that had no room for all that was asked",
+            )?,
         };
         registry.register(Box::new(metrics.streams.clone()))?;
         registry.register(Box::new(metrics.segments.clone()))?;
         registry.register(Box::new(metrics.bytes.clone()))?;
         registry.register(Box::new(metrics.dropped.clone()))?;
+        registry.register(Box::new(metrics.shortened.clone()))?;
         Ok(metrics)
     }
 
@@ -46,6 +52,10 @@ impl Metrics {
         self.streams.set(gauge(store.streams()));
         self.segments.set(gauge(store.segments()));
         self.bytes.set(gauge(store.bytes()));
+    }
+
+    pub(super) fn shortened(&self) {
+        self.shortened.inc();
     }
 
     pub(super) fn dropped(&self, limit: Limit, count: usize) {

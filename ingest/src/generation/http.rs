@@ -52,6 +52,7 @@ impl Default for Config {
 #[derive(Debug, Clone)]
 pub struct Metrics {
     connections: IntGauge,
+    full: IntCounter,
     refused: IntCounter,
 }
 
@@ -66,12 +67,17 @@ impl Metrics {
                 "rackcast_ingest_http_connections",
                 "Open connections of players and CDNs",
             )?,
+            full: IntCounter::new(
+                "rackcast_ingest_http_full_total",
+                "Times that new connections had to wait because http.max_connections were open",
+            )?,
             refused: IntCounter::new(
                 "rackcast_ingest_http_accept_failures_total",
                 "Connections that could not be accepted",
             )?,
         };
         registry.register(Box::new(metrics.connections.clone()))?;
+        registry.register(Box::new(metrics.full.clone()))?;
         registry.register(Box::new(metrics.refused.clone()))?;
         Ok(metrics)
     }
@@ -97,7 +103,13 @@ pub async fn serve(
         .timer(TokioTimer::new())
         .max_concurrent_streams(config.max_concurrent_streams);
     let accepting = async {
-        while let Ok(permit) = Arc::clone(&room).acquire_owned().await {
+        loop {
+            if room.available_permits() == 0 {
+                metrics.full.inc();
+            }
+            let Ok(permit) = Arc::clone(&room).acquire_owned().await else {
+                return;
+            };
             let Some(stream) = accept(&listener, &metrics).await else {
                 continue;
             };

@@ -89,7 +89,7 @@ impl PickReason {
 
     /// Nothing that an operator would want to read about.
     pub fn is_ordinary(self) -> bool {
-        matches!(self, Self::Kept | Self::FirstPick | Self::OnlyOne)
+        self == Self::Kept
     }
 }
 

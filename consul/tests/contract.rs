@@ -16,6 +16,8 @@ mod contract {
     pub mod kv;
     pub mod refusals;
     pub mod registration;
+    pub mod sessions;
+    pub mod shared;
     pub mod typed;
 }
 
@@ -64,6 +66,13 @@ fn cases(consul: &Arc<Consul>) -> Vec<Case> {
         kv::removal,
         kv::a_key_is_watched,
         kv::limits_and_refusals,
+        sessions::a_session_holds_keys_and_takes_them_along,
+        sessions::a_session_that_is_not_renewed_ends,
+        sessions::nonsense_is_refused,
+        shared::writers_at_once_lose_no_write,
+        shared::settings_are_followed,
+        shared::orders_reach_their_machine,
+        shared::the_directory_knows_the_newest_first,
         refusals::unknown_fields,
         refusals::wrong_methods,
         refusals::nonsense,

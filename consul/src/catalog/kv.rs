@@ -26,6 +26,10 @@ pub(super) struct Kv {
 pub(super) struct Entry {
     value: Bytes,
     flags: u64,
+    /// The session that holds it.
+    session: Option<String>,
+    /// How often it was taken.
+    locks: u64,
 }
 
 impl Kv {
@@ -36,6 +40,33 @@ impl Kv {
         self.entries
             .range(prefix.to_owned()..)
             .take_while(move |(key, _)| key.starts_with(prefix))
+    }
+
+    /// The keys that a session holds.
+    pub(super) fn held_by(&self, session: &str) -> Vec<String> {
+        let held = self.entries.iter();
+        held.filter(|(_, entry)| entry.value.session.as_deref() == Some(session))
+            .map(|(key, _)| key.clone())
+            .collect()
+    }
+
+    /// A session that held this key is over.
+    pub(super) fn let_go(&mut self, key: &str, index: u64, delete: bool) {
+        self.changed = index;
+        if delete {
+            self.remove(key, index);
+        } else if let Some(entry) = self.entries.get_mut(key) {
+            entry.value.session = None;
+            entry.modified = index;
+        }
+    }
+
+    fn remove(&mut self, key: &str, index: u64) {
+        if let Some(entry) = self.entries.remove(key) {
+            self.bytes -= key.len() + entry.value.value.len();
+            self.changed = index;
+            self.removed = index;
+        }
     }
 
     fn index_of(&self, key: &str) -> u64 {
@@ -101,12 +132,27 @@ async fn put(shared: &Shared, ask: &mut Ask, key: &str) -> Result<Reply, Reply> 
     }
     let cas = number(ask, "cas")?;
     let flags = number(ask, "flags")?.unwrap_or_default();
+    let acquire = ask.query("acquire").map(str::to_owned);
     let value = ask.body(shared.limits.kv_value_bytes).await?;
     let limit = shared.limits.kv_bytes;
     shared.write(|store| {
         let before = store.kv.entries.get(key);
         if cas.is_some_and(|cas| cas != before.map_or(0, |entry| entry.modified)) {
             return Ok(Reply::json(&json!(false)));
+        }
+        let mut session = before.and_then(|entry| entry.value.session.clone());
+        let mut locks = before.map_or(0, |entry| entry.value.locks);
+        if let Some(acquire) = acquire {
+            if !store.sessions.contains_key(&acquire) {
+                let text = format!("invalid session \"{acquire}\"");
+                return Err(Reply::text(StatusCode::INTERNAL_SERVER_ERROR, text));
+            }
+            match &session {
+                Some(holder) if *holder != acquire => return Ok(Reply::json(&json!(false))),
+                Some(_) => {}
+                None => locks += 1,
+            }
+            session = Some(acquire);
         }
         let old = before.map_or(0, |entry| key.len() + entry.value.value.len());
         let bytes = store.kv.bytes - old + key.len() + value.len();
@@ -115,14 +161,20 @@ async fn put(shared: &Shared, ask: &mut Ask, key: &str) -> Result<Reply, Reply> 
                 format!("the development catalog holds at most {limit} bytes of keys and values");
             return Err(Reply::text(StatusCode::INTERNAL_SERVER_ERROR, text));
         }
-        if before.is_some_and(|e| e.value.value == value && e.value.flags == flags) {
+        let same = |e: &Entry| e.value == value && e.flags == flags && e.session == session;
+        if before.is_some_and(|entry| same(&entry.value)) {
             return Ok(Reply::json(&json!(true)));
         }
         let created = before.map(|entry| entry.created);
         let index = store.advance();
         store.kv.bytes = bytes;
         store.kv.changed = index;
-        let entry = Entry { value, flags };
+        let entry = Entry {
+            value,
+            flags,
+            session,
+            locks,
+        };
         let created = created.unwrap_or(index);
         store.kv.entries.insert(
             key.to_owned(),
@@ -153,11 +205,9 @@ fn delete(shared: &Shared, ask: &Ask, key: &str) -> Result<Reply, Reply> {
             false => vec![key.to_owned()],
         };
         for key in doomed {
-            if let Some(entry) = store.kv.entries.remove(&key) {
-                store.kv.bytes -= key.len() + entry.value.value.len();
+            if store.kv.entries.contains_key(&key) {
                 let index = store.advance();
-                store.kv.changed = index;
-                store.kv.removed = index;
+                store.kv.remove(&key, index);
             }
         }
         true
@@ -200,12 +250,16 @@ fn found_or_404(found: Vec<Value>) -> Reply {
 
 fn entry_json(key: &str, entry: &Indexed<Entry>) -> Value {
     let value = &entry.value.value;
-    json!({
-        "LockIndex": 0,
+    let mut json = json!({
+        "LockIndex": entry.value.locks,
         "Key": key,
         "Flags": entry.value.flags,
         "Value": (!value.is_empty()).then(|| STANDARD.encode(value)),
         "CreateIndex": entry.created,
         "ModifyIndex": entry.modified,
-    })
+    });
+    if let (Some(session), Some(fields)) = (&entry.value.session, json.as_object_mut()) {
+        fields.insert("Session".to_owned(), session.as_str().into());
+    }
+    json
 }

@@ -19,6 +19,7 @@ mod kv;
 mod listing;
 mod router;
 mod runner;
+mod session;
 mod status;
 mod store;
 mod wire;
@@ -53,6 +54,8 @@ pub struct Limits {
     pub kv_value_bytes: usize,
     /// Bytes in all KV keys and values.
     pub kv_bytes: usize,
+    /// Sessions.
+    pub sessions: usize,
     /// `DeregisterCriticalServiceAfter` counts as at least this much.
     pub deregister_after_min: Duration,
     /// How often critical services are looked for.
@@ -69,6 +72,7 @@ impl Default for Limits {
             checks: 16_384,
             kv_value_bytes: 512 << 10,
             kv_bytes: 64 << 20,
+            sessions: 1024,
             deregister_after_min: Duration::from_secs(60),
             reap_interval: Duration::from_secs(30),
         }

@@ -9,7 +9,7 @@ use hyper::body::Incoming;
 
 use super::http::{Ask, Reply};
 use super::store::Shared;
-use super::{agent, check, health, kv, listing, status};
+use super::{agent, check, health, kv, listing, session, status};
 
 /// Answers one request.
 pub(super) async fn answer(
@@ -60,6 +60,7 @@ fn allowed(path: &[&str]) -> Option<&'static str> {
         ["catalog", "service", _] => "GET",
         ["health", "service" | "checks" | "state" | "node", _] => "GET",
         ["kv", ..] => "GET,PUT,DELETE",
+        ["session", "create"] | ["session", "renew" | "destroy", _] => "PUT",
         _ => return None,
     })
 }
@@ -90,6 +91,9 @@ async fn dispatch(shared: &Arc<Shared>, ask: &mut Ask, path: &[&str]) -> Result<
         ["health", "state", state] => health::state(shared, ask, state).await,
         ["health", "node", name] => health::of_node(shared, ask, name).await,
         ["kv", key @ ..] => kv::answer(shared, ask, &key.join("/")).await,
+        ["session", "create"] => session::create(shared, ask).await,
+        ["session", "renew", id] => Ok(session::renew(shared, id)),
+        ["session", "destroy", id] => Ok(session::destroy(shared, id)),
         _ => Err(Reply::empty(StatusCode::NOT_FOUND)),
     }
 }

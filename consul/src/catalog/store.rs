@@ -14,6 +14,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::Limits;
 use super::kv::Kv;
+use super::session::Sessions;
 use super::wire::Kind;
 use crate::register::{Status, Weights};
 
@@ -117,6 +118,7 @@ pub(super) struct Store {
     pub(super) services_changed: u64,
     pub(super) checks_changed: u64,
     pub(super) kv: Kv,
+    pub(super) sessions: Sessions,
 }
 
 impl Store {
@@ -130,6 +132,15 @@ impl Store {
             services_changed: 1,
             checks_changed: 1,
             kv: Kv::default(),
+            sessions: Sessions::new(),
+        }
+    }
+
+    /// What a session held when it ended is deleted, or held by nobody.
+    pub(super) fn let_go(&mut self, session: &str, delete: bool) {
+        for key in self.kv.held_by(session) {
+            let index = self.advance();
+            self.kv.let_go(&key, index, delete);
         }
     }
 

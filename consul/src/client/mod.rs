@@ -5,14 +5,18 @@
 //! limit, before and after decompression. The client never retries: those who call it
 //! ([`crate::reconcile`], [`crate::watch`]) know what a failure means to them.
 
+mod admin;
 mod agent;
 mod answer;
 mod config;
 mod connect;
 mod error;
 mod health;
+mod kv;
 mod request;
+mod session;
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,10 +28,12 @@ use http_body_util::Full;
 use hyper_util::client::legacy;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
+pub use admin::{Installed, Policy};
 pub use agent::{AgentCheck, AgentService, Hashed};
 pub use config::{Address, Config};
 pub use error::Error;
 pub use health::{Health, HealthQuery, Indexed, Instance};
+pub use kv::{Entry, Write};
 
 use answer::Answer;
 use connect::Connector;
@@ -39,6 +45,10 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 const IDLE_CONNECTIONS: usize = 4;
 /// A token is a UUID; anything much longer is the wrong file.
 const TOKEN_LIMIT: usize = 1024;
+
+/// Stands for a token; see [`Client::token_mark`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TokenMark(u64);
 
 /// A client of one Consul agent. Clones share connections.
 #[derive(Clone)]
@@ -81,6 +91,17 @@ impl Client {
                 config: config.clone(),
             }),
         })
+    }
+
+    /// Tells one token from another without telling what it is: it changes when the file does.
+    /// `None` where there is no token file, or it cannot be used.
+    pub async fn token_mark(&self) -> Option<TokenMark> {
+        let token = read_token(self.inner.config.token_file.as_deref()?)
+            .await
+            .ok()?;
+        let mut hasher = DefaultHasher::new();
+        token.as_bytes().hash(&mut hasher);
+        Some(TokenMark(hasher.finish()))
     }
 
     /// Sends one request; an answer that is not 2xx is an error.

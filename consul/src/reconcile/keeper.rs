@@ -12,7 +12,7 @@ use super::feed::Feed;
 use super::lookout::Lookout;
 use super::plan::{Action, Actual, plan};
 use super::{Config, Desired, Standing};
-use crate::client::{Client, Error};
+use crate::client::{Client, Error, TokenMark};
 use crate::register::{CheckKind, OWNER, Registration, Status};
 
 /// Comparisons follow each other no closer than this, whatever asks for them.
@@ -33,6 +33,10 @@ pub(super) struct Keeper {
     started: Instant,
     failures: u32,
     last_sync: Option<Instant>,
+    /// The token that our services are registered with.
+    token: Option<TokenMark>,
+    /// They must be registered with another one.
+    renew: bool,
     /// With the mark in Meta.
     desired: Vec<Desired>,
     /// What we have registered, by service ID.
@@ -60,6 +64,8 @@ impl Keeper {
             started: Instant::now(),
             failures: 0,
             last_sync: None,
+            token: None,
+            renew: false,
             desired: Vec::new(),
             registered: BTreeMap::new(),
             last_status: HashMap::new(),
@@ -115,7 +121,8 @@ impl Keeper {
     /// Compares if it is time, then reports; returns when to compare next.
     async fn step(&mut self, sync_at: Instant) -> Instant {
         let mut next = sync_at;
-        if Instant::now() >= sync_at {
+        // Who has a new token need not wait until the old one would have been tried again.
+        if Instant::now() >= sync_at || self.client.token_mark().await != self.token {
             let synced = self.sync().await;
             let now = Instant::now();
             self.last_sync = Some(now);
@@ -148,18 +155,25 @@ impl Keeper {
     /// Compares once and does what differs. Returns the IDs that others hold. A refused
     /// registration does not keep the others from being made.
     async fn sync(&mut self) -> Result<Vec<String>, Error> {
+        let token = self.client.token_mark().await;
+        let renewed = std::mem::replace(&mut self.token, token) != token;
+        self.renew |= renewed && !self.registered.is_empty();
         let actual = Actual {
             services: self.client.agent_services().await?,
             checks: self.client.agent_checks().await?,
         };
         let remove_unknown = self.started.elapsed() >= self.config.probation;
-        let plan = plan(
+        let mut plan = plan(
             &self.desired,
             &actual,
             &self.owner,
             &self.registered,
             remove_unknown,
         );
+        if self.renew {
+            plan.register_all(&self.desired);
+            self.lookout.set(std::iter::empty());
+        }
         let mut refused = None;
         for action in plan.actions {
             match self.apply(&action).await {
@@ -176,7 +190,10 @@ impl Keeper {
         self.lookout.set(self.registered.keys());
         match refused {
             Some(error) => Err(error),
-            None => Ok(plan.conflicts),
+            None => {
+                self.renew = false;
+                Ok(plan.conflicts)
+            }
         }
     }
 
@@ -233,7 +250,8 @@ impl Keeper {
         registration
     }
 
-    /// Sends the reports that are due; false if the agent does not know a check of ours.
+    /// Sends the reports that are due; false if the agent does not know a check of ours, or does
+    /// not take our word any more.
     async fn report(&mut self) -> bool {
         let mut known = true;
         for want in &self.desired {
@@ -252,6 +270,8 @@ impl Keeper {
                 {
                     Ok(true) => self.feed.sent(report, now),
                     Ok(false) => known = false,
+                    // The comparison will say so; once it has, its own pace is enough.
+                    Err(error) if !error.retryable() && self.failures == 0 => known = false,
                     Err(error) => log::debug!("report of {}: {error}", report.check),
                 }
             }

@@ -88,6 +88,20 @@ pub fn plan(
     plan
 }
 
+impl Plan {
+    /// Registers everything that may be touched once more. Consul keeps the token that a service
+    /// was registered with, and tells its servers nothing of the service once that is revoked.
+    pub(super) fn register_all(&mut self, desired: &[Desired]) {
+        for want in desired {
+            let action = Action::Register(want.registration.clone());
+            let id = &want.registration.service.id;
+            if !self.conflicts.contains(id) && !self.actions.contains(&action) {
+                self.actions.push(action);
+            }
+        }
+    }
+}
+
 /// Ours by its mark, or ours until somebody removed the mark.
 fn may_touch(
     have: &AgentService,
@@ -343,6 +357,20 @@ mod tests {
         assert_eq!(plan(&[], &actual, US, &nothing, false), Plan::default());
         assert_eq!(plan(&[], &actual, US, &nothing, true).actions, removal);
         assert_eq!(plan(&[], &actual, US, &known, false).actions, removal);
+    }
+
+    #[test]
+    fn another_token_registers_all_but_what_is_not_ours() {
+        let want = [desired("a"), desired("b"), desired("c")];
+        let mut actual = held(&want);
+        service(&mut actual).port = 1;
+        let theirs = ("rackcast-owner".to_owned(), "agent-n2".to_owned());
+        actual.services.get_mut("b").unwrap().meta.extend([theirs]);
+        let mut plan = planned(&want, &actual);
+        plan.register_all(&want);
+        let register = |want: &Desired| Action::Register(want.registration.clone());
+        assert_eq!(plan.actions, [register(&want[0]), register(&want[2])]);
+        assert_eq!(plan.conflicts, ["b"]);
     }
 
     #[test]

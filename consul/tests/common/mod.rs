@@ -178,6 +178,9 @@ pub async fn eventually<F: Future<Output = bool>>(what: &str, condition: impl Fn
     }
 }
 
+/// The longest that a case may take.
+const CASE: Duration = Duration::from_secs(60);
+
 /// A case of a suite.
 pub type Case = (&'static str, Pin<Box<dyn Future<Output = ()> + Send>>);
 
@@ -188,7 +191,8 @@ pub async fn run_all(suite: &str, cases: Vec<Case>) {
     for (name, case) in cases {
         let timed = async move {
             let start = Instant::now();
-            case.await;
+            let ended = tokio::time::timeout(CASE, case).await;
+            assert!(ended.is_ok(), "{name}: not over after {CASE:?}");
             println!("{name}: {:.1?}", start.elapsed());
         };
         names.insert(running.spawn(timed).id(), name);

@@ -1,0 +1,19 @@
+# Whoever runs the command `rackcast`: sees the fleet and its streams, sets what is set for all,
+# orders a machine to drain.
+
+node_prefix "" {
+  policy = "read"
+}
+service_prefix "rackcast-" {
+  policy = "read"
+}
+key_prefix "rackcast/streams/" {
+  policy = "read"
+}
+
+key_prefix "rackcast/settings/" {
+  policy = "write"
+}
+key_prefix "rackcast/drain/" {
+  policy = "write"
+}

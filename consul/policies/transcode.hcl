@@ -1,0 +1,5 @@
+# rackcast-transcode: follows the settings. Its agent registers it.
+
+key_prefix "rackcast/settings/" {
+  policy = "read"
+}

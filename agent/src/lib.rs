@@ -26,5 +26,6 @@ mod journal;
 pub mod machine;
 pub mod metrics;
 pub mod poll;
+pub mod reach;
 pub mod registration;
 pub mod settle;

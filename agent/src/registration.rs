@@ -81,7 +81,7 @@ impl Registrar {
                 service: Service {
                     id,
                     name,
-                    tags: tags(status),
+                    tags: tags(status, &self.zone),
                     address: self.address(peers),
                     port: peers.port(),
                     meta: self.meta(status, purpose),
@@ -167,9 +167,12 @@ fn is_meta_key(key: &str) -> bool {
     (1..=META_KEY).contains(&key.len()) && key.chars().all(allowed)
 }
 
-/// Sorted and each once, so that their order never looks like a change.
-fn tags(status: &ServiceStatus) -> Vec<String> {
+/// What DNS finds it by: sorted and each once, so that their order never looks like a change.
+fn tags(status: &ServiceStatus, zone: &str) -> Vec<String> {
     let mut tags = status.tags.clone();
+    if !zone.is_empty() {
+        tags.push(format!("zone-{zone}"));
+    }
     tags.sort();
     tags.dedup();
     tags
@@ -257,7 +260,7 @@ mod tests {
         assert_eq!(service.id, "rackcast-transcode-rack-1-0");
         assert_eq!(service.name, "rackcast-transcode");
         assert_eq!((service.address.as_str(), service.port), ("", 4433));
-        assert_eq!(service.tags, ["cpu", "h264"]);
+        assert_eq!(service.tags, ["cpu", "h264", "zone-hall-2"]);
         assert_eq!(
             service.weights,
             Weights {

@@ -205,7 +205,7 @@ async fn a_service_is_registered_judged_and_deregistered() {
         (registered.address.as_str(), registered.port),
         ("127.0.0.1", 7400)
     );
-    assert_eq!(registered.tags, ["cpu"]);
+    assert_eq!(registered.tags, ["cpu", "zone-hall-2"]);
     assert_eq!(registered.weights.passing, 2);
     let meta = |key: &str| registered.meta.get(key).map(String::as_str);
     assert_eq!(meta("zone"), Some("hall-2"));

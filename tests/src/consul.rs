@@ -226,7 +226,7 @@ fn at(network: Ipv4Addr, host: u8) -> Ipv4Addr {
     Ipv4Addr::new(a, b, c, host)
 }
 
-fn binary() -> PathBuf {
+pub(crate) fn binary() -> PathBuf {
     if let Some(path) = std::env::var_os("CONSUL_BIN") {
         return path.into();
     }

@@ -1,6 +1,8 @@
 //! `rackcast`: the operator's command.
 
+mod consul;
 mod generate;
+mod settings;
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -35,6 +37,10 @@ enum Command {
     /// Work with configuration files.
     #[command(subcommand)]
     Config(Config),
+    #[command(subcommand)]
+    Consul(consul::Consul),
+    #[command(subcommand)]
+    Settings(settings::Settings),
     /// Print completions for a shell.
     Completions {
         /// Which shell.
@@ -67,6 +73,8 @@ fn main() -> ExitCode {
         Command::Dev(options) => run_dev(options).map_or_else(|error| failed(&error), |()| good()),
         Command::Explain(options) => run_explain(&options),
         Command::Status { socket_dir } => status(&socket_dir),
+        Command::Consul(command) => run_consul(&command),
+        Command::Settings(command) => run_settings(&command),
         Command::Config(Config::Check { files }) => {
             let refused = files.iter().filter_map(|file| check(file).err());
             refused.fold(good(), |_, error| failed(&error))
@@ -91,6 +99,23 @@ async fn run_explain(options: &explain::Options) -> ExitCode {
         eprintln!("rackcast: {complaint}");
     }
     told.end.into()
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn run_consul(command: &consul::Consul) -> ExitCode {
+    match consul::run(command).await {
+        Ok(()) => good(),
+        Err(error) => failed(&error),
+    }
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn run_settings(command: &settings::Settings) -> ExitCode {
+    match settings::run(command).await {
+        Ok(true) => good(),
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => failed(&error),
+    }
 }
 
 #[tokio::main(flavor = "current_thread")]

@@ -107,6 +107,7 @@ async fn serve(pages: fn(&Uri) -> Option<Reply>) -> SocketAddr {
     };
     let (_, status) = watch::channel(status);
     let registry = prometheus::Registry::new();
+    let pages = move |uri: Uri| std::future::ready(pages(&uri));
     admin::serve_with(listener, registry, status, pages, CancellationToken::new());
     address
 }

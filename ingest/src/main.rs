@@ -1,11 +1,17 @@
 //! `rackcast-ingest`: takes publishers and serves their streams as HLS.
 
+use std::fs::File;
+use std::io::Read;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use rackcast_ingest::config::Config;
+use rackcast_ingest::reload::RULES;
+use rackcast_ingest::supervisor::control::CONFIG_FD;
 use rackcast_ingest::{generation, supervisor};
 use rackcast_service::cli::DaemonArgs;
+use rackcast_service::process::{be_called, inherited};
+use rackcast_service::reload::Live;
 use rackcast_service::shutdown;
 
 #[derive(Debug, Parser)]
@@ -21,20 +27,29 @@ struct Args {
 enum Part {
     /// Does the work; started by the supervisor alone.
     #[command(hide = true)]
-    Generation,
+    Generation {
+        /// Tells it from the others.
+        number: u64,
+    },
+    /// Says whether this program could go on where a running supervisor is; asked by that alone.
+    #[command(hide = true)]
+    CanResume,
 }
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    let config = match args.daemon.configuration(Config::check) {
-        Ok(config) => config,
+    let live = match args.daemon.live(handed_over(), Config::check, RULES) {
+        Ok(live) => live,
         Err(code) => return code,
     };
-    if let Err(e) = rackcast_service::log::init(config.log_level) {
+    if let Some(Part::CanResume) = args.part {
+        return can_resume();
+    }
+    if let Err(e) = rackcast_service::log::init(live.config().log_level) {
         eprintln!("the log cannot be written: {e}");
         return ExitCode::FAILURE;
     }
-    match run(&args, config) {
+    match run(args.part, live) {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {
             log::error!("{e}");
@@ -43,17 +58,38 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(args: &Args, config: Config) -> Result<(), Box<dyn std::error::Error>> {
+/// The text of the configuration file, as the supervisor read it: the file may be another by now.
+fn handed_over() -> Option<String> {
+    let mut text = String::new();
+    let mut file = File::from(inherited(CONFIG_FD).ok()?);
+    file.read_to_string(&mut text).ok().map(|_| text)
+}
+
+fn can_resume() -> ExitCode {
+    match supervisor::can_resume() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            eprintln!("{e}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(part: Option<Part>, live: Live<Config>) -> Result<(), Box<dyn std::error::Error>> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        match args.part {
-            None => {
-                let stop = shutdown::signals();
-                supervisor::run(&config, &args.daemon.config, stop).await?;
+        match part {
+            None => supervisor::run(live, shutdown::signals()).await?,
+            Some(Part::Generation { number }) => {
+                if let Err(e) = be_called(env!("CARGO_BIN_NAME")) {
+                    log::debug!("it has another name in lists of processes: {e}");
+                }
+                generation::run(live, number).await?;
             }
-            Some(Part::Generation) => generation::run(config).await?,
+            // It was answered before.
+            Some(Part::CanResume) => {}
         }
         Ok(())
     })

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use rackcast_ingest::config::Config;
@@ -14,8 +15,8 @@ use rackcast_ingest::dispatch::Dispatcher;
 use rackcast_ingest::explain::{self, Trails};
 use rackcast_ingest::origin::{self, Origin};
 use rackcast_ingest::stream::{
-    Ended, Epochs, Metrics, Parts, Publication, PublishRequest, Refused, Registry, SecondPublisher,
-    Streams,
+    Elsewhere, Ended, Epochs, Metrics, Parts, Publication, PublishRequest, Refused, Registry,
+    SecondPublisher, Streams,
 };
 use rackcast_ingest::{auth, dispatch, segmenter, stream};
 use rackcast_route::Router;
@@ -50,17 +51,21 @@ impl Ingest {
             ..auth::Config::default()
         };
         let registry = Registry::new(Parts {
-            config: stream::Config {
-                second_publisher,
-                max_streams: 2,
-                ..stream::Config::default()
-            },
-            segmenter: segmenter::Config::default(),
-            authoriser: auth::Authoriser::new(&open).unwrap(),
+            settings: Arc::new(ArcSwap::from_pointee(stream::Settings {
+                config: stream::Config {
+                    second_publisher,
+                    max_streams: 2,
+                    ..stream::Config::default()
+                },
+                segmenter: segmenter::Config::default(),
+                authoriser: auth::Authoriser::new(&open).unwrap(),
+            })),
             origin: Arc::clone(&origin),
             dispatcher: Arc::new(dispatcher),
             epochs: Epochs::open(state.path()).unwrap(),
             metrics: Metrics::register(&metrics).unwrap(),
+            elsewhere: Elsewhere::default(),
+            leaving: CancellationToken::new(),
             shutdown: CancellationToken::new(),
         });
         let (streams, knocks) = Streams::door(8);

@@ -4,6 +4,8 @@
 //! `/readyz` says whether it should be given new work: 503 as well while it starts or drains. A
 //! daemon adds pages of its own with [`serve_with`].
 
+use std::sync::Arc;
+
 use http::{StatusCode, Uri};
 use prometheus::Registry;
 use tokio::net::TcpListener;
@@ -22,23 +24,32 @@ pub fn serve(
     status: watch::Receiver<ServiceStatus>,
     shutdown: CancellationToken,
 ) -> JoinHandle<()> {
-    serve_with(listener, registry, status, |_| None, shutdown)
+    let none = |_| std::future::ready(None);
+    serve_with(listener, registry, status, none, shutdown)
 }
 
-/// The same, and `pages`: what they know, they answer to GET and HEAD. They are called on the
-/// reactor, so they have their answer at hand; `None` is 404.
-pub fn serve_with(
+/// The same, and before it `pages`: what they know, they answer to GET and HEAD; `None` is left to
+/// the others, and is 404 if none of them knows it either.
+pub fn serve_with<P>(
     listener: TcpListener,
     registry: Registry,
     status: watch::Receiver<ServiceStatus>,
-    pages: impl Fn(&Uri) -> Option<Answer> + Send + Sync + 'static,
+    pages: impl Fn(Uri) -> P + Send + Sync + 'static,
     shutdown: CancellationToken,
-) -> JoinHandle<()> {
-    let answer = move |uri: &Uri| match uri.path() {
+) -> JoinHandle<()>
+where
+    P: Future<Output = Option<Answer>> + Send + 'static,
+{
+    let own = move |uri: &Uri| match uri.path() {
         "/metrics" => Some(exposition(&registry)),
         "/healthz" => Some(healthz(&status.borrow())),
         "/readyz" => Some(readyz(&status.borrow())),
-        _ => pages(uri),
+        _ => None,
+    };
+    let own = Arc::new(own);
+    let answer = move |uri: Uri| {
+        let (page, own) = (pages(uri.clone()), Arc::clone(&own));
+        async move { page.await.or_else(|| own(&uri)) }
     };
     tokio::spawn(server::serve(listener, answer, shutdown))
 }

@@ -5,7 +5,8 @@ use std::process::ExitCode;
 
 use serde::de::DeserializeOwned;
 
-use crate::config;
+use crate::config::{self, ConfigError};
+use crate::reload::{Live, Rules};
 
 /// Exit status of a refused configuration (`EX_CONFIG` of sysexits), so that a unit file can tell
 /// it from a crash and not restart in vain.
@@ -34,7 +35,27 @@ impl DaemonArgs {
         &self,
         check: impl FnOnce(&T) -> Result<(), String>,
     ) -> Result<T, ExitCode> {
-        match config::load_checked(&self.config, check) {
+        self.judged(config::load_checked(&self.config, check))
+    }
+
+    /// The same, as a configuration that can [change](crate::reload). `text` is that of the file,
+    /// where it was read before.
+    ///
+    /// # Errors
+    /// The status to exit with.
+    pub fn live<T: DeserializeOwned>(
+        &self,
+        text: Option<String>,
+        check: fn(&T) -> Result<(), String>,
+        rules: Rules,
+    ) -> Result<Live<T>, ExitCode> {
+        let text = text.map_or_else(|| config::read(&self.config), Ok);
+        let live = text.and_then(|text| Live::new(&self.config, text, check, rules));
+        self.judged(live)
+    }
+
+    fn judged<T>(&self, loaded: Result<T, ConfigError>) -> Result<T, ExitCode> {
+        match loaded {
             Ok(_) if self.check => {
                 eprintln!("{}: good", self.config.display());
                 Err(ExitCode::SUCCESS)

@@ -48,11 +48,18 @@ pub enum ConfigError {
 /// The file cannot be read, is no TOML, or has an unknown key or an unfit value: the error says
 /// where and which.
 pub fn load<T: DeserializeOwned>(path: &Path) -> Result<T, ConfigError> {
-    let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
+    parse(&read(path)?, path)
+}
+
+/// The text of a configuration file.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn read(path: &Path) -> Result<String, ConfigError> {
+    std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
         path: path.to_owned(),
         source,
-    })?;
-    parse(&text, path)
+    })
 }
 
 /// Reads a configuration from a file and has `check` look for cross-field nonsense.
@@ -63,7 +70,19 @@ pub fn load_checked<T: DeserializeOwned>(
     path: &Path,
     check: impl FnOnce(&T) -> Result<(), String>,
 ) -> Result<T, ConfigError> {
-    let config = load(path)?;
+    parse_checked(&read(path)?, path, check)
+}
+
+/// The same from the text of the file at `path`.
+///
+/// # Errors
+/// As [`load_checked`], but for reading.
+pub fn parse_checked<T: DeserializeOwned>(
+    text: &str,
+    path: &Path,
+    check: impl FnOnce(&T) -> Result<(), String>,
+) -> Result<T, ConfigError> {
+    let config = parse(text, path)?;
     match check(&config) {
         Ok(()) => Ok(config),
         Err(message) => Err(ConfigError::Nonsense {
@@ -73,7 +92,11 @@ pub fn load_checked<T: DeserializeOwned>(
     }
 }
 
-fn parse<T: DeserializeOwned>(text: &str, path: &Path) -> Result<T, ConfigError> {
+/// Reads a configuration from the text of the file at `path`.
+///
+/// # Errors
+/// As [`load`], but for reading.
+pub fn parse<T: DeserializeOwned>(text: &str, path: &Path) -> Result<T, ConfigError> {
     toml::from_str(text).map_err(|error| {
         let start = error.span().map_or(0, |span| span.start);
         let before = text.get(..start).unwrap_or(text);

@@ -10,6 +10,7 @@
 //! every later send fails with [`FrameError::Broken`].
 
 use std::io;
+use std::os::fd::{AsFd, OwnedFd};
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use serde::Serialize;
@@ -112,6 +113,27 @@ impl Framed {
     /// As [`Receiver::recv`].
     pub async fn recv<T: DeserializeOwned>(&mut self) -> Result<Option<(T, Bytes)>, FrameError> {
         self.receiver.recv().await
+    }
+
+    /// Frames over `stream`, of whose bytes these were read before.
+    pub fn resume(stream: UnixStream, read: &[u8]) -> Self {
+        let mut framed = Self::new(stream);
+        framed.receiver.buffer.extend_from_slice(read);
+        framed
+    }
+
+    /// Another descriptor of the stream, and the bytes of a frame that has not come whole: for
+    /// [`resume`](Self::resume) in another program of this process.
+    ///
+    /// # Errors
+    /// An earlier frame was written in part only, or the system has no descriptor left.
+    pub fn parts(&self) -> Result<(OwnedFd, Vec<u8>), FrameError> {
+        if self.sender.broken {
+            return Err(FrameError::Broken);
+        }
+        let stream: &UnixStream = self.receiver.read.as_ref();
+        let fd = stream.as_fd().try_clone_to_owned()?;
+        Ok((fd, self.receiver.buffer.to_vec()))
     }
 
     /// The two directions apart, for use in two tasks.

@@ -49,10 +49,11 @@ impl Listener for UnixListener {
 }
 
 /// Answers requests until `shutdown`; then drops what is open.
-pub(crate) async fn serve<L, F>(listener: L, answer: F, shutdown: CancellationToken)
+pub(crate) async fn serve<L, F, A>(listener: L, answer: F, shutdown: CancellationToken)
 where
     L: Listener,
-    F: Fn(&Uri) -> Option<Answer> + Send + Sync + 'static,
+    F: Fn(Uri) -> A + Send + Sync + 'static,
+    A: Future<Output = Option<Answer>> + Send,
 {
     let answer = Arc::new(answer);
     let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
@@ -79,14 +80,19 @@ where
     shutdown.run_until_cancelled(accepting).await;
 }
 
-async fn connection<S, F>(stream: S, answer: Arc<F>)
+async fn connection<S, F, A>(stream: S, answer: Arc<F>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    F: Fn(&Uri) -> Option<Answer> + Send + Sync + 'static,
+    F: Fn(Uri) -> A + Send + Sync + 'static,
+    A: Future<Output = Option<Answer>> + Send,
 {
     let service = service_fn(|request: Request<Incoming>| {
-        let answer = respond(&request, answer.as_ref());
-        async move { Ok::<_, std::convert::Infallible>(answer) }
+        let answer = Arc::clone(&answer);
+        let (asked, _) = request.into_parts();
+        async move {
+            let answer = respond(&asked.method, asked.uri, answer.as_ref()).await;
+            Ok::<_, std::convert::Infallible>(answer)
+        }
     });
     let serving = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
@@ -96,14 +102,19 @@ where
     let _ = tokio::time::timeout(CONNECTION_TIMEOUT, serving).await;
 }
 
-fn respond(request: &Request<Incoming>, answer: &impl Fn(&Uri) -> Option<Answer>) -> Answer {
-    if request.method() != Method::GET && request.method() != Method::HEAD {
+async fn respond<A: Future<Output = Option<Answer>>>(
+    method: &Method,
+    uri: Uri,
+    answer: &impl Fn(Uri) -> A,
+) -> Answer {
+    if method != Method::GET && method != Method::HEAD {
         return text(
             StatusCode::METHOD_NOT_ALLOWED,
             "only GET is understood here\n",
         );
     }
-    answer(request.uri())
+    answer(uri)
+        .await
         .unwrap_or_else(|| text(StatusCode::NOT_FOUND, "there is nothing at this address\n"))
 }
 

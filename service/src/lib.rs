@@ -7,6 +7,7 @@
 //! | Module | What it is for |
 //! |---|---|
 //! | [`cli`], [`config`] | `--config FILE`, `--check`, TOML that refuses unknown keys |
+//! | [`reload`] | a configuration that changes while the daemon runs |
 //! | [`log`](mod@log) | journald under systemd, readable lines on a terminal |
 //! | [`status`] | what a service says of itself, on a unix socket that the agent reads |
 //! | [`explain`] | how an ingest says why it did what it did |
@@ -29,5 +30,6 @@ pub mod log;
 pub mod metrics;
 pub mod notify;
 pub mod process;
+pub mod reload;
 pub mod shutdown;
 pub mod status;

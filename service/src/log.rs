@@ -35,10 +35,21 @@ pub fn init(level: LevelFilter) -> Result<(), LogError> {
         ::log::set_max_level(level);
         return Ok(());
     }
-    env_logger::Builder::new()
-        .filter_level(level)
-        .parse_default_env()
-        .format_timestamp_millis()
-        .try_init()?;
+    let mut logger = env_logger::Builder::new();
+    logger.format_timestamp_millis();
+    if std::env::var_os(env_logger::DEFAULT_FILTER_ENV).is_some() {
+        logger.filter_level(level).parse_default_env().try_init()?;
+        return Ok(());
+    }
+    // The filter lets all pass, so that the level can be raised later.
+    logger.filter_level(LevelFilter::Trace).try_init()?;
+    ::log::set_max_level(level);
     Ok(())
+}
+
+/// Changes the level of a process whose logging was set up. What `RUST_LOG` says stays.
+pub fn set_level(level: LevelFilter) {
+    if connected_to_journal() || std::env::var_os(env_logger::DEFAULT_FILTER_ENV).is_none() {
+        ::log::set_max_level(level);
+    }
 }

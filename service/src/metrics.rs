@@ -1,5 +1,7 @@
 //! What every daemon's metrics have in common.
 
+use std::collections::HashMap;
+
 use prometheus::{Encoder, IntGaugeVec, Opts, Registry, TextEncoder};
 
 /// Registers `rackcast_build_info{role, version}`, always 1.
@@ -24,4 +26,58 @@ pub fn encode(registry: &Registry) -> Result<(Vec<u8>, &'static str), prometheus
     let mut text = Vec::new();
     TextEncoder::new().encode(&registry.gather(), &mut text)?;
     Ok((text, prometheus::TEXT_FORMAT))
+}
+
+/// The expositions of several processes as one: each family once, with the samples of all. They
+/// must differ in a label.
+pub fn merge(expositions: &[impl AsRef<str>]) -> String {
+    struct Family {
+        /// Whose comments stand above the samples.
+        told_by: usize,
+        lines: String,
+    }
+    let mut families: Vec<Family> = Vec::new();
+    let mut known: HashMap<&str, usize> = HashMap::new();
+    for (teller, text) in expositions.iter().enumerate() {
+        let mut current = None;
+        for line in text.as_ref().lines() {
+            let comment = line
+                .strip_prefix("# HELP ")
+                .or_else(|| line.strip_prefix("# TYPE "));
+            if let Some(rest) = comment {
+                let name = rest.split(' ').next().unwrap_or_default();
+                current = Some(*known.entry(name).or_insert_with(|| {
+                    let lines = String::new();
+                    families.push(Family {
+                        told_by: teller,
+                        lines,
+                    });
+                    families.len() - 1
+                }));
+            }
+            if let Some(family) = current.and_then(|index| families.get_mut(index))
+                && (comment.is_none() || family.told_by == teller)
+            {
+                family.lines.push_str(line);
+                family.lines.push('\n');
+            }
+        }
+    }
+    families.into_iter().map(|family| family.lines).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_family_stands_once_with_the_samples_of_all() {
+        let new = "# HELP a what\n# TYPE a counter\na{g=\"2\"} 1\n# TYPE c gauge\nc{g=\"2\"} 3\n";
+        let old = "# HELP a WHAT\n# TYPE a counter\na{g=\"1\"} 9\n# HELP b why\n# TYPE b gauge\nb{g=\"1\"} 2\n";
+        let merged = "# HELP a what\n# TYPE a counter\na{g=\"2\"} 1\na{g=\"1\"} 9\n\
+                      # TYPE c gauge\nc{g=\"2\"} 3\n# HELP b why\n# TYPE b gauge\nb{g=\"1\"} 2\n";
+        assert_eq!(merge(&[new, old]), merged);
+        assert_eq!(merge(&[new]), new);
+        assert_eq!(merge(&["nonsense"]), "");
+    }
 }

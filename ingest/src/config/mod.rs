@@ -38,6 +38,8 @@ pub struct Config {
     pub segmenter: crate::segmenter::Config,
     /// What is kept and how it is served.
     pub origin: crate::origin::Config,
+    /// What is fetched from other processes.
+    pub relay: crate::relay::Config,
     /// How segments are sent out.
     pub dispatch: crate::dispatch::Config,
     /// How one node is preferred to another.
@@ -97,6 +99,7 @@ impl Default for Config {
             stream: Default::default(),
             segmenter: Default::default(),
             origin: Default::default(),
+            relay: Default::default(),
             dispatch: Default::default(),
             route: Default::default(),
             degrade: Default::default(),
@@ -150,12 +153,14 @@ impl Config {
         self.stream.check()?;
         self.segmenter.check()?;
         self.origin.check()?;
+        self.relay.check()?;
         self.dispatch.check()?;
         self.router().check()?;
         self.discovery.check()?;
         self.explain.check()?;
         self.rtmp.check()?;
         self.auth.check()?;
+        self.supervisor.check()?;
         self.consul.check()
     }
 }

@@ -85,7 +85,7 @@ impl Attempt {
         let content_type = response.headers().get(CONTENT_TYPE);
         let content_type = content_type.and_then(|v| v.to_str().ok());
         let limits = Limits {
-            max_part: self.dispatcher.config.max_rendition_bytes,
+            max_part: self.dispatcher.config.load().max_rendition_bytes,
             ..Limits::default()
         };
         let reader = Reader::new(content_type.unwrap_or_default(), limits).map_err(protocol)?;
@@ -176,7 +176,7 @@ impl Answer {
                 "{name} was not asked for, or came before"
             )));
         };
-        let limit = self.dispatcher.config.max_rendition_bytes;
+        let limit = self.dispatcher.config.load().max_rendition_bytes;
         let whole = self.assembler.push(head, chunk, limit).map_err(protocol)?;
         Ok(whole.map(|(_, media)| {
             *missing = false;

@@ -26,7 +26,7 @@ pub struct Lane {
 
 impl Lane {
     pub(super) fn open(dispatcher: Arc<Dispatcher>, stream: StreamId) -> Self {
-        let precious = dispatcher.config.precious.has(&stream);
+        let precious = dispatcher.config.load().precious.has(&stream);
         let key = dispatcher.router().open(precious, now());
         Self {
             dispatcher,

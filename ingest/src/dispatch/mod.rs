@@ -31,10 +31,11 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use rackcast_route::plan::GiveUp;
 use rackcast_route::table::{FailureKind, NodeRef};
-use rackcast_route::{Endpoint, Load, Member, Router};
+use rackcast_route::{Endpoint, Load, Member, Router, RouterConfig};
 use rackcast_segment::id::{Epoch, RenditionName, Sequence, StreamId, StreamToken};
 use rackcast_segment::wire;
 use rackcast_segment::wire::job::JobSpec;
@@ -89,7 +90,7 @@ pub enum Outcome {
 /// Sends segments to nodes. One for an ingest: what one stream learns, all know.
 #[derive(Debug)]
 pub struct Dispatcher {
-    config: Config,
+    config: ArcSwap<Config>,
     router: Mutex<Router>,
     pool: Arc<Pool>,
     slots: Arc<Semaphore>,
@@ -119,8 +120,16 @@ impl Dispatcher {
             metrics: Metrics::register(registry)?,
             gauges: Gauges::register(registry)?,
             trails,
-            config,
+            config: ArcSwap::from_pointee(config),
         })
+    }
+
+    /// Goes by another policy and other bounds. Of `[dispatch]` itself the connections and the
+    /// number of segments in flight stay what they were.
+    pub fn reconfigure(&self, config: Config, router: RouterConfig) {
+        self.config.store(Arc::new(config));
+        self.router().reconfigure(router, now());
+        self.freed.notify_waiters();
     }
 
     /// Connections to the nodes, so that probes use (and warm) the same ones.

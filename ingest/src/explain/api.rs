@@ -183,7 +183,7 @@ impl Api {
         items: impl ExactSizeIterator<Item = T>,
     ) -> Result<(Vec<T>, u64), Refusal> {
         let total = items.len();
-        let (mut fit, mut room) = (Vec::new(), self.trails.config.max_answer);
+        let (mut fit, mut room) = (Vec::new(), self.trails.config.load().max_answer);
         for item in items {
             let size = serde_json::to_vec(&item)?.len() + 1;
             let Some(left) = room.checked_sub(size) else {

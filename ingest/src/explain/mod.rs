@@ -27,6 +27,7 @@ mod zones;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use arc_swap::ArcSwap;
 use rackcast_route::Member;
 use rackcast_segment::id::StreamId;
 
@@ -41,7 +42,7 @@ use zones::Zones;
 /// What was decided for the newest segments of every stream.
 #[derive(Debug)]
 pub struct Trails {
-    config: Config,
+    config: ArcSwap<Config>,
     store: Mutex<Store>,
     zones: Mutex<Arc<Zones>>,
     metrics: Metrics,
@@ -54,20 +55,30 @@ impl Trails {
     /// Its metrics are registered already.
     pub fn new(config: Config, registry: &prometheus::Registry) -> Result<Self, prometheus::Error> {
         Ok(Self {
-            config,
+            config: ArcSwap::from_pointee(config),
             store: Mutex::default(),
             zones: Mutex::default(),
             metrics: Metrics::register(registry)?,
         })
     }
 
+    /// Goes by other bounds: with the next segment, or the next sweep.
+    pub fn reconfigure(&self, config: Config) {
+        self.config.store(Arc::new(config));
+    }
+
     /// Remembers a segment that is over: everything came, or will not come.
     pub fn record(&self, record: Record) {
         let record = Arc::new(record);
         let mut store = self.store();
-        store.add(record, &self.config, Instant::now(), |limit, count| {
-            self.metrics.dropped(limit, count);
-        });
+        store.add(
+            record,
+            &self.config.load(),
+            Instant::now(),
+            |limit, count| {
+                self.metrics.dropped(limit, count);
+            },
+        );
         self.metrics.holds(&store);
     }
 
@@ -81,7 +92,7 @@ impl Trails {
     /// Forgets streams that have been silent for long. To be called now and then.
     pub fn sweep(&self, now: Instant) {
         let mut store = self.store();
-        let count = store.sweep(&self.config, now);
+        let count = store.sweep(&self.config.load(), now);
         self.metrics.dropped(store::Limit::Age, count);
         self.metrics.holds(&store);
     }

@@ -1,4 +1,8 @@
-//! The HTTP server that players and CDNs reach: connections, limits, and the origin behind.
+//! The HTTP server that players and CDNs reach: connections, limits, and the site behind.
+//!
+//! When the generation retires it accepts no more, and its connections move to the one that does:
+//! HTTP/1 is told so with the next answer, since a connection that is closed while it idles may
+//! meet a request on its way; what is left after a while, and HTTP/2, ends gracefully.
 
 use std::convert::Infallible;
 use std::io;
@@ -14,12 +18,14 @@ use prometheus::{IntCounter, IntGauge, Registry};
 use serde::Deserialize;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
-use tokio_util::sync::CancellationToken;
 
-use crate::origin::{Origin, http};
+use super::site::Site;
+use crate::turn::Turn;
 
 /// Pause after a failed accept (no file descriptors left), so that it cannot spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How long a connection of a generation that retired may wait for its next request.
+const MOVE: Duration = Duration::from_secs(15);
 
 /// `[http]`: limits of the server for players.
 #[derive(Debug, Clone, Deserialize)]
@@ -57,6 +63,11 @@ pub struct Metrics {
 }
 
 impl Metrics {
+    /// Open connections.
+    pub fn open(&self) -> i64 {
+        self.connections.get()
+    }
+
     /// Makes and registers them.
     ///
     /// # Errors
@@ -83,13 +94,14 @@ impl Metrics {
     }
 }
 
-/// Serves the origin until `shutdown`, then lets open answers finish within a grace.
+/// Accepts until the turn has retired, moves its connections on, and lets open answers finish
+/// within a grace once the turn has ended.
 pub async fn serve(
     listener: TcpListener,
-    origin: Arc<Origin>,
+    site: Arc<Site>,
     config: Config,
     metrics: Metrics,
-    shutdown: CancellationToken,
+    turn: Turn,
 ) {
     let room = Arc::new(Semaphore::new(config.max_connections));
     let open = GracefulShutdown::new();
@@ -113,10 +125,10 @@ pub async fn serve(
             let Some(stream) = accept(&listener, &metrics).await else {
                 continue;
             };
-            let origin = Arc::clone(&origin);
+            let site = Arc::clone(&site);
             let service = service_fn(move |request: hyper::Request<Incoming>| {
-                let origin = Arc::clone(&origin);
-                async move { Ok::<_, Infallible>(http::handle(&origin, &request)) }
+                let site = Arc::clone(&site);
+                async move { Ok::<_, Infallible>(site.answer(request).await) }
             });
             let connection = server
                 .serve_connection(TokioIo::new(stream), service)
@@ -134,7 +146,10 @@ pub async fn serve(
             });
         }
     };
-    shutdown.run_until_cancelled(accepting).await;
+    turn.accepting().run_until_cancelled(accepting).await;
+    drop(listener);
+    let moved = tokio::time::sleep(MOVE);
+    turn.serving().run_until_cancelled(moved).await;
     let _ = tokio::time::timeout(config.stop_grace, open.shutdown()).await;
 }
 

@@ -8,29 +8,41 @@
 //!                    └──▶ dispatch ──▶ nodes ◀── discovery ◀── Consul
 //!                             └──▶ explain ──▶ admin
 //! report (once a second) ──▶ supervisor
+//! inside ──▶ origin, admin: what the other generations of this ingest ask for
 //! ```
+//!
+//! It accepts once it is fit for work. When a newer generation does, it retires: it serves the
+//! publishers that it has, their players through the newer one ([`site`]), and ends when nothing
+//! is left.
 //!
 //! Stopping: publishers are sent away (they reconnect, here or elsewhere), what is out is
 //! settled or has passed its deadline, open answers finish. No playlist is ended by it: the
 //! stream may live on.
 
 pub mod http;
+mod inside;
+mod others;
+mod pages;
 mod report;
+mod site;
 
 use std::io;
 use std::net::TcpListener as StdTcpListener;
+use std::os::unix::net::UnixListener as StdUnixListener;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use prometheus::Registry as MetricsRegistry;
+use arc_swap::ArcSwap;
+use prometheus::{IntCounter, Registry as MetricsRegistry};
 use rackcast_consul::client::Client;
 use rackcast_consul::watch::{View, Watch};
 use rackcast_route::Router;
 use rackcast_service::explain::Ingest;
-use rackcast_service::process::{InheritError, inherited_stream};
+use rackcast_service::process::{InheritError, inherited, inherited_stream};
+use rackcast_service::reload::{self as live_reload, Live};
 use rackcast_service::status::Role;
-use rackcast_service::{admin, frame};
-use tokio::net::TcpListener;
+use rackcast_service::{admin, frame, metrics as service_metrics};
+use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -40,9 +52,14 @@ use crate::dispatch::Dispatcher;
 use crate::explain::Trails;
 use crate::origin::Origin;
 use crate::stream::{self, Epochs, Parts, Registry, Streams};
-use crate::supervisor::control::CONTROL_FD;
+use crate::supervisor::control::{CONTROL_FD, INSIDE_FD, PUBLISH_FD};
 use crate::supervisor::{Listeners, status};
-use crate::{auth, discovery, explain, rtmp};
+use crate::turn::Turn;
+use crate::{auth, discovery, explain, reload, rtmp};
+use others::Others;
+use pages::Pages;
+use report::Reporter;
+use site::Site;
 
 /// How often streams are looked for whose time in memory is over, and gauges are brought up to
 /// date.
@@ -73,17 +90,23 @@ pub enum Error {
     System(#[from] io::Error),
 }
 
-/// Runs a generation until its supervisor stops it.
+/// Runs a generation until its supervisor stops it. `number` tells it from the others of this
+/// ingest.
 ///
 /// # Errors
 /// What keeps it from starting.
-pub async fn run(config: Config) -> Result<(), Error> {
+pub async fn run(mut live: Live<Config>, number: u64) -> Result<(), Error> {
+    let config = live.config();
     let control = frame::Framed::new(inherited_stream(CONTROL_FD)?);
     let listeners = Listeners::inherit()?;
+    let (inside, door) = (take_listener(INSIDE_FD)?, take_listener(PUBLISH_FD)?);
     let endpoints = listeners.endpoints()?;
     let (status_tx, status_rx) = watch::channel(status::first(&config, &endpoints));
-    let shutdown = CancellationToken::new();
-    let metrics = MetricsRegistry::new();
+    let turn = Turn::default();
+    let shutdown = turn.serving().clone();
+    let label = [("generation".to_owned(), number.to_string())];
+    let metrics = MetricsRegistry::new_custom(None, Some(label.into()))?;
+    service_metrics::build_info(&metrics, Role::Ingest.as_str(), env!("CARGO_PKG_VERSION"))?;
     let tasks = TaskTracker::new();
 
     std::fs::create_dir_all(&config.state_dir).map_err(Error::State)?;
@@ -105,56 +128,114 @@ pub async fn run(config: Config) -> Result<(), Error> {
         &metrics,
         shutdown.clone(),
     )?;
+    let parts = reload::Parts {
+        settings: Arc::new(ArcSwap::from_pointee(reload::settings(&config)?)),
+        rtmp: Arc::new(ArcSwap::from_pointee(config.rtmp.clone())),
+        origin: Arc::clone(&origin),
+        trails: Arc::clone(&trails),
+        dispatcher: Arc::clone(&dispatcher),
+    };
+    reload::register(&mut live, parts.clone());
+    let others = Others::new(config.relay.clone(), &metrics)?;
     let registry = Registry::new(Parts {
-        config: config.stream.clone(),
-        segmenter: config.segmenter.clone(),
-        authoriser: auth::Authoriser::new(&config.auth)?,
+        settings: parts.settings,
         origin: Arc::clone(&origin),
         dispatcher: Arc::clone(&dispatcher),
         epochs: Epochs::open(&config.state_dir).map_err(Error::State)?,
         metrics: stream::Metrics::register(&metrics)?,
+        elsewhere: others.doors(),
+        leaving: turn.staying().clone(),
         shutdown: shutdown.clone(),
     });
     let (streams, knocks) = Streams::door(DOOR_CAPACITY);
-
-    tasks.spawn(registry.run(knocks));
-    tasks.spawn(rtmp::serve(
-        listen(listeners.rtmp)?,
-        streams,
-        config.rtmp.clone(),
+    let site = Site::new(Arc::clone(&origin), others.relays(), turn.clone());
+    let site = Arc::new(site);
+    let asked = Arc::clone(&dispatcher);
+    let nodes = move || explain::nodes(&mut asked.router(), Instant::now());
+    let explain = explain::api::Api::new(Arc::clone(&trails), nodes, identity(&config));
+    let pages = Arc::new(Pages::new(explain, metrics.clone(), others.relays()));
+    let (rtmp_metrics, http_metrics) = (
         rtmp::Metrics::register(&metrics)?,
+        http::Metrics::register(&metrics)?,
+    );
+
+    let handover_failures = IntCounter::new(
+        "rackcast_ingest_handover_failures_total",
+        "New generations that were to take over from this one and could not",
+    )?;
+    metrics.register(Box::new(handover_failures.clone()))?;
+
+    tasks.spawn(Arc::clone(&registry).run(knocks));
+    tasks.spawn(stream::elsewhere::serve(
+        door,
+        Arc::clone(&registry),
+        config.stream.max_streams,
         shutdown.clone(),
     ));
-    tasks.spawn(http::serve(
-        listen(listeners.http)?,
-        Arc::clone(&origin),
-        config.http.clone(),
-        http::Metrics::register(&metrics)?,
+    tasks.spawn(inside::serve(
+        inside,
+        Arc::clone(&site),
+        Arc::clone(&pages),
+        config.relay.max_requests,
         shutdown.clone(),
     ));
     tasks.spawn(sweep(
-        origin,
-        Arc::clone(&trails),
+        Arc::clone(&origin),
+        trails,
         Arc::clone(&dispatcher),
         shutdown.clone(),
     ));
-    let asked = Arc::clone(&dispatcher);
-    let nodes = move || explain::nodes(&mut asked.router(), Instant::now());
-    let explain = explain::api::Api::new(trails, nodes, identity(&config));
-    let admin = admin::serve_with(
+    let mut reporter = Reporter {
+        control,
+        status: status_tx,
+        known: known.clone(),
+        dispatcher,
+        registry,
+        origin,
+        rtmp: rtmp_metrics.clone(),
+        http: http_metrics.clone(),
+        others,
+        live: Arc::new(live),
+        reloads: live_reload::Metrics::register(&metrics)?,
+        turn: turn.clone(),
+        handover_failures,
+        reloaded: None,
+    };
+    reporter.introduced().await.map_err(io::Error::other)?;
+    // Who accepts must be fit for work: until then another generation serves, or connections wait.
+    let (rtmp_config, http_config) = (parts.rtmp, config.http.clone());
+    let (rtmp, http, admin) = (
+        listen(listeners.rtmp)?,
+        listen(listeners.http)?,
         listen(listeners.admin)?,
-        metrics,
-        status_rx,
-        move |uri| explain.answer(uri),
-        shutdown.clone(),
     );
+    let accepting = turn.clone();
+    tasks.spawn(async move {
+        if !ready(known, &accepting).await {
+            return;
+        }
+        let pages = move |uri| {
+            let pages = Arc::clone(&pages);
+            async move { pages.answer(uri).await }
+        };
+        let until = accepting.accepting().clone();
+        let admin = admin::serve_with(admin, metrics, status_rx, pages, until);
+        let rtmp = rtmp::serve(rtmp, streams, rtmp_config, rtmp_metrics, accepting.clone());
+        let http = http::serve(http, site, http_config, http_metrics, accepting);
+        let _ = tokio::join!(rtmp, http, admin);
+    });
 
-    report::until_stopped(control, &status_tx, &known, &dispatcher).await;
-    shutdown.cancel();
+    reporter.until_stopped().await;
+    turn.end();
     tasks.close();
     tasks.wait().await;
-    let _ = admin.await;
     Ok(())
+}
+
+/// Waits until the catalog was asked; `false` if the turn is over before.
+async fn ready(mut known: watch::Receiver<bool>, turn: &Turn) -> bool {
+    let known = known.wait_for(|known| *known);
+    matches!(turn.serving().run_until_cancelled(known).await, Some(Ok(_)))
 }
 
 /// One watch for each datacenter that nodes are taken from.
@@ -179,6 +260,13 @@ fn catalog(
         rackcast_consul::watch::watch(client.clone(), watch, shutdown.clone())
     };
     Ok(datacenters.into_iter().map(follow).collect())
+}
+
+/// A socket at which the other generations come.
+fn take_listener(name: &str) -> Result<UnixListener, Error> {
+    let listener = StdUnixListener::from(inherited(name)?);
+    listener.set_nonblocking(true)?;
+    Ok(UnixListener::from_std(listener)?)
 }
 
 fn listen(listener: StdTcpListener) -> io::Result<TcpListener> {

@@ -14,6 +14,7 @@
 //! So that it does not come to that, no stream is begun for which there would be no room.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -56,7 +57,7 @@ impl Loss {
 /// All streams by name, and what they hold.
 #[derive(Debug)]
 pub(super) struct Memory {
-    max: usize,
+    max: AtomicUsize,
     streams: RwLock<HashMap<StreamId, Arc<Mutex<Stream>>>>,
     told: Mutex<Option<Instant>>,
     pub(super) metrics: Metrics,
@@ -65,11 +66,25 @@ pub(super) struct Memory {
 impl Memory {
     pub(super) fn new(max: usize, metrics: Metrics) -> Self {
         Self {
-            max,
+            max: AtomicUsize::new(max),
             streams: RwLock::default(),
             told: Mutex::default(),
             metrics,
         }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        let streams = self.streams.read().unwrap_or_else(PoisonError::into_inner);
+        streams.is_empty()
+    }
+
+    /// Another bound for all of them together.
+    pub(super) fn set_max(&self, max: usize) {
+        self.max.store(max, Ordering::Relaxed);
+    }
+
+    fn max(&self) -> usize {
+        self.max.load(Ordering::Relaxed)
     }
 
     pub(super) fn find(&self, id: &StreamId) -> Option<Arc<Mutex<Stream>>> {
@@ -147,12 +162,12 @@ impl Memory {
             .collect();
         let all: usize = listed.iter().sum();
         let mean = all.checked_div(listed.len()).unwrap_or(0);
-        all.saturating_add(mean) <= self.max
+        all.saturating_add(mean) <= self.max()
     }
 
     fn fits(&self, bytes: usize) -> bool {
         let held = usize::try_from(self.metrics.held.get()).unwrap_or(0);
-        held.saturating_add(bytes) <= self.max
+        held.saturating_add(bytes) <= self.max()
     }
 
     /// Gives up one thing; `false`: there is no such thing.
@@ -204,7 +219,7 @@ impl Memory {
             log::warn!(
                 "live playlists become shorter: all streams together need more than \
                  origin.max_bytes = {}; raise it if this machine has the memory, or publish less here",
-                self.max
+                self.max()
             );
         }
     }

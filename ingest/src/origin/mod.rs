@@ -44,6 +44,7 @@ pub use packager::{MpegTs, PackageError, Packager};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use prometheus::Registry;
 use rackcast_segment::id::{Epoch, RenditionName, Sequence, StreamId};
@@ -59,7 +60,7 @@ use window::{Bounds, Published, Window};
 /// All streams that this process serves.
 #[derive(Debug)]
 pub struct Origin {
-    config: Config,
+    config: ArcSwap<Config>,
     memory: Arc<Memory>,
 }
 
@@ -72,8 +73,15 @@ impl Origin {
         let metrics = Metrics::register(registry)?;
         Ok(Self {
             memory: Arc::new(Memory::new(config.max_bytes, metrics)),
-            config,
+            config: ArcSwap::from_pointee(config),
         })
+    }
+
+    /// Goes by another configuration. What bounds one stream holds for those that begin an epoch.
+    pub fn reconfigure(&self, config: Config) {
+        self.memory.set_max(config.max_bytes);
+        self.config.store(Arc::new(config));
+        self.memory.make_room(0, Loss::Needed);
     }
 
     /// Begins an epoch of a stream, in MPEG-TS. If the stream is still listed and has not
@@ -81,10 +89,11 @@ impl Origin {
     /// what the epoch says of itself, they end and others begin. Either way the segments of the
     /// epoch before stay under their own addresses.
     pub fn open(&self, id: StreamId, epoch: Epoch, info: &StreamInfo) -> Arc<OriginStream> {
+        let config = self.config.load();
         let bounds = Bounds {
-            listed: self.config.listed,
-            kept: self.config.kept,
-            bytes: self.config.max_bytes_per_stream,
+            listed: config.listed,
+            kept: config.kept,
+            bytes: config.max_bytes_per_stream,
         };
         let memory = &self.memory;
         let again = |stream: &mut Stream| {
@@ -97,7 +106,7 @@ impl Origin {
             epoch,
             stream,
             packager: Mutex::new(packager()),
-            max_bytes: self.config.max_bytes_per_stream,
+            max_bytes: config.max_bytes_per_stream,
             memory: Arc::clone(memory),
         })
     }
@@ -114,7 +123,12 @@ impl Origin {
 
     /// Forgets the streams whose retention is over. To be called every second or so.
     pub fn sweep(&self, now: Instant) {
-        self.memory.sweep(now, self.config.retention);
+        self.memory.sweep(now, self.config.load().retention);
+    }
+
+    /// Whether nothing can be played.
+    pub fn is_empty(&self) -> bool {
+        self.memory.is_empty()
     }
 
     fn find(&self, id: &StreamId) -> Option<Arc<Mutex<Stream>>> {

@@ -21,7 +21,7 @@ pub(super) struct Stream {
     now: Presentation,
     /// Ended, and still to be played.
     before: Option<Presentation>,
-    /// The last epoch of a presentation that ended and is forgotten.
+    /// The last epoch of a presentation that ended and is forgotten, or is elsewhere.
     over: Option<Epoch>,
 }
 
@@ -74,6 +74,14 @@ impl Stream {
         match &mut self.before {
             Some(before) if first < self.now.first => Some(before),
             _ => Some(&mut self.now),
+        }
+    }
+
+    /// The presentation that began with this epoch is another process's, and what begins here
+    /// stands beside it.
+    pub(super) fn is_elsewhere(&mut self, first: Epoch) {
+        if first < self.now.first {
+            self.over = self.over.max(Some(first));
         }
     }
 

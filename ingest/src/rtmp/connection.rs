@@ -51,6 +51,7 @@ impl End {
             Self::Timeout(phase) => phase,
             Self::Refused(refused) => refused.label(),
             Self::Ended(Ended::TakenOver) => "taken-over",
+            Self::Ended(Ended::Replaced) => "replaced",
             Self::Ended(_) | Self::Shutdown => "shutting-down",
             Self::Session(error) => error.kind(),
         }

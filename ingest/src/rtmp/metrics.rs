@@ -17,6 +17,11 @@ pub struct Metrics {
 }
 
 impl Metrics {
+    /// Open connections.
+    pub fn open(&self) -> i64 {
+        self.connections.get()
+    }
+
     /// Registers them.
     ///
     /// # Errors

@@ -5,28 +5,30 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::connection::Connection;
 use super::{Config, Metrics};
 use crate::stream::Streams;
+use crate::turn::Turn;
 
 /// How long to wait after the system could not accept a connection (out of descriptors).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves publishers until the shutdown; then tells those that are left to go, and returns
-/// when they are gone. A publisher sent away so may continue its stream elsewhere or, within
+/// Takes publishers until the turn has retired and serves them until it has ended; then tells
+/// those that are left to go, and returns when they are gone. The configuration is that of the
+/// moment at which a connection comes. A publisher sent away so may continue its stream elsewhere or, within
 /// the stream's grace, here.
 pub async fn serve(
     listener: TcpListener,
     streams: Streams,
-    config: Config,
+    config: Arc<ArcSwap<Config>>,
     metrics: Metrics,
-    shutdown: CancellationToken,
+    turn: Turn,
 ) {
-    let config = Arc::new(config);
+    let shutdown = turn.accepting();
     let places = Arc::new(Places::default());
     let tasks = TaskTracker::new();
     while let Some(accepted) = shutdown.run_until_cancelled(listener.accept()).await {
@@ -39,6 +41,7 @@ pub async fn serve(
                 continue;
             }
         };
+        let config = config.load_full();
         let place = match Places::take(&places, peer, &config) {
             Ok(place) => place,
             Err(limit) => {
@@ -52,14 +55,8 @@ pub async fn serve(
         };
         // Answers are small and waited for.
         let _ = socket.set_nodelay(true);
-        let connection = Connection::new(
-            socket,
-            peer,
-            streams.clone(),
-            Arc::clone(&config),
-            metrics.clone(),
-        );
-        let (shutdown, gauge) = (shutdown.clone(), metrics.connections.clone());
+        let connection = Connection::new(socket, peer, streams.clone(), config, metrics.clone());
+        let (shutdown, gauge) = (turn.serving().clone(), metrics.connections.clone());
         tasks.spawn(async move {
             gauge.inc();
             connection.run(&shutdown).await;

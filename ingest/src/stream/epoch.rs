@@ -14,6 +14,10 @@
 //! skipped, and nobody misses them. Where the disk is slower than all that, the stream goes on
 //! and the log says so: the epoch then is as good as the clock is.
 //!
+//! Generations of one ingest share the file. Each writes the larger of its own number and what is
+//! there, one at a time, and goes on above both: what one gives out to a stream is above what
+//! another gave it before.
+//!
 //! Sequence numbers must grow over epochs as well, since a player goes on with the same
 //! playlist. An epoch begins at the sequence number of its second: as no segment but the odd
 //! one is shorter than a second, an earlier life has used up fewer.
@@ -25,6 +29,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use nix::fcntl::{Flock, FlockArg};
 use rackcast_segment::id::{Epoch, Sequence};
 
 const FILE: &str = "last-epoch";
@@ -58,15 +63,7 @@ impl Epochs {
     /// The file is there but cannot be read, or does not hold a number: better not to start
     /// than to reuse an address.
     pub fn open(state_dir: &Path) -> io::Result<Self> {
-        let path = state_dir.join(FILE);
-        let last = match std::fs::read_to_string(&path) {
-            Ok(text) => text.trim().parse().map_err(|_| {
-                let why = format!("{} does not hold a number; remove it", path.display());
-                io::Error::new(io::ErrorKind::InvalidData, why)
-            })?,
-            Err(e) if e.kind() == io::ErrorKind::NotFound => 0,
-            Err(e) => return Err(e),
-        };
+        let last = read(&state_dir.join(FILE))?;
         Ok(Self(Arc::new(Ledger {
             folder: state_dir.to_owned(),
             given: AtomicU64::new(last),
@@ -105,7 +102,9 @@ impl Ledger {
             return;
         }
         match write_down(&self.folder, given) {
-            Ok(()) => {
+            Ok(there) => {
+                // Another generation may be ahead.
+                self.given.fetch_max(there, Ordering::AcqRel);
                 *written = given;
                 self.safe.store(given, Ordering::Release);
             }
@@ -164,15 +163,36 @@ pub(super) fn first_discontinuity(epoch: Epoch) -> u64 {
     epoch.0 / 1000 / DISCONTINUITY_SECONDS % DISCONTINUITY_RANGE
 }
 
-/// Replaces the file so that it holds the old number or the new one, even after a power cut.
-fn write_down(folder: &Path, value: u64) -> io::Result<()> {
+/// The number in the file; 0 without one.
+fn read(path: &Path) -> io::Result<u64> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => text.trim().parse().map_err(|_| {
+            let why = format!("{} does not hold a number; remove it", path.display());
+            io::Error::new(io::ErrorKind::InvalidData, why)
+        }),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(0),
+        Err(e) => Err(e),
+    }
+}
+
+/// Replaces the file so that it holds the old number or the new one, even after a power cut, and
+/// the larger of what is there and this. Gives what it holds then.
+fn write_down(folder: &Path, value: u64) -> io::Result<u64> {
     let path = folder.join(FILE);
+    let folder = File::open(folder)?;
+    // One process at a time; the lock ends with the descriptor.
+    let folder = Flock::lock(folder, FlockArg::LockExclusive).map_err(|(_, e)| e)?;
+    let there = read(&path)?;
+    if there >= value {
+        return Ok(there);
+    }
     let beside = path.with_extension("new");
     let mut file = File::create(&beside)?;
     writeln!(file, "{value}")?;
     file.sync_all()?;
     std::fs::rename(&beside, &path)?;
-    File::open(folder)?.sync_all()
+    folder.sync_all()?;
+    Ok(value)
 }
 
 #[cfg(test)]
@@ -214,6 +234,24 @@ mod tests {
         }
         let text = std::fs::read_to_string(dir.path().join(FILE)).unwrap();
         assert_eq!(text, format!("{}\n", numbers[49]));
+    }
+
+    #[tokio::test]
+    async fn two_generations_share_the_file_and_neither_falls_behind_the_other() {
+        let dir = tempfile::tempdir().unwrap();
+        let (old, new) = (
+            Epochs::open(dir.path()).unwrap(),
+            Epochs::open(dir.path()).unwrap(),
+        );
+        let early = written(old.take(noon())).await;
+        let late = written(new.take(noon() + Duration::from_secs(60))).await;
+        // The clock is set back.
+        let behind = written(old.take(noon() - Duration::from_secs(60))).await;
+        assert!(early < behind);
+        let text = std::fs::read_to_string(dir.path().join(FILE)).unwrap();
+        assert_eq!(text, format!("{late}\n"), "the larger number stays");
+        let next = written(old.take(noon() - Duration::from_secs(60))).await;
+        assert!(next > late, "{next} is above what the other gave out");
     }
 
     #[tokio::test]

@@ -133,7 +133,7 @@ impl Life {
         Self {
             token: token(),
             epoch,
-            deadline_targets: parts.config.deadline_targets,
+            deadline_targets: parts.settings.load().config.deadline_targets,
             ladder: ladder.clone(),
             tracks: Tracks::of(first),
             stream: parts.origin.open(id.clone(), epoch, &info),

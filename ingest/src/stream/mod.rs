@@ -13,6 +13,7 @@
 //! publisher waits for nobody: see [`task`].
 
 mod config;
+pub mod elsewhere;
 mod epoch;
 mod format;
 mod life;
@@ -25,8 +26,9 @@ mod task;
 mod timeline;
 
 pub use config::{Config, SecondPublisher};
+pub use elsewhere::Elsewhere;
 pub use epoch::Epochs;
 pub use metrics::Metrics;
-pub use parts::Parts;
+pub use parts::{Parts, Settings};
 pub use publication::{Ended, Feed, Input, Knock, Publication, PublishRequest, Refused, Streams};
 pub use registry::Registry;

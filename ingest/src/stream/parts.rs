@@ -2,22 +2,30 @@
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use tokio_util::sync::CancellationToken;
 
-use super::{Config, Epochs, Metrics};
+use super::{Config, Elsewhere, Epochs, Metrics};
 use crate::auth::Authoriser;
 use crate::dispatch::Dispatcher;
 use crate::origin::Origin;
 
+/// What a reload replaces as a whole.
+#[derive(Debug)]
+pub struct Settings {
+    /// `[stream]`.
+    pub config: Config,
+    /// `[segmenter]`: of streams that begin.
+    pub segmenter: crate::segmenter::Config,
+    /// Decides who may publish; who was let in stays.
+    pub authoriser: Authoriser,
+}
+
 /// What every stream of this generation works with.
 #[derive(Debug)]
 pub struct Parts {
-    /// `[stream]`.
-    pub config: Config,
-    /// `[segmenter]`.
-    pub segmenter: crate::segmenter::Config,
-    /// Decides who may publish.
-    pub authoriser: Authoriser,
+    /// What may change while they run.
+    pub settings: Arc<ArcSwap<Settings>>,
     /// Takes what is made.
     pub origin: Arc<Origin>,
     /// Gets segments transcoded.
@@ -26,6 +34,10 @@ pub struct Parts {
     pub epochs: Epochs,
     /// Figures.
     pub metrics: Metrics,
+    /// The other generations of this ingest.
+    pub elsewhere: Elsewhere,
+    /// Cancelled: publishers are to go to a newer generation.
+    pub leaving: CancellationToken,
     /// Ends all streams.
     pub shutdown: CancellationToken,
 }

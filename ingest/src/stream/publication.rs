@@ -60,6 +60,9 @@ pub enum Refused {
     /// The ingest is shutting down; another ingest may take the stream.
     #[error("this ingest is shutting down")]
     ShuttingDown,
+    /// Another generation of this ingest takes publishers.
+    #[error("this process is replaced by a newer one: publish again")]
+    Replaced,
 }
 
 impl Refused {
@@ -72,6 +75,7 @@ impl Refused {
             Self::Taken(_) => "taken",
             Self::Full(_) => "full",
             Self::ShuttingDown => "shutting-down",
+            Self::Replaced => "replaced",
         }
     }
 }
@@ -85,6 +89,9 @@ pub enum Ended {
     /// The ingest is shutting down.
     #[error("the ingest is shutting down")]
     ShuttingDown,
+    /// Another generation of this ingest takes publishers.
+    #[error("this process is replaced by a newer one: publish again")]
+    Replaced,
 }
 
 /// A publisher at the door, and where to answer it.

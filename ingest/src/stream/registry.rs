@@ -5,6 +5,7 @@
 //! that comes while a stream ends waits for a new one to be made.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rackcast_segment::id::StreamId;
@@ -38,6 +39,16 @@ impl Registry {
         })
     }
 
+    /// Streams with a publisher or waiting for it to return.
+    pub fn len(&self) -> usize {
+        self.lock().len()
+    }
+
+    /// There is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// Answers knocks until the shutdown, then waits until every stream has ended.
     pub async fn run(self: Arc<Self>, mut knocks: mpsc::Receiver<Knock>) {
         let shutdown = self.parts.shutdown.clone();
@@ -62,36 +73,54 @@ impl Registry {
             peer: request.peer,
             protocol: request.protocol,
         };
-        let grant = self
-            .parts
-            .authoriser
-            .authorise(asked)
-            .await
-            .map_err(|denied| refused(&denied))?;
+        let settings = self.parts.settings.load_full();
+        let grant = settings.authoriser.authorise(asked).await;
+        let grant = grant.map_err(|denied| refused(&denied))?;
         let id = StreamId {
             app,
             name: grant.name,
         };
+        if self.known(&id).is_none()
+            && let Some(publication) = self.parts.elsewhere.ask(&id, request.peer).await?
+        {
+            return Ok(publication);
+        }
         for _ in 0..TRIES {
             let attaches = self.stream(&id, grant.ladder.as_ref())?;
-            let (publication, feed) = Publication::pair(id.clone());
-            let (reply, answer) = oneshot::channel();
-            if attaches
-                .send(Attach {
-                    feed,
-                    peer: request.peer,
-                    reply,
-                })
-                .await
-                .is_ok()
-                && let Ok(answer) = answer.await
-            {
-                return answer.map(|()| publication);
+            if let Some(answer) = attach(&attaches, &id, request.peer).await {
+                return answer;
             }
         }
         Err(Refused::Full(format!(
             "{id} is just ending; publish again in some seconds"
         )))
+    }
+
+    /// Lets a publisher of another generation, which has checked its right, into a stream that is
+    /// here; `None` if it is not.
+    pub async fn rejoin(
+        &self,
+        id: &StreamId,
+        peer: SocketAddr,
+    ) -> Option<Result<Publication, Refused>> {
+        if self.parts.leaving.is_cancelled() {
+            return None;
+        }
+        // A stream that ends while it is asked is not here any more.
+        let answer = attach(&self.known(id)?, id, peer).await?;
+        if answer.is_ok() {
+            log::info!(
+                rackcast_stream = id.to_string(), rackcast_peer = peer.to_string();
+                "a publisher returns through a newer generation"
+            );
+        }
+        Some(answer)
+    }
+
+    /// The way to a stream's task, if there is one.
+    fn known(&self, id: &StreamId) -> Option<mpsc::Sender<Attach>> {
+        let streams = self.lock();
+        streams.get(id).filter(|s| !s.is_closed()).cloned()
     }
 
     /// The way to a stream's task, which is started if there is none.
@@ -100,11 +129,15 @@ impl Registry {
         id: &StreamId,
         ladder: Option<&Ladder>,
     ) -> Result<mpsc::Sender<Attach>, Refused> {
+        if self.parts.leaving.is_cancelled() {
+            return Err(Refused::Replaced);
+        }
         let mut streams = self.lock();
         if let Some(known) = streams.get(id).filter(|s| !s.is_closed()) {
             return Ok(known.clone());
         }
-        let limit = self.parts.config.max_streams;
+        let settings = self.parts.settings.load();
+        let limit = settings.config.max_streams;
         if streams.len() >= limit {
             return Err(Refused::Full(format!("it carries {limit} streams already")));
         }
@@ -116,7 +149,7 @@ impl Registry {
         let (attach, attaches) = mpsc::channel(1);
         streams.insert(id.clone(), attach.clone());
         self.parts.metrics.streams.set(streams.len() as i64);
-        let ladder = ladder.unwrap_or(&self.parts.config.ladder).clone();
+        let ladder = ladder.unwrap_or(&settings.config.ladder).clone();
         let (this, id) = (Arc::clone(self), id.clone());
         self.tasks.spawn(async move {
             let task = StreamTask::new(id.clone(), ladder, Arc::clone(&this.parts));
@@ -164,6 +197,18 @@ impl Registry {
             .with_label_values(&[result])
             .inc();
     }
+}
+
+/// Brings a publisher to a stream; `None` if that is just ending.
+async fn attach(
+    attaches: &mpsc::Sender<Attach>,
+    id: &StreamId,
+    peer: SocketAddr,
+) -> Option<Result<Publication, Refused>> {
+    let (publication, feed) = Publication::pair(id.clone());
+    let (reply, answer) = oneshot::channel();
+    attaches.send(Attach { feed, peer, reply }).await.ok()?;
+    Some(answer.await.ok()?.map(|()| publication))
 }
 
 fn refused(denied: &Denied) -> Refused {

@@ -3,7 +3,7 @@
 //! ```text
 //!            ┌──── taken over ────┐
 //! attach ──▶ live ── lost ──▶ waiting ── grace over ──▶ end
-//!              └──── finished, shut down ────────────────▲
+//!              └──── finished, moved on, shut down ─────▲
 //! ```
 //!
 //! What makes it act: what the publisher sends, a second publisher, the grace timer, the
@@ -40,6 +40,8 @@ enum Over {
     Finished,
     Lost,
     Replaced(Feed),
+    /// A newer generation takes publishers.
+    MovedOn,
     ShutDown,
 }
 
@@ -61,6 +63,8 @@ pub(super) struct StreamTask {
     told_of_drop: bool,
     /// Segments that are out.
     out: TaskTracker,
+    /// The publisher was sent to a newer generation.
+    goes_on_elsewhere: bool,
 }
 
 impl StreamTask {
@@ -68,7 +72,7 @@ impl StreamTask {
         let epoch = parts.epochs.take(SystemTime::now());
         let listed = parts.origin.next_sequence(&id);
         let first = listed.unwrap_or_else(|| epoch::first_sequence(epoch.epoch()));
-        let segmenter = Segmenter::new(parts.segmenter.clone(), first);
+        let segmenter = Segmenter::new(parts.settings.load().segmenter.clone(), first);
         Self {
             lane: parts.dispatcher.open(id.clone()),
             id,
@@ -81,6 +85,7 @@ impl StreamTask {
             life: None,
             told_of_drop: false,
             out: TaskTracker::new(),
+            goes_on_elsewhere: false,
         }
     }
 
@@ -98,6 +103,10 @@ impl StreamTask {
                     self.pause();
                     self.waiting(&mut attaches).await
                 }
+                Over::MovedOn => {
+                    self.goes_on_elsewhere = true;
+                    None
+                }
                 Over::Finished | Over::ShutDown => None,
             };
         }
@@ -109,6 +118,7 @@ impl StreamTask {
     /// Takes what the publisher sends.
     async fn live(&mut self, mut feed: Feed, attaches: &mut mpsc::Receiver<Attach>) -> Over {
         let shutdown = self.parts.shutdown.clone();
+        let leaving = self.parts.leaving.clone();
         loop {
             tokio::select! {
                 input = feed.recv() => match input {
@@ -118,7 +128,7 @@ impl StreamTask {
                     Some(Input::Finish) => return Over::Finished,
                     None => return Over::Lost,
                 },
-                Some(second) = attaches.recv() => match self.parts.config.second_publisher {
+                Some(second) = attaches.recv() => match self.second_publisher() {
                     SecondPublisher::Refuse => {
                         let _ = second.reply.send(Err(Refused::Taken(self.id.clone())));
                     }
@@ -134,6 +144,10 @@ impl StreamTask {
                         }
                     }
                 },
+                () = leaving.cancelled() => {
+                    feed.end(Ended::Replaced);
+                    return Over::MovedOn;
+                }
                 () = shutdown.cancelled() => {
                     feed.end(Ended::ShuttingDown);
                     return Over::ShutDown;
@@ -145,7 +159,8 @@ impl StreamTask {
     /// Waits for the publisher to return.
     async fn waiting(&mut self, attaches: &mut mpsc::Receiver<Attach>) -> Option<Feed> {
         let shutdown = self.parts.shutdown.clone();
-        let returned = tokio::time::timeout(self.parts.config.grace, async {
+        let grace = self.parts.settings.load().config.grace;
+        let returned = tokio::time::timeout(grace, async {
             loop {
                 let feed = accept(attaches.recv().await);
                 if feed.is_some() || attaches.is_closed() {
@@ -153,7 +168,19 @@ impl StreamTask {
                 }
             }
         });
-        shutdown.run_until_cancelled(returned).await?.ok().flatten()
+        let leaving = self.parts.leaving.clone();
+        tokio::select! {
+            returned = returned => returned.ok().flatten(),
+            () = leaving.cancelled() => {
+                self.goes_on_elsewhere = true;
+                None
+            }
+            () = shutdown.cancelled() => None,
+        }
+    }
+
+    fn second_publisher(&self) -> SecondPublisher {
+        self.parts.settings.load().config.second_publisher
     }
 
     fn take(&mut self, event: MediaEvent) {
@@ -184,6 +211,7 @@ impl StreamTask {
         // Bounded: dispatch settles every rendition by its deadline.
         self.out.wait().await;
         if let Some(life) = self.life
+            && !self.goes_on_elsewhere
             && !self.parts.shutdown.is_cancelled()
         {
             // A stream that another ingest may carry on must not be declared over.
@@ -222,6 +250,7 @@ impl StreamTask {
             Over::Finished => "finished",
             Over::Lost => "lost",
             Over::Replaced(_) => "taken-over",
+            Over::MovedOn => "moved-on",
             Over::ShutDown => "shut-down",
         };
         self.parts

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
 
 use rackcast_service::process::{Command, InheritError, inherited};
 use socket2::{Domain, Protocol, Socket, Type};
@@ -51,10 +52,11 @@ impl Listeners {
         })
     }
 
-    /// In the generation: takes what the supervisor handed over.
+    /// Takes what was handed over: by the supervisor to a generation, or by an earlier program of
+    /// this process.
     ///
     /// # Errors
-    /// This process was not started by a supervisor.
+    /// Nothing was handed over.
     pub fn inherit() -> Result<Self, InheritError> {
         Ok(Self {
             rtmp: inherited("rtmp")?.into(),
@@ -68,10 +70,23 @@ impl Listeners {
     /// # Errors
     /// The system has no file descriptor left.
     pub fn give(&self, command: Command) -> io::Result<Command> {
-        Ok(command
-            .fd("rtmp", self.rtmp.try_clone()?)
-            .fd("http", self.http.try_clone()?)
-            .fd("admin", self.admin.try_clone()?))
+        let fds = self.fds()?.into_iter();
+        Ok(fds.fold(command, |command, (name, fd)| command.fd(&name, fd)))
+    }
+
+    /// Copies, by the names under which [`inherit`](Self::inherit) takes them.
+    ///
+    /// # Errors
+    /// The system has no file descriptor left.
+    pub fn fds(&self) -> io::Result<Vec<(String, OwnedFd)>> {
+        let all = [
+            ("rtmp", &self.rtmp),
+            ("http", &self.http),
+            ("admin", &self.admin),
+        ];
+        all.into_iter()
+            .map(|(name, listener)| Ok((name.to_owned(), listener.try_clone()?.into())))
+            .collect()
     }
 
     /// The addresses that were really bound, by purpose.

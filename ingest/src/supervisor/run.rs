@@ -1,22 +1,31 @@
-//! The supervisor's loop: start a generation, watch it, replace it.
+//! The supervisor's loop: hears its generations, the clock and the operator, asks the policy what
+//! follows, and does it.
 
 use std::io;
-use std::os::unix::net::UnixStream as StdUnixStream;
-use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use rackcast_service::frame::{FrameError, Framed};
+use futures_util::future::select_all;
+use rackcast_service::config::ConfigError;
 use rackcast_service::notify;
-use rackcast_service::process::{Backoff, Child, Command};
+use rackcast_service::process::InheritError;
+use rackcast_service::reload::{Hangups, Live};
 use rackcast_service::status::{self as socket, Health, ServiceStatus};
-use tokio::net::UnixStream;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::control::{CONTROL_FD, Order, Report};
+use super::control::Report;
+use super::member::{Ended, Folder, Member};
+use super::resume::{ResumeError, State};
+use super::set::Set;
+use super::upgrade::{Candidate, Judged, Pending};
 use super::{BindError, Listeners, status};
 use crate::config::Config;
+
+/// With nothing to do, the clock is looked at so often.
+const IDLE: Duration = Duration::from_secs(60);
 
 /// Why the supervisor gave up. Each needs an operator.
 #[derive(Debug, thiserror::Error)]
@@ -24,7 +33,7 @@ pub enum Error {
     /// An address is taken or not ours.
     #[error(transparent)]
     Bind(#[from] BindError),
-    /// The status socket cannot be served.
+    /// A socket beside the status socket, or that itself, cannot be served.
     #[error("status_socket {}: {source}", path.display())]
     StatusSocket {
         /// Where it should have been.
@@ -32,6 +41,12 @@ pub enum Error {
         /// What the system says.
         source: io::Error,
     },
+    /// What an earlier program of this process left cannot be taken over.
+    #[error(transparent)]
+    Resume(#[from] ResumeError),
+    /// A listener of an earlier program cannot be taken over.
+    #[error(transparent)]
+    Inherit(#[from] InheritError),
     /// The system refuses what every process needs.
     #[error(transparent)]
     System(#[from] io::Error),
@@ -41,194 +56,254 @@ pub enum Error {
 ///
 /// # Errors
 /// What keeps the service from starting; once it runs, nothing.
-pub async fn run(
-    config: &Config,
-    config_file: &Path,
-    shutdown: CancellationToken,
-) -> Result<(), Error> {
-    let listeners = Listeners::bind(&config.listen)?;
+pub async fn run(live: Live<Config>, shutdown: CancellationToken) -> Result<(), Error> {
+    // First of all: from here on neither signal ends the process.
+    let (hangups, handovers) = (Hangups::new()?, signal(SignalKind::user_defined2())?);
+    let config = live.config();
+    let left = State::left()?;
+    let listeners = match left {
+        Some(_) => Listeners::inherit()?,
+        None => Listeners::bind(&config.listen)?,
+    };
     let endpoints = listeners.endpoints()?;
     for (purpose, address) in endpoints {
         log::info!("listening for {purpose} on {address}");
     }
-    let (status_tx, status_rx) = watch::channel(status::first(config, &endpoints));
+    let on_socket = |source| Error::StatusSocket {
+        path: config.status_socket.clone(),
+        source,
+    };
+    let folder = Folder::beside(&config.status_socket);
+    folder.create().map_err(on_socket)?;
+    let (status_tx, status_rx) = watch::channel(status::first(&config, &endpoints));
     let stopped = CancellationToken::new();
     let serving = socket::serve(&config.status_socket, status_rx.clone(), stopped.clone())
-        .map_err(|source| Error::StatusSocket {
-            path: config.status_socket.clone(),
-            source,
-        })?;
+        .map_err(on_socket)?;
     let watchdog = tokio::spawn(notify::watchdog(
         notify::advancing(move || status_rx.borrow().progress),
         stopped.clone(),
     ));
 
-    let supervisor = Supervisor {
-        config,
-        config_file,
-        listeners,
-        status: status_tx,
-    };
-    supervisor.keep_running(&shutdown).await;
+    let mut supervisor = Supervisor::new(live, listeners, folder.clone(), status_tx);
+    let resumed = left.is_some();
+    if let Some(left) = left {
+        supervisor.resume(left)?;
+    }
+    supervisor
+        .keep_running(resumed, hangups, handovers, &shutdown)
+        .await;
 
-    notify::stopping();
     stopped.cancel();
     let _ = tokio::join!(serving, watchdog);
+    folder.remove();
     Ok(())
 }
 
-struct Supervisor<'a> {
-    config: &'a Config,
-    config_file: &'a Path,
-    listeners: Listeners,
-    status: watch::Sender<ServiceStatus>,
+/// The policy and what it decides about.
+pub(super) struct Supervisor {
+    pub(super) live: Live<Config>,
+    pub(super) listeners: Listeners,
+    pub(super) folder: Folder,
+    pub(super) status: watch::Sender<ServiceStatus>,
+    pub(super) set: Set,
+    pub(super) members: Vec<Member>,
+    /// The text that a new generation is to work by, until it does.
+    pub(super) candidate: Option<Candidate>,
+    /// A program on disk that is asked whether it can take over.
+    pub(super) judging: Option<JoinHandle<Judged>>,
+    /// A configuration that the generations are to put in force.
+    pub(super) pending: Option<Pending>,
+    pub(super) reloads: u64,
 }
 
-/// How a generation ended.
-#[derive(Debug, thiserror::Error)]
-enum Ended {
-    #[error("it could not be started: {0}")]
-    NotStarted(io::Error),
-    #[error("it exited with {0}")]
-    Exited(String),
-    #[error("it said nothing for {0:?} and was killed")]
-    Silent(std::time::Duration),
-    #[error("its control socket failed ({0}) and it was killed")]
-    Control(FrameError),
-    #[error("it was told to stop")]
-    Stopped,
+/// What happened.
+enum Event {
+    Heard(u64, Result<Report, Ended>),
+    Judged(Judged),
+    Reload,
+    HandOver,
+    Stop,
+    Time,
 }
 
-impl Supervisor<'_> {
-    async fn keep_running(&self, shutdown: &CancellationToken) {
-        let backoff = Backoff::default();
-        let mut failures = 0;
-        loop {
-            let began = Instant::now();
-            let ended = match self.start() {
-                Ok((child, control)) => self.watch(child, control, shutdown).await,
-                Err(e) => Ended::NotStarted(e),
-            };
-            if matches!(ended, Ended::Stopped) {
-                return;
-            }
-            self.tell(|s| {
-                s.ready = false;
-                s.health = Health::critical("no generation is running");
-            });
-            failures = backoff.failures_after(failures, began.elapsed());
-            let delay = backoff.delay(failures, rand::random());
-            log::error!(
-                rackcast_reason = ended.to_string();
-                "the generation ended: {ended}; another starts in {delay:?}"
-            );
-            if shutdown
-                .run_until_cancelled(tokio::time::sleep(delay))
-                .await
-                .is_none()
-            {
-                return;
-            }
+impl Supervisor {
+    fn new(
+        live: Live<Config>,
+        listeners: Listeners,
+        folder: Folder,
+        status: watch::Sender<ServiceStatus>,
+    ) -> Self {
+        let config = live.config();
+        let set = Set::new(
+            config.supervisor.clone(),
+            config.origin.retention,
+            Instant::now(),
+        );
+        Self {
+            live,
+            listeners,
+            folder,
+            status,
+            set,
+            members: Vec::new(),
+            candidate: None,
+            judging: None,
+            pending: None,
+            reloads: 0,
         }
     }
 
-    /// Starts a generation from the binary on disk, which an upgrade may have replaced.
-    fn start(&self) -> io::Result<(Child, Framed)> {
-        let (ours, theirs) = StdUnixStream::pair()?;
-        ours.set_nonblocking(true)?;
-        let command = Command::new(own_binary()?)
-            .arg("--config")
-            .arg(self.config_file)
-            .arg("generation")
-            .fd(CONTROL_FD, theirs);
-        let child = self.listeners.give(command)?.spawn()?;
-        Ok((child, Framed::new(UnixStream::from_std(ours)?)))
+    /// Goes on with the generations of an earlier program of this process.
+    fn resume(&mut self, left: State) -> Result<(), ResumeError> {
+        let config = self.live.config();
+        self.set = Set::resume(
+            config.supervisor.clone(),
+            config.origin.retention,
+            &left.set,
+            Instant::now(),
+        );
+        self.members = left.members(&self.folder)?;
+        log::info!(
+            "this program goes on with {} generations of the one before it",
+            self.members.len()
+        );
+        self.tell();
+        Ok(())
     }
 
-    async fn watch(
-        &self,
-        mut child: Child,
-        mut control: Framed,
+    async fn keep_running(
+        &mut self,
+        resumed: bool,
+        mut hangups: Hangups,
+        mut handovers: Signal,
         shutdown: &CancellationToken,
-    ) -> Ended {
-        let silence = self.config.supervisor.silence;
-        loop {
-            tokio::select! {
-                report = tokio::time::timeout(silence, control.recv::<Report>()) => match report {
-                    Ok(Ok(Some((report, _)))) => self.heard(report),
-                    // It is exiting: how, `wait` says.
-                    Ok(Ok(None)) => return exit(&mut child).await,
-                    Ok(Err(e)) => return kill(&mut child, Ended::Control(e)).await,
-                    Err(_) => return kill(&mut child, Ended::Silent(silence)).await,
-                },
-                () = shutdown.cancelled() => {
-                    self.stop(child, control).await;
-                    return Ended::Stopped;
-                }
+    ) {
+        let now = Instant::now();
+        let first = if resumed {
+            self.set.hand_over(now)
+        } else {
+            self.set.tick(now)
+        };
+        self.carry_out(first).await;
+        let mut stopping = false;
+        while !self.set.is_over() {
+            let wakes = self.set.wakes_at();
+            let wakes = wakes
+                .into_iter()
+                .chain(self.pending.as_ref().map(|p| p.until));
+            let wakes = wakes.min().unwrap_or_else(|| Instant::now() + IDLE);
+            let event = tokio::select! {
+                (number, heard) = hear(&mut self.members) => Event::Heard(number, heard),
+                judged = judgement(&mut self.judging) => Event::Judged(judged),
+                () = hangups.next(), if !stopping => Event::Reload,
+                _ = handovers.recv(), if !stopping => Event::HandOver,
+                () = shutdown.cancelled(), if !stopping => Event::Stop,
+                () = tokio::time::sleep_until(wakes.into()) => Event::Time,
+            };
+            stopping |= matches!(event, Event::Stop);
+            self.take(event).await;
+        }
+    }
+
+    async fn take(&mut self, event: Event) {
+        match event {
+            Event::Heard(number, Ok(report)) => self.heard(number, report).await,
+            Event::Heard(number, Err(ended)) => self.ended(number, &ended.to_string()).await,
+            Event::Judged(judged) => {
+                self.judging = None;
+                self.judged(judged).await;
+            }
+            Event::Reload => self.reload().await,
+            Event::HandOver => self.ask_for_hand_over(),
+            Event::Stop => {
+                notify::stopping();
+                self.status.send_modify(|s| s.draining = true);
+                let orders = self.set.stop(Instant::now());
+                self.carry_out(orders).await;
+            }
+            Event::Time => {
+                self.give_up_waiting();
+                let orders = self.set.tick(Instant::now());
+                self.carry_out(orders).await;
             }
         }
     }
 
-    fn heard(&self, report: Report) {
-        let was_ready = self.status.borrow().ready;
-        if report.ready && !was_ready {
-            log::info!("the generation is ready");
-            notify::ready();
+    async fn heard(&mut self, number: u64, report: Report) {
+        let (ready, idle) = (report.ready, report.idle);
+        let reloaded = report.reloaded.clone();
+        if let Some(member) = self.members.iter_mut().find(|m| m.number == number) {
+            member.report = Some(report);
         }
-        self.tell(|s| {
-            s.ready = report.ready;
-            s.health = report.health;
-            s.progress += 1;
+        let orders = self.set.heard(number, ready, idle, Instant::now());
+        self.carry_out(orders).await;
+        if let Some(reloaded) = reloaded {
+            self.reloaded(number, reloaded);
+        }
+        self.status.send_modify(|s| s.progress += 1);
+        self.tell();
+    }
+
+    /// A generation is gone, or cannot be talked to any more.
+    pub(super) async fn ended(&mut self, number: u64, why: &str) {
+        if let Some(at) = self.members.iter().position(|m| m.number == number) {
+            let mut member = self.members.swap_remove(at);
+            member.kill().await;
+        }
+        log::log!(
+            if self.set.is_ending(number) { log::Level::Info } else { log::Level::Error },
+            rackcast_generation = number, rackcast_reason = why;
+            "generation {number} ended: {why}"
+        );
+        let orders = self.set.ended(number, Instant::now(), rand::random());
+        Box::pin(self.carry_out(orders)).await;
+        self.tell();
+    }
+
+    /// What the service says of itself is what its generations say.
+    pub(super) fn tell(&self) {
+        let serving = self.set.serving();
+        let report = self
+            .members
+            .iter()
+            .find(|m| Some(m.number) == serving)
+            .and_then(|m| m.report.as_ref());
+        self.status.send_if_modified(|s| {
+            let (ready, health) = match report {
+                Some(report) => (report.ready, report.health.clone()),
+                None if self.set.is_starting() && !s.ready => (false, s.health.clone()),
+                None => (false, Health::critical("no generation is running")),
+            };
+            let changed = s.ready != ready || s.health != health;
+            (s.ready, s.health) = (ready, health);
+            changed
         });
     }
+}
 
-    /// Tells the generation to stop and waits for it, within bounds.
-    async fn stop(&self, mut child: Child, mut control: Framed) {
-        self.tell(|s| s.draining = true);
-        let grace = self.config.supervisor.stop_grace;
-        let polite = async {
-            control
-                .send(&Order::Stop, Bytes::new())
-                .await
-                .map_err(io::Error::other)?;
-            // Its reports are read on so that it never waits for room to write one.
-            while let Ok(Some(_)) = control.recv::<Report>().await {}
-            child.wait().await
-        };
-        match tokio::time::timeout(grace, polite).await {
-            Ok(Ok(_)) => {}
-            Ok(Err(e)) => log::warn!("the generation could not be told to stop: {e}"),
-            Err(_) => log::warn!("the generation did not stop within {grace:?} and is killed"),
-        }
-        // Dropping the child kills what is left of it.
+/// What any of them says next.
+async fn hear(members: &mut [Member]) -> (u64, Result<Report, Ended>) {
+    if members.is_empty() {
+        return std::future::pending().await;
     }
+    let each = members.iter_mut().map(|member| {
+        Box::pin(async {
+            let number = member.number;
+            (number, member.hear().await)
+        })
+    });
+    select_all(each).await.0
+}
 
-    fn tell(&self, change: impl FnOnce(&mut ServiceStatus)) {
-        self.status.send_modify(change);
+async fn judgement(judging: &mut Option<JoinHandle<Judged>>) -> Judged {
+    match judging {
+        None => std::future::pending().await,
+        Some(task) => task.await.unwrap_or_else(|e| Judged::Unfit(e.to_string())),
     }
 }
 
-async fn exit(child: &mut Child) -> Ended {
-    match child.wait().await {
-        Ok(status) => Ended::Exited(status.to_string()),
-        Err(e) => Ended::Exited(e.to_string()),
+impl From<ConfigError> for Judged {
+    fn from(error: ConfigError) -> Self {
+        Self::Unfit(error.to_string())
     }
-}
-
-async fn kill(child: &mut Child, why: Ended) -> Ended {
-    if let Err(e) = child.kill() {
-        log::error!("a generation could not be killed: {e}");
-    }
-    let _ = child.wait().await;
-    why
-}
-
-/// The path of this binary; what stands there after an upgrade, not what was started.
-fn own_binary() -> io::Result<PathBuf> {
-    let path = std::env::current_exe()?;
-    // Linux names a replaced binary "PATH (deleted)".
-    let text = path.to_string_lossy();
-    Ok(text
-        .strip_suffix(" (deleted)")
-        .map_or_else(|| path.clone(), PathBuf::from))
 }

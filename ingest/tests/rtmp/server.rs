@@ -2,11 +2,14 @@
 
 use std::net::SocketAddr;
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use prometheus::Registry;
 use rackcast_ingest::rtmp::{self, Config, Metrics};
 use rackcast_ingest::stream::{Ended, Feed, Input, Publication, Refused, Streams};
+use rackcast_ingest::turn::Turn;
 use rackcast_segment::id::StreamId;
 use rackcast_segment::media::MediaEvent;
 use rackcast_segment::time::{Ticks, Timestamp};
@@ -59,9 +62,9 @@ impl Server {
         let task = tokio::spawn(rtmp::serve(
             listener,
             streams,
-            config,
+            Arc::new(ArcSwap::from_pointee(config)),
             metrics,
-            shutdown.clone(),
+            Turn::until(shutdown.clone()),
         ));
         Self {
             address,

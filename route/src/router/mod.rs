@@ -129,6 +129,19 @@ impl Router {
         &mut self.table
     }
 
+    /// Goes by other constants from now on. What was measured stays; a budget that changes begins
+    /// with nothing saved and nothing owed.
+    pub fn reconfigure(&mut self, config: RouterConfig, now: Instant) {
+        self.table.reconfigure(config.route.clone());
+        if config.retries != self.config.retries {
+            self.purse.set_retries(config.retries, now);
+        }
+        if config.refusals != self.config.refusals {
+            self.purse.set_refusals(config.refusals.into());
+        }
+        self.config = config;
+    }
+
     /// The constants it works by.
     pub fn config(&self) -> &RouterConfig {
         &self.config

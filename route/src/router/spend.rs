@@ -112,6 +112,16 @@ impl Purse {
         }
     }
 
+    /// Another budget for retries.
+    pub(super) fn set_retries(&mut self, config: budget::Config, now: Instant) {
+        self.retries = Budget::new(config, now);
+    }
+
+    /// Another cap for refusals.
+    pub(super) fn set_refusals(&mut self, config: budget::Config) {
+        self.refusals = Recent::new(config);
+    }
+
     /// Whether this could be paid.
     pub(crate) fn affords(&mut self, price: Price, now: Instant) -> Result<(), Short> {
         if price.retry {

@@ -144,6 +144,14 @@ impl Table {
         }
     }
 
+    /// Goes by other constants from now on; what was measured stays.
+    pub fn reconfigure(&mut self, config: Config) {
+        self.pace = Pace::from(&config);
+        self.trials.set_rate(config.eject.trials);
+        self.curiosity.set_rate(config.curiosity);
+        self.config = config;
+    }
+
     /// What the catalog says of a node; `None` once it has left.
     pub fn member(&self, node: NodeRef) -> Option<&Member> {
         self.nodes.get(node).map(|n| &n.member)

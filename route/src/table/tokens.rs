@@ -23,6 +23,11 @@ impl Tokens {
         }
     }
 
+    /// Segments bring more or less from now on.
+    pub(super) fn set_rate(&mut self, per_segment: f64) {
+        self.per_segment = per_segment;
+    }
+
     /// A segment is sent.
     pub(super) fn segment(&mut self, t: f64) {
         self.value = (self.now(t) + self.per_segment).min(MOST);

@@ -20,7 +20,8 @@ use super::forker::on_forker;
 use super::inherit::FDS_VARIABLE;
 
 /// Variables that speak to the process that systemd started, and would mislead its children.
-const NOT_INHERITED: [&str; 6] = [
+const NOT_INHERITED: [&str; 7] = [
+    RESUME_VARIABLE,
     "NOTIFY_SOCKET",
     "WATCHDOG_USEC",
     "WATCHDOG_PID",
@@ -33,6 +34,10 @@ const NOT_INHERITED: [&str; 6] = [
 /// file: parent and child are always of one version. The kernel calls such a child `exe` until that
 /// says what it [is called](super::be_called).
 pub const OWN_PROGRAM: &str = "/proc/self/exe";
+
+/// The variable in which a program leaves word for the one that [replaces](super::replace_program)
+/// it in the same process.
+pub const RESUME_VARIABLE: &str = "RACKCAST_RESUME";
 
 /// Builds a child process that dies with this one and leads its own process group.
 ///
@@ -69,6 +74,9 @@ impl Command {
             .stdin(Stdio::null())
             .process_group(0)
             .kill_on_drop(true);
+        for name in NOT_INHERITED {
+            command.env_remove(name);
+        }
         Self {
             command,
             fds: Vec::new(),
@@ -155,9 +163,6 @@ impl Command {
     pub fn spawn(mut self) -> io::Result<Child> {
         let runtime = Handle::try_current().map_err(io::Error::other)?;
         self.command.env_remove(FDS_VARIABLE);
-        for name in NOT_INHERITED {
-            self.command.env_remove(name);
-        }
         if !self.fds.is_empty() {
             self.command.env(FDS_VARIABLE, describe(&self.fds)?);
         }
@@ -200,7 +205,7 @@ impl Command {
 }
 
 /// The value of the variable that tells the child which descriptor has which number.
-fn describe(fds: &[(String, OwnedFd)]) -> io::Result<String> {
+pub(super) fn describe(fds: &[(String, OwnedFd)]) -> io::Result<String> {
     let mut described = Vec::with_capacity(fds.len());
     for (name, fd) in fds {
         if name.is_empty() || name.contains(['=', ',']) {

@@ -23,13 +23,17 @@ mod child;
 mod command;
 mod forker;
 mod inherit;
+mod memory;
+mod replace;
 
 pub use crate::backoff::Backoff;
 pub use child::Child;
-pub use command::{Command, OWN_PROGRAM};
+pub use command::{Command, OWN_PROGRAM, RESUME_VARIABLE};
 pub use inherit::{InheritError, inherited, inherited_stream};
+pub use memory::memory_file;
 pub use nix::sys::resource::Resource;
 pub use nix::sys::signal::Signal;
+pub use replace::replace_program;
 
 /// Says what this process is called in lists of processes; the kernel keeps 15 bytes.
 ///

@@ -33,9 +33,11 @@ pub fn serve(
     let listener = bind(path)?;
     let socket = Socket(path.to_owned());
     fs::set_permissions(path, Permissions::from_mode(SOCKET_MODE))?;
-    let answer = move |uri: &http::Uri| match uri.path() {
-        "/status" => Some(answer(&status.borrow())),
-        _ => None,
+    let answer = move |uri: http::Uri| {
+        std::future::ready(match uri.path() {
+            "/status" => Some(answer(&status.borrow())),
+            _ => None,
+        })
     };
     Ok(tokio::spawn(async move {
         server::serve(listener, answer, shutdown).await;

@@ -20,6 +20,7 @@ use http_body_util::Full;
 
 use super::presentation::{Page, Text};
 use super::{Origin, lock};
+use crate::relay::Claim;
 use address::{Address, What};
 use range::Asked;
 
@@ -48,32 +49,78 @@ struct Found {
     immutable: bool,
 }
 
+/// What the origin says to a request.
+#[derive(Debug)]
+pub struct Reply {
+    kind: &'static str,
+    claim: Option<Claim>,
+    response: Response<Full<Bytes>>,
+}
+
+impl Reply {
+    /// How much the answer counts where another process has one too; `None` if nothing is here.
+    pub fn claim(&self) -> Option<Claim> {
+        self.claim
+    }
+
+    /// The answer, which is counted as given.
+    pub fn take(self, origin: &Origin) -> Response<Full<Bytes>> {
+        count(origin, self.kind, &self.response);
+        self.response
+    }
+}
+
 /// Answers one request. Never waits: what is asked for is in memory, or not there.
 pub fn handle<B>(origin: &Origin, request: &Request<B>) -> Response<Full<Bytes>> {
+    reply(origin, request).take(origin)
+}
+
+/// The same, for who may find a better answer elsewhere.
+pub fn reply<B>(origin: &Origin, request: &Request<B>) -> Reply {
     let address = Address::parse(request.uri().path());
     let kind = address.as_ref().map_or("other", Address::kind);
-    let mut response = match *request.method() {
+    let (claim, mut response) = match *request.method() {
         Method::GET | Method::HEAD => match address.and_then(|a| find(origin, &a)) {
-            Some(Answer::Here(found)) => answer(&found, request),
-            Some(Answer::There(path)) => elsewhere(origin, path, request),
-            None => missing(origin),
+            Some((claim, Answer::Here(found))) => (Some(claim), answer(&found, request)),
+            Some((claim, Answer::There(path))) => (Some(claim), elsewhere(origin, path, request)),
+            None => (None, missing(origin)),
         },
-        Method::OPTIONS => preflight(),
-        _ => not_allowed(),
+        Method::OPTIONS => (Some(Claim::Strong), preflight()),
+        _ => (Some(Claim::Strong), not_allowed()),
     };
     let headers = response.headers_mut();
     let any = HeaderValue::from_static("*");
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, any);
     headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
+    Reply {
+        kind,
+        claim,
+        response,
+    }
+}
+
+/// The playlist at this address is another process's: what is held here never carries it on.
+pub fn is_elsewhere(origin: &Origin, path: &str) {
+    if let Some(Address {
+        id,
+        what: What::Media(first, _),
+        ..
+    }) = Address::parse(path)
+        && let Some(stream) = origin.find(&id)
+    {
+        lock(&stream).is_elsewhere(first);
+    }
+}
+
+fn count(origin: &Origin, kind: &str, response: &Response<Full<Bytes>>) {
     let sent = http_body::Body::size_hint(response.body()).exact();
     let sent = usize::try_from(sent.unwrap_or(0)).unwrap_or(usize::MAX);
     let status = response.status().as_u16();
     origin.memory.metrics.request(kind, status, sent);
-    response
 }
 
-fn find(origin: &Origin, address: &Address) -> Option<Answer> {
-    let config = &origin.config;
+fn find(origin: &Origin, address: &Address) -> Option<(Claim, Answer)> {
+    let config = origin.config.load();
     if address.muxed && !config.muxed {
         return None;
     }
@@ -86,16 +133,27 @@ fn find(origin: &Origin, address: &Address) -> Option<Answer> {
         max_age,
         immutable: false,
     };
-    let found = match &address.what {
-        What::Master(page) => playlist(stream.shown().page(page)?, config.master_max_age),
+    let live = stream.now().left.is_none();
+    let strong = |holds| if holds { Claim::Strong } else { Claim::Weak };
+    let (claim, found) = match &address.what {
+        What::Master(page) => {
+            let text = stream.shown().page(page)?;
+            (strong(live), playlist(text, config.master_max_age))
+        }
         What::Newest(name) => {
             let shown = stream.shown();
             shown.page(&Page::Media(name.clone()))?;
-            return Some(Answer::There(format!("{}/{name}.m3u8", shown.first)));
+            let path = format!("{}/{name}.m3u8", shown.first);
+            return Some((strong(live), Answer::There(path)));
         }
         What::Media(first, page) => {
-            let text = stream.begun_with(*first)?.page(page)?;
-            playlist(text, config.playlist_max_age)
+            let presentation = stream.begun_with(*first)?;
+            let text = presentation.page(page)?;
+            // What carries another process's playlists on gives way to that process, and what
+            // was left without an end to who carries it on.
+            let holds = presentation.first == *first
+                && (presentation.left.is_none() || presentation.window.has_ended());
+            (strong(holds), playlist(text, config.playlist_max_age))
         }
         What::Segment(epoch, name, sequence) => {
             let body = stream.presentations().find_map(|p| match address.muxed {
@@ -103,16 +161,17 @@ fn find(origin: &Origin, address: &Address) -> Option<Answer> {
                 false => p.window.media(*epoch, name, *sequence),
             })?;
             let muxed = if address.muxed { "m" } else { "" };
-            Found {
+            let found = Found {
                 body,
                 tag: format!("\"{epoch}-{name}-{sequence}{muxed}\""),
                 content_type: MPEG_TS,
                 max_age: config.segment_max_age,
                 immutable: true,
-            }
+            };
+            (Claim::Strong, found)
         }
     };
-    Some(Answer::Here(found))
+    Some((claim, Answer::Here(found)))
 }
 
 /// 200, 206, 304 or 416.
@@ -172,7 +231,7 @@ fn elsewhere<B>(origin: &Origin, mut path: String, request: &Request<B>) -> Resp
     *response.status_mut() = StatusCode::TEMPORARY_REDIRECT;
     let headers = response.headers_mut();
     put(headers, header::LOCATION, &path);
-    let age = origin.config.playlist_max_age.as_secs();
+    let age = origin.config.load().playlist_max_age.as_secs();
     let cache = format!("public, max-age={age}");
     put(headers, header::CACHE_CONTROL, &cache);
     response
@@ -184,7 +243,7 @@ fn missing(origin: &Origin) -> Response<Full<Bytes>> {
     let headers = response.headers_mut();
     let text = HeaderValue::from_static("text/plain; charset=utf-8");
     headers.insert(header::CONTENT_TYPE, text);
-    let age = origin.config.missing_max_age.as_secs();
+    let age = origin.config.load().missing_max_age.as_secs();
     let cache = format!("public, max-age={age}");
     put(headers, header::CACHE_CONTROL, &cache);
     response

@@ -232,6 +232,11 @@ impl Window {
         self.publish()
     }
 
+    /// Whether its playlists have an end.
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended
+    }
+
     pub(super) fn tracks(&self) -> &[Track] {
         &self.tracks
     }

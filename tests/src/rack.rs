@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::Method;
+use nix::sys::signal::Signal;
 use rackcast_segment::id::RenditionName;
 use rackcast_segment::wire::SEGMENTS_PATH;
 use rackcast_segment::wire::job::Job;
@@ -15,8 +16,8 @@ use tempfile::TempDir;
 
 use crate::dev::free_address;
 use crate::http::Http;
-use crate::process::{Process, children, kill9, program};
-use crate::wait::wait_for;
+use crate::process::{Process, children, kill9, program, signal};
+use crate::wait::{wait_for, wait_until};
 
 /// How long a daemon may take to become ready.
 const START: Duration = Duration::from_secs(30);
@@ -132,6 +133,7 @@ pub struct Ingest {
     pub socket: PathBuf,
     process: Process,
     file: PathBuf,
+    config: String,
     _dir: TempDir,
 }
 
@@ -150,6 +152,14 @@ impl Ingest {
     /// # Panics
     /// It does not become ready.
     pub async fn on(consul: &str, instance: usize, extra: &str) -> Self {
+        Self::of(&program("rackcast-ingest"), consul, instance, extra).await
+    }
+
+    /// The same, from a program of the test's own.
+    ///
+    /// # Panics
+    /// It does not become ready.
+    pub async fn of(program: &Path, consul: &str, instance: usize, extra: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let (rtmp, http, admin) = (free_address(), free_address(), free_address());
         let (state, socket) = (dir.path().join("state"), dir.path().join("ingest.sock"));
@@ -157,11 +167,11 @@ impl Ingest {
         let config = format!(
             "instance = \"{instance}\"\nstate_dir = {state:?}\nstatus_socket = {socket:?}\n\
              [listen]\nrtmp = {rtmp:?}\nhttp = {http:?}\nadmin = {admin:?}\n\
-             [consul]\naddress = {consul:?}\n{extra}\n"
+             [consul]\naddress = {consul:?}\n"
         );
         let file = dir.path().join("ingest.toml");
-        std::fs::write(&file, config).unwrap();
-        let mut process = daemon("rackcast-ingest", &file);
+        std::fs::write(&file, format!("{config}{extra}\n")).unwrap();
+        let mut process = Process::start(Command::new(program).arg("--config").arg(&file));
         ready(&mut process, &admin, START).await;
         Self {
             rtmp: format!("rtmp://{rtmp}"),
@@ -170,8 +180,37 @@ impl Ingest {
             socket,
             process,
             file,
+            config,
             _dir: dir,
         }
+    }
+
+    /// Writes another configuration file, with this added to what the test needs; the daemon does
+    /// not learn of it.
+    ///
+    /// # Panics
+    /// It cannot be written.
+    pub fn write(&self, extra: &str) {
+        std::fs::write(&self.file, format!("{}{extra}\n", self.config)).unwrap();
+    }
+
+    /// Sends a signal to the supervisor.
+    pub fn signal(&self, which: Signal) {
+        signal(self.pid(), which);
+    }
+
+    /// The process ids of its generations.
+    pub fn generations(&self) -> Vec<u32> {
+        children(self.pid(), "generation")
+    }
+
+    /// Waits for a line of its log.
+    ///
+    /// # Panics
+    /// It does not come in time.
+    pub async fn log_line(&self, text: &str, limit: Duration) {
+        let what = format!("the ingest's log to say {text:?}");
+        wait_until(&what, limit, || self.process.output().find(text).is_some()).await;
     }
 
     /// `kill -9`, and another one in its place: with its addresses, its state and nothing else.

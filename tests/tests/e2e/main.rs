@@ -13,6 +13,7 @@ mod restart;
 mod routing;
 mod seamless;
 mod soak;
+mod upgrade;
 
 /// A ladder that costs little and still has two rungs.
 const LADDER: &str = "180p:180@300k,low:120@150k";

@@ -44,7 +44,7 @@ fn every_event_arrives_as_it_was_sent() {
         }),
         MediaEvent::Audio(AudioFrame {
             pts: Timestamp(-1),
-            data: data.clone(),
+            data,
         }),
     ];
     for event in events {

@@ -1,0 +1,327 @@
+//! An ingest changes its program and its configuration under its publishers and players.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use rackcast_tests::http::Http;
+use rackcast_tests::player::{Player, Recording};
+use rackcast_tests::process::{Process, kill9, program, signal};
+use rackcast_tests::publish::{Broadcaster, Sample, publish};
+use rackcast_tests::rack::Ingest;
+use rackcast_tests::wait::{wait_for, wait_until};
+
+const LIMIT: Duration = Duration::from_secs(40);
+const OPEN: &str = "[auth]\nmode = \"open\"\n[stream]\nladder = \"\"";
+const NO_CONSUL: &str = "http://127.0.0.1:1";
+
+/// The picture is small: every test here publishes several of it.
+fn sample() -> std::path::PathBuf {
+    Sample::default().file()
+}
+
+fn master(ingest: &Ingest, stream: &str) -> String {
+    format!("{}/live/{stream}/master.m3u8", ingest.hls)
+}
+
+fn publisher(ingest: &Ingest, stream: &str) -> Process {
+    publish(&sample(), &format!("{}/live/{stream}", ingest.rtmp))
+}
+
+async fn hand_over(ingest: &Ingest, to: u64) {
+    ingest.signal(Signal::SIGUSR2);
+    let ready = format!("generation {to} is ready and accepts");
+    ingest.log_line(&ready, LIMIT).await;
+}
+
+async fn streams(ingest: &Ingest, generation: u64) -> f64 {
+    let label = format!("generation=\"{generation}\"");
+    ingest.metric("rackcast_ingest_streams", &[&label]).await
+}
+
+fn epochs(recording: &Recording) -> BTreeSet<u64> {
+    let seen = recording.track("source").segments.values();
+    seen.map(|s| s.listed.address().0).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn publishers_and_players_notice_nothing_of_a_hand_over() {
+    let ingest = Ingest::start(&format!("{OPEN}\n[origin]\nretention = \"2s\"")).await;
+    let mut publishers: Vec<_> = ["a", "b", "c"].map(|s| publisher(&ingest, s)).into();
+    let mut players = Vec::new();
+    for stream in ["a", "b", "c"] {
+        players.push(Player::follow(&master(&ingest, stream)).await);
+    }
+    for player in &players {
+        player.segments(2).await;
+    }
+    hand_over(&ingest, 2).await;
+    assert_eq!(
+        ingest.generations().len(),
+        2,
+        "the old one serves its publishers"
+    );
+    for player in &players {
+        player.segments(6).await;
+    }
+    let label = ["generation=\"1\""];
+    let connections = ingest
+        .metric("rackcast_ingest_rtmp_connections", &label)
+        .await;
+    assert_eq!(
+        connections, 3.0,
+        "each publisher has the connection that it had"
+    );
+
+    let mut late = publisher(&ingest, "d");
+    Player::follow(&master(&ingest, "d"))
+        .await
+        .segments(2)
+        .await;
+    assert_eq!(
+        (streams(&ingest, 1).await, streams(&ingest, 2).await),
+        (3.0, 1.0)
+    );
+    let known = Http::default()
+        .get(&format!("http://{}/v1/nodes", ingest.admin))
+        .await
+        .unwrap();
+    assert_eq!(known.status, 200);
+
+    for player in players {
+        let recording = player.stop().await;
+        recording.assert_sound();
+        recording.assert_in_step();
+        assert_eq!(recording.outages, Vec::<String>::new());
+        assert_eq!(epochs(&recording).len(), 1, "no stream began anew");
+        let segments = recording.track("source").segments.values();
+        assert!(segments.clone().all(|s| !s.listed.gap));
+    }
+    for publisher in &mut publishers {
+        assert!(
+            publisher.ended().is_none(),
+            "a publisher lost its connection"
+        );
+        signal(publisher.pid(), Signal::SIGTERM);
+    }
+    // What is left of the streams is forgotten, and with it the old generation.
+    wait_until("the old generation to end", LIMIT, || {
+        ingest.generations().len() == 1
+    })
+    .await;
+    ingest.log_line("generation 1 ended", LIMIT).await;
+    assert!(late.ended().is_none());
+    assert_eq!(streams(&ingest, 2).await, 1.0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_publisher_that_returns_finds_its_stream_in_the_older_generation() {
+    let ingest = Ingest::start(OPEN).await;
+    let first = publisher(&ingest, "show");
+    let player = Player::follow(&master(&ingest, "show")).await;
+    player.segments(2).await;
+    hand_over(&ingest, 2).await;
+    // Two at once are refused over generations too.
+    let mut second = publisher(&ingest, "show");
+    wait_until("the second publisher to be refused", LIMIT, || {
+        second.ended().is_some()
+    })
+    .await;
+    player.segments(4).await;
+    // Lost, not ended: the stream waits for it.
+    kill9(first.pid());
+    let _again = publisher(&ingest, "show");
+    player.segments(8).await;
+    let recording = player.stop().await;
+    recording.assert_sound();
+    assert_eq!(
+        epochs(&recording).len(),
+        1,
+        "the stream went on where it was"
+    );
+    assert_eq!(
+        (streams(&ingest, 1).await, streams(&ingest, 2).await),
+        (1.0, 0.0)
+    );
+    let refused = ingest
+        .metric("rackcast_ingest_rtmp_refusals_total", &["taken"])
+        .await;
+    assert_eq!(refused, 1.0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn at_its_limit_an_older_generation_sends_its_publishers_to_the_newer_one() {
+    let limits = "[supervisor]\ngeneration_limit = \"4s\"\n[origin]\nretention = \"5s\"";
+    let ingest = Ingest::start(&format!("{OPEN}\n{limits}")).await;
+    let url = format!("{}/live/long", ingest.rtmp);
+    let broadcast = Broadcaster::start(&sample(), &url);
+    let player = Player::follow(&master(&ingest, "long")).await;
+    player.segments(2).await;
+    hand_over(&ingest, 2).await;
+    player
+        .until("a second epoch", LIMIT, |r| epochs(r).len() == 2)
+        .await;
+    wait_until("the old generation to end", LIMIT, || {
+        ingest.generations().len() == 1
+    })
+    .await;
+    let seen = player.so_far().common();
+    player.segments(seen + 2).await;
+    let recording = player.stop().await;
+    recording.assert_sound();
+    assert_eq!(recording.outages, Vec::<String>::new());
+    assert_eq!(broadcast.stop(), 2, "connections of the publisher");
+}
+
+/// Puts a program in another's place, as a package does.
+fn install(content: &[u8], at: &Path) {
+    let beside = at.with_extension("new");
+    fs::write(&beside, content).unwrap();
+    fs::set_permissions(&beside, fs::Permissions::from_mode(0o755)).unwrap();
+    fs::rename(beside, at).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upgrade_replaces_the_supervisor_in_its_process_and_a_broken_one_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let installed = dir.path().join("rackcast-ingest");
+    let good = fs::read(program("rackcast-ingest")).unwrap();
+    install(&good, &installed);
+    let ingest = Ingest::of(&installed, NO_CONSUL, 1, OPEN).await;
+    let mut publisher = publisher(&ingest, "show");
+    let player = Player::follow(&master(&ingest, "show")).await;
+    player.segments(2).await;
+    let (pid, first) = (ingest.pid(), ingest.generations());
+
+    install(
+        b"#!/bin/sh\necho 'this program is broken' >&2\nexit 1\n",
+        &installed,
+    );
+    ingest.signal(Signal::SIGHUP);
+    ingest.log_line("this program is broken", LIMIT).await;
+    assert_eq!(ingest.generations(), first);
+    assert_eq!(
+        ingest
+            .metric("rackcast_ingest_handover_failures_total", &[])
+            .await,
+        1.0
+    );
+
+    // A configuration that only the new program could refuse is refused by it.
+    install(&good, &installed);
+    ingest.write("[auth]\nmode = \"nonsense\"");
+    ingest.signal(Signal::SIGHUP);
+    ingest.log_line("nonsense", LIMIT).await;
+    assert_eq!(ingest.generations(), first);
+
+    ingest.write(OPEN);
+    ingest.signal(Signal::SIGHUP);
+    ingest
+        .log_line("generation 2 is ready and accepts", LIMIT)
+        .await;
+    let runs = fs::read_link(format!("/proc/{pid}/exe")).unwrap();
+    assert_eq!(runs, installed, "the supervisor is the program on disk");
+    assert!(
+        ingest.generations().contains(&first[0]),
+        "its children are still its own"
+    );
+    player.segments(6).await;
+    assert!(
+        publisher.ended().is_none(),
+        "the publisher has the connection that it had"
+    );
+    let recording = player.stop().await;
+    recording.assert_sound();
+    assert_eq!(recording.outages, Vec::<String>::new());
+    assert_eq!(epochs(&recording).len(), 1);
+
+    // It is as good a supervisor as the first: a generation that dies is replaced, and old ones end.
+    signal(publisher.pid(), Signal::SIGTERM);
+    signal(first[0], Signal::SIGKILL);
+    ingest.log_line("generation 1 ended", LIMIT).await;
+    let second = ingest.generations();
+    signal(second[0], Signal::SIGKILL);
+    ingest
+        .log_line("generation 3 is ready and accepts", LIMIT)
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reload_changes_keys_at_once_and_a_bad_file_changes_nothing() {
+    let key = |key: &str| {
+        let entry = format!("app = \"live\"\nstream = \"show\"\nkey = \"{key}\"");
+        format!("[stream]\nladder = \"\"\n[[auth.streams]]\n{entry}")
+    };
+    let ingest = Ingest::start(&key("old")).await;
+    let may = async |with: &str| {
+        let mut publisher = publisher(&ingest, &format!("show?key={with}"));
+        let admitted = ingest
+            .metric("rackcast_ingest_rtmp_publishes_total", &[])
+            .await;
+        let end = std::time::Instant::now() + LIMIT;
+        loop {
+            if ingest
+                .metric("rackcast_ingest_rtmp_publishes_total", &[])
+                .await
+                > admitted
+            {
+                return true;
+            }
+            if publisher.ended().is_some() {
+                return false;
+            }
+            assert!(
+                std::time::Instant::now() < end,
+                "neither admitted nor refused"
+            );
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    assert!(may("old").await);
+    ingest.write(&key("new"));
+    ingest.signal(Signal::SIGHUP);
+    ingest.log_line("auth.streams changed", LIMIT).await;
+    ingest
+        .log_line("the configuration was reloaded", LIMIT)
+        .await;
+    assert!(!may("old").await, "a key that was taken away");
+    // The stream of before may still be in its grace: its key is asked for all the same.
+    assert!(may("new").await);
+
+    for (text, why) in [
+        ("[auth]\nmode = \"opne\"", "unknown variant `opne`"),
+        (
+            "[stream]\nmax_streams = 0",
+            "stream.max_streams must be at least 1",
+        ),
+        (
+            "[[auth.streams]]\napp = \"live\"\nstream = \"x\"\nkey_file = \"/nonexistent\"",
+            "the key file /nonexistent cannot be read",
+        ),
+    ] {
+        ingest.write(text);
+        ingest.signal(Signal::SIGHUP);
+        ingest.log_line(why, LIMIT).await;
+    }
+    let failures = "rackcast_config_reload_failures_total";
+    wait_for("all three to be counted", LIMIT, async || {
+        (ingest.metric(failures, &[]).await == 3.0).then_some(())
+    })
+    .await;
+    let successful = "rackcast_config_last_reload_successful";
+    assert_eq!(ingest.metric(successful, &[]).await, 0.0);
+    assert_eq!(ingest.generations().len(), 1);
+    assert!(!may("old").await);
+
+    // What waits for a restart is named with that.
+    ingest.write(&format!("{}\n[http]\nmax_connections = 7", key("new")));
+    ingest.signal(Signal::SIGHUP);
+    ingest
+        .log_line("http.max_connections is not in force yet", LIMIT)
+        .await;
+    assert_eq!(ingest.metric(successful, &[]).await, 1.0);
+}

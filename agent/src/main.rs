@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use rackcast_agent::{config::Config, daemon};
-use rackcast_service::{cli::DaemonArgs, shutdown};
+use rackcast_service::{cli::DaemonArgs, fault, shutdown};
 
 /// Keeps this machine's Rackcast services registered in Consul.
 #[derive(Debug, Parser)]
@@ -34,5 +34,6 @@ fn main() -> ExitCode {
 
 #[tokio::main]
 async fn run(config: Config) -> Result<(), daemon::StartError> {
+    fault::on_demand();
     daemon::run(config, shutdown::signals()).await
 }

@@ -12,7 +12,7 @@ use rackcast_ingest::{generation, supervisor};
 use rackcast_service::cli::DaemonArgs;
 use rackcast_service::process::{be_called, inherited};
 use rackcast_service::reload::Live;
-use rackcast_service::shutdown;
+use rackcast_service::{fault, shutdown};
 
 #[derive(Debug, Parser)]
 #[command(name = "rackcast-ingest", version, about)]
@@ -81,7 +81,10 @@ fn run(part: Option<Part>, live: Live<Config>) -> Result<(), Box<dyn std::error:
         .build()?;
     runtime.block_on(async {
         match part {
-            None => supervisor::run(live, shutdown::signals()).await?,
+            None => {
+                fault::on_demand();
+                supervisor::run(live, shutdown::signals()).await?;
+            }
             Some(Part::Generation { number }) => {
                 if let Err(e) = be_called(env!("CARGO_BIN_NAME")) {
                     log::debug!("it has another name in lists of processes: {e}");

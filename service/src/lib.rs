@@ -14,6 +14,7 @@
 //! | [`admin`], [`http`], [`metrics`] | `/metrics`, `/healthz`, `/readyz` |
 //! | [`notify`], [`shutdown`] | readiness, a watchdog fed by real progress, a clean end |
 //! | [`process`], [`frame`] | worker processes that die with their parent, and talking to them |
+//! | [`fault`] | a deadlock on demand, for tests |
 //! | [`backoff`] | how long to wait before something that failed is tried again |
 //!
 //! No module here knows what the service does.
@@ -23,6 +24,7 @@ pub mod backoff;
 pub mod cli;
 pub mod config;
 pub mod explain;
+pub mod fault;
 pub mod frame;
 pub mod host;
 pub mod http;

@@ -30,28 +30,35 @@ impl Consul {
     /// It has no leader within 30 s.
     pub async fn start() -> Self {
         let port = || free_address().rsplit_once(':').unwrap().1.to_owned();
-        let mut command = Command::new(binary());
-        command.args([
-            "agent",
-            "-dev",
-            "-bind",
-            "127.0.0.1",
-            "-client",
-            "127.0.0.1",
-        ]);
-        command.args([
-            "-dns-port",
-            "-1",
-            "-grpc-port",
-            "-1",
-            "-serf-wan-port",
-            "-1",
-        ]);
+        let mut command = Self::command("127.0.0.1");
+        command.args(["-dns-port", "-1"]);
         let http_port = port();
         command.args(["-http-port", &http_port, "-server-port", &port()]);
-        command.args(["-serf-lan-port", &port(), "-log-level", "warn"]);
+        command.args(["-serf-lan-port", &port()]);
+        Self::launch(command, format!("http://127.0.0.1:{http_port}")).await
+    }
+
+    /// Starts it at an address that others reach, with Consul's usual ports: a server for their
+    /// client agents.
+    ///
+    /// # Panics
+    /// It has no leader within 30 s.
+    pub async fn serve(address: &str) -> Self {
+        let url = format!("http://{address}:{HTTP}");
+        Self::launch(Self::command(address), url).await
+    }
+
+    fn command(address: &str) -> Command {
+        let mut command = Command::new(binary());
+        command.args(["agent", "-dev", "-bind", address, "-client", address]);
+        command.args(["-grpc-port", "-1", "-serf-wan-port", "-1"]);
+        command.args(["-log-level", "warn"]);
+        command
+    }
+
+    async fn launch(mut command: Command, url: String) -> Self {
         let mut process = Process::start(&mut command);
-        let (url, http) = (format!("http://127.0.0.1:{http_port}"), Http::default());
+        let http = Http::default();
         wait_for("consul to have a leader", Duration::from_secs(30), || {
             assert!(process.ended().is_none(), "consul ended");
             let (http, url) = (&http, format!("{url}/v1/status/leader"));

@@ -18,6 +18,7 @@ pub mod explain;
 pub mod files;
 pub mod fleet;
 pub mod hls;
+pub mod hosts;
 pub mod http;
 pub mod job;
 pub mod load;

@@ -41,6 +41,14 @@ impl Default for Sample {
 }
 
 impl Sample {
+    /// The usual picture for five minutes, for streams that outlive what is done to them.
+    pub fn long() -> Self {
+        Self {
+            seconds: 300,
+            ..Self::default()
+        }
+    }
+
     /// The sample as an FLV file; made at the first call on this machine.
     ///
     /// # Panics

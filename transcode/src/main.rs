@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use rackcast_service::cli::EXIT_CONFIG;
 use rackcast_service::process::be_called;
-use rackcast_service::{config, log as logging, shutdown};
+use rackcast_service::{config, fault, log as logging, shutdown};
 use rackcast_transcode::config::Config;
 use rackcast_transcode::node;
 use rackcast_transcode::pipeline::{Encoder, EncoderConfig};
@@ -78,7 +78,10 @@ fn serve(arguments: &Arguments) -> ExitCode {
     run(
         tokio::runtime::Builder::new_multi_thread(),
         config.log_level,
-        async { node::run(config, shutdown::signals()).await },
+        async {
+            fault::on_demand();
+            node::run(config, shutdown::signals()).await
+        },
     )
 }
 

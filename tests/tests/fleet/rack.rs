@@ -1,0 +1,243 @@
+//! The rack that all stories share: a Debian 12 and a Debian 13 host, each an ingest and a
+//! transcode node; a Consul server and a package repository beside them.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use rackcast_tests::consul::Consul;
+use rackcast_tests::hosts::{Host, Hosts, Suite};
+use rackcast_tests::wait::wait_for;
+use tokio::runtime::Runtime;
+
+use crate::Telling;
+use crate::repository::{Repository, Version};
+
+/// The packages that make a host a node.
+pub(crate) const PACKAGES: [&str; 3] = ["rackcast-agent", "rackcast-ingest", "rackcast-transcode"];
+/// Their services in Consul's catalog.
+pub(crate) const SERVICES: [&str; 2] = ["rackcast-ingest", "rackcast-transcode"];
+/// What starts, or comes back, does so within this.
+pub(crate) const SOON: Duration = Duration::from_secs(60);
+
+/// What differs from the packages' own configuration: what an operator would edit, and pictures
+/// that cost little.
+const EDITS: &str = r#"
+cd /etc/rackcast
+sed -i 's|^#mode = "table"|mode = "open"|
+        s|^#ladder = "1080p.*|ladder = "180p:180@300k,low:120@150k"|' rackcast-ingest.toml
+sed -i 's|^#*preset = .*|preset = "ultrafast"|
+        s|^#*count = 0|count = 1|' rackcast-transcode.toml
+"#;
+
+/// The name of the drop-in by which a story changes a unit.
+pub(crate) const DROP_IN: &str = "story.conf";
+/// What a story appends to a configuration file to make it nonsense.
+pub(crate) const NONSENSE: &str = "colour = \"red\"";
+
+const MEND: &str = r"
+rm -f /etc/systemd/system/rackcast-*.service.d/story.conf
+[ ! -e /etc/rackcast ] || sed -i '/^colour = /d' /etc/rackcast/*.toml
+systemctl daemon-reload
+systemctl reset-failed
+for unit in agent ingest transcode; do
+    ! systemctl --quiet is-enabled rackcast-$unit 2>/dev/null || systemctl start rackcast-$unit
+done
+";
+
+/// All of it; ends when dropped.
+pub(crate) struct Rack {
+    // In the order in which they end.
+    pub(crate) consul: Consul,
+    pub(crate) repository: Repository,
+    pub(crate) hosts: Hosts,
+    runtime: Option<Runtime>,
+    _served: tempfile::TempDir,
+}
+
+impl Rack {
+    /// Boots it; nothing of ours is installed yet.
+    pub(crate) fn up() -> Self {
+        // Fetched before the hosts' network, which knows no other, is entered.
+        let repository = Repository::build();
+        let served = tempfile::tempdir().unwrap();
+        let link = |name: &str, to: PathBuf| {
+            std::os::unix::fs::symlink(to, served.path().join(name)).unwrap();
+        };
+        let packages = repository.packages(Version::First);
+        let consul = Hosts::consul();
+        for suite in [Suite::Bookworm, Suite::Trixie] {
+            let ours = [packages.as_path(), consul.as_path()];
+            let wanted: Vec<_> = PACKAGES.into_iter().chain(["consul"]).collect();
+            link(suite.name(), Hosts::mirror(suite, &ours, &wanted));
+        }
+        link("consul", consul);
+        link("rackcast", repository.folder());
+
+        let hosts = Hosts::up(&[("d12", Suite::Bookworm), ("d13", Suite::Trixie)]);
+        hosts.serve(served.path());
+        let runtime = Runtime::new().unwrap();
+        let consul = runtime.block_on(Consul::serve(hosts.gateway()));
+        Self {
+            consul,
+            repository,
+            hosts,
+            runtime: Some(runtime),
+            _served: served,
+        }
+    }
+
+    /// Tells one story.
+    pub(crate) fn tell(&self, story: for<'a> fn(&'a Self) -> Telling<'a>) {
+        let runtime = self.runtime.as_ref().unwrap();
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            runtime.block_on(story(self));
+        }));
+        if let Err(panic) = result {
+            self.each(|host| eprintln!("--- {}\n{}", host.name(), host.last_words()));
+            std::panic::resume_unwind(panic);
+        }
+    }
+
+    /// Does something on all hosts at once; what came of it.
+    pub(crate) fn each<T: Send>(&self, work: impl Fn(&Host) -> T + Sync) -> Vec<T> {
+        std::thread::scope(|scope| {
+            let work = &work;
+            let begin = |host| scope.spawn(move || work(host));
+            let begun: Vec<_> = self.hosts.all().iter().map(begin).collect();
+            begun.into_iter().map(|t| t.join().unwrap()).collect()
+        })
+    }
+
+    /// Every story begins with this: the first version is installed, edited as an operator would,
+    /// and every service runs and passes in Consul.
+    pub(crate) async fn ready(&self) {
+        self.each(|host| {
+            if !has(host, "consul") {
+                self.prepare(host);
+            }
+            // What a story that failed left behind.
+            host.run(MEND);
+            if version(host) != Version::First.text() {
+                self.downgrade(host);
+            }
+        });
+        self.passing(self.hosts.all().len()).await;
+    }
+
+    /// The first version in place of whatever is there, configured anew.
+    pub(crate) fn downgrade(&self, host: &Host) {
+        let of = |package| format!("{package}={}", Version::First.text());
+        let packages = PACKAGES.into_iter().chain(["rackcast-common"]).map(of);
+        let packages = packages.collect::<Vec<_>>().join(" ");
+        apt(host, "update");
+        let options = "-o Dpkg::Options::=--force-confold --allow-downgrades";
+        apt(host, &format!("{options} install {packages}"));
+        self.configure(host);
+    }
+
+    /// What a site does before: the sources of packages, and a Consul client agent.
+    pub(crate) fn prepare(&self, host: &Host) {
+        let gateway = self.hosts.gateway();
+        let suite = host.suite().name();
+        let keyring = "/etc/apt/keyrings/rackcast-archive-keyring.gpg";
+        host.run("mkdir -p /etc/apt/keyrings");
+        host.run(&format!(
+            "python3 -c 'import urllib.request as u, sys; u.urlretrieve(*sys.argv[1:])' \
+             http://{gateway}/rackcast/rackcast-archive-keyring.gpg {keyring}"
+        ));
+        host.write(
+            "/etc/apt/sources.list.d/rackcast.list",
+            &format!("deb [signed-by={keyring}] http://{gateway}/rackcast {suite} main\n"),
+        );
+        // Debian itself and Consul, as far as they are needed here.
+        host.write(
+            "/etc/apt/sources.list.d/mirror.list",
+            &format!(
+                "deb [trusted=yes] http://{gateway}/{suite} ./\n\
+                 deb [trusted=yes] http://{gateway}/consul ./\n"
+            ),
+        );
+        host.write(
+            "/etc/consul.d/rack.hcl",
+            &format!(
+                "bind_addr = \"{}\"\nretry_join = [\"{gateway}\"]\nretry_interval = \"1s\"\n\
+                 disable_update_check = true\nleave_on_terminate = true\n",
+                host.address()
+            ),
+        );
+        host.run("apt-get -qq update");
+        apt(host, "install consul");
+        host.run("systemctl enable --quiet --now consul");
+    }
+
+    /// What an operator edits, and takes into use.
+    pub(crate) fn configure(&self, host: &Host) {
+        host.run(EDITS);
+        host.run("systemctl restart rackcast-ingest rackcast-transcode");
+    }
+
+    /// Waits until so many instances of each service pass in Consul.
+    pub(crate) async fn passing(&self, count: usize) {
+        for service in SERVICES {
+            self.passing_of(service, count).await;
+        }
+    }
+
+    /// Waits until so many instances of a service pass in Consul.
+    pub(crate) async fn passing_of(&self, service: &str, count: usize) {
+        wait_for(&format!("{count} {service} to pass"), SOON, || async {
+            (self.consul.passing(service).await == count).then_some(())
+        })
+        .await;
+    }
+}
+
+impl Drop for Rack {
+    fn drop(&mut self) {
+        // Not within another runtime's thread, and not waiting for what a story left running.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// Whether a package is installed.
+pub(crate) fn has(host: &Host, package: &str) -> bool {
+    let state = host.attempt(&format!(
+        "dpkg-query -W -f '${{db:Status-Status}}' {package}"
+    ));
+    state.good && state.text == "installed"
+}
+
+/// The version that the three packages have, or what is there instead.
+pub(crate) fn version(host: &Host) -> String {
+    let words = format!(
+        "dpkg-query -W -f '${{Version}} ${{db:Status-Status}}\\n' {}",
+        PACKAGES.join(" ")
+    );
+    let text = host.attempt(&words).text;
+    let mut lines: Vec<&str> = text.lines().collect();
+    lines.dedup();
+    match lines.as_slice() {
+        [one] => one.strip_suffix(" installed").unwrap_or(one).to_owned(),
+        _ => text,
+    }
+}
+
+/// apt as a script would run it; what it wrote.
+pub(crate) fn apt(host: &Host, words: &str) -> String {
+    host.run(&format!("{APT} {words}"))
+}
+
+/// The same where it may fail.
+pub(crate) const APT: &str = "DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends";
+
+/// Where players find a stream of a host.
+pub(crate) fn master(host: &Host, stream: &str) -> String {
+    format!("http://{}:8080/live/{stream}/master.m3u8", host.address())
+}
+
+/// Where a stream is published to a host.
+pub(crate) fn publish_url(host: &Host, stream: &str) -> String {
+    format!("rtmp://{}:1935/live/{stream}", host.address())
+}

@@ -1,0 +1,120 @@
+//! `apt upgrade`, and the ways back.
+
+use rackcast_tests::check;
+use rackcast_tests::hosts::Host;
+use rackcast_tests::player::Player;
+use rackcast_tests::process::Process;
+use rackcast_tests::publish::{Sample, publish};
+
+use crate::rack::{APT, NONSENSE, PACKAGES, Rack, apt, has, master, publish_url, version};
+use crate::repository::Version;
+
+/// What an operator wrote into a configuration file, and finds there for ever.
+const NOTE: &str = "# kept by its operator";
+/// As unattended-upgrades and Ansible do: the operator's files stay, what the packages bring for
+/// them lies beside.
+const UPGRADE: &str = "-o Dpkg::Options::=--force-confold upgrade";
+const CONFIGURATION: &str = "/etc/rackcast/rackcast-transcode.toml";
+
+/// Back to N, by name; removal keeps what was edited; purging leaves nothing.
+pub(crate) async fn downgrade_remove_and_purge(rack: &Rack) {
+    rack.ready().await;
+    rack.repository.offer(Version::Next);
+    let host = rack.hosts.host("d13");
+    host.run(&format!("echo '{NOTE}' >>{CONFIGURATION}"));
+    apt(host, "update");
+    apt(host, UPGRADE);
+    assert_eq!(version(host), Version::Next.text());
+    rack.downgrade(host);
+    assert_eq!(version(host), Version::First.text());
+    runs_what_is_installed(host);
+    rack.passing(2).await;
+
+    apt(host, &format!("remove {}", PACKAGES.join(" ")));
+    rack.passing(1).await;
+    assert_eq!(host.run("systemctl is-system-running"), "running");
+    assert!(host.run(&format!("cat {CONFIGURATION}")).contains(NOTE));
+    assert!(!host.attempt("pgrep rackcast").good, "something still runs");
+
+    apt(
+        host,
+        &format!("purge {} rackcast-common", PACKAGES.join(" ")),
+    );
+    let left = host.run(
+        "find / -xdev \\( -name proc -o -name usr \\) -prune -o -name '*rackcast*' -print \
+         | grep -v -e ^/var/lib/apt/ -e ^/var/cache/apt/ -e ^/etc/apt/ -e ^/var/log/ || :",
+    );
+    assert_eq!(left, "", "left behind");
+    assert!(!has(host, "rackcast-common"));
+    // And again from nothing.
+    rack.ready().await;
+}
+
+/// Configuration files that the operator broke are told of by apt, and harm nothing that runs.
+pub(crate) async fn apt_tells_of_broken_configurations_and_leaves_what_runs(rack: &Rack) {
+    rack.ready().await;
+    rack.repository.offer(Version::Next);
+    let host = rack.hosts.host("d12");
+    let show = Show::begin(host, "unbroken").await;
+    let pids = || PACKAGES.map(|unit| host.property(unit, "MainPID"));
+    let before = pids();
+    host.run(&format!(
+        "for f in /etc/rackcast/*.toml; do echo '{NONSENSE}' >>$f; done"
+    ));
+    apt(host, "update");
+    let said = host.attempt(&format!("{APT} {UPGRADE}"));
+    for unit in PACKAGES {
+        let file = format!("/etc/rackcast/{unit}.toml");
+        let told = |line: &str| line.contains(&file) || line.contains("colour");
+        assert!(said.text.lines().any(told), "no {file} in {}", said.text);
+    }
+    let kept = said.text.matches("goes on with the old version").count();
+    assert_eq!(kept, PACKAGES.len(), "{}", said.text);
+    assert!(said.good, "{}", said.text);
+    assert_eq!(pids(), before);
+    assert_eq!(version(host), Version::Next.text());
+    show.player.segments(5).await;
+    show.end_unharmed().await;
+
+    // Mended, they can be taken into use.
+    host.run("sed -i '/^colour/d' /etc/rackcast/*.toml");
+    host.run(&format!("systemctl restart {}", PACKAGES.join(" ")));
+    runs_what_is_installed(host);
+    rack.passing(2).await;
+}
+
+/// A stream with somebody who watches it.
+struct Show {
+    publisher: Process,
+    player: Player,
+}
+
+impl Show {
+    async fn begin(host: &Host, stream: &str) -> Self {
+        let publisher = publish(&Sample::long().file(), &publish_url(host, stream));
+        let player = Player::follow(&master(host, stream)).await;
+        Self { publisher, player }
+    }
+
+    /// The publisher had one connection all the time, and nobody missed anything.
+    async fn end_unharmed(mut self) {
+        assert!(
+            self.publisher.ended().is_none(),
+            "the publisher was cut off"
+        );
+        let recording = self.player.stop().await;
+        recording.assert_sound();
+        assert_eq!(recording.outages, [""; 0]);
+        check::assert_nothing_lost(&recording);
+        check::assert_same_pictures(&recording);
+    }
+}
+
+/// No service's process is of a program that was replaced since.
+fn runs_what_is_installed(host: &Host) {
+    let replaced = host.run(
+        "for exe in /proc/[0-9]*/exe; do readlink $exe; done 2>/dev/null \
+         | grep 'rackcast.*(deleted)' || :",
+    );
+    assert_eq!(replaced, "", "{} runs the old programs", host.name());
+}

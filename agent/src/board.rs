@@ -55,6 +55,8 @@ pub struct Judged<'a> {
     pub socket: &'a Path,
     /// What it said last.
     pub status: &'a ServiceStatus,
+    /// Whether anybody listened there last.
+    pub running: bool,
     /// The judgement of now.
     pub verdict: Verdict,
     /// When the socket was last asked: the judgement is as old as that.
@@ -120,6 +122,7 @@ impl Board {
         self.services.iter().map(move |(socket, service)| Judged {
             socket,
             status: &service.status,
+            running: service.absent_since.is_none(),
             verdict: service.verdict(&self.rules, now),
             asked: service.asked,
         })
@@ -209,6 +212,8 @@ mod tests {
             meta: BTreeMap::new(),
             weight: 1,
             progress,
+            work: 0,
+            devices: Vec::new(),
         }
     }
 

@@ -28,6 +28,14 @@ pub struct Config {
     pub socket_dir: PathBuf,
     /// The agent's own status socket.
     pub status_socket: PathBuf,
+    /// Where operators on this machine tell the agent something; empty for the status socket's
+    /// name with `.control`.
+    pub control_socket: PathBuf,
+    /// Unix group whose members may do that, beside root.
+    pub control_group: String,
+    /// What must survive a reboot: whether the machine drains. Empty for the folder that systemd
+    /// gives (`StateDirectory=`); without systemd, one beside the status socket.
+    pub state_dir: PathBuf,
     /// Status sockets that stand elsewhere.
     pub service: Vec<ServiceSocket>,
     /// Address of `/metrics`, `/healthz` and `/readyz`; port 0 takes a free one.
@@ -97,6 +105,9 @@ impl Default for Config {
             log_level: log::LevelFilter::Info,
             socket_dir: PathBuf::from("/run/rackcast"),
             status_socket: PathBuf::from("/run/rackcast/agent.sock"),
+            control_socket: PathBuf::new(),
+            control_group: "rackcast".to_owned(),
+            state_dir: PathBuf::new(),
             service: Vec::new(),
             admin: SocketAddr::from(([127, 0, 0, 1], 9610)),
             consul: Default::default(),
@@ -111,7 +122,7 @@ impl Default for Check {
         let seconds = Duration::from_secs;
         Self {
             scan_interval: Duration::from_millis(250),
-            poll_interval: seconds(1),
+            poll_interval: Duration::from_millis(250),
             silent_after: seconds(10),
             stalled_after: seconds(30),
             forget_after: seconds(600),
@@ -138,6 +149,26 @@ impl Config {
         match self.owner.as_str() {
             "" => format!("rackcast-agent-{}", self.node_name()),
             owner => owner.to_owned(),
+        }
+    }
+
+    /// Where the control socket stands.
+    pub fn control_path(&self) -> PathBuf {
+        match self.control_socket.as_os_str().is_empty() {
+            true => self.status_socket.with_extension("control"),
+            false => self.control_socket.clone(),
+        }
+    }
+
+    /// Where the state is kept.
+    pub fn state_folder(&self) -> PathBuf {
+        if !self.state_dir.as_os_str().is_empty() {
+            return self.state_dir.clone();
+        }
+        let given = std::env::var_os("STATE_DIRECTORY").unwrap_or_default();
+        match std::env::split_paths(&given).next() {
+            Some(first) if !first.as_os_str().is_empty() => first,
+            _ => self.status_socket.with_extension("state"),
         }
     }
 

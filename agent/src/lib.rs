@@ -10,6 +10,9 @@
 //! 4. hands both to [`rackcast_consul::reconcile`], which keeps Consul true to them
 //!    ([`daemon`]).
 //!
+//! An operator tells it to take the machine out of service, and back, over its control socket
+//! ([`control`]); the order outlives agent and machine ([`orders`]).
+//!
 //! It recovers from everything by doing the same again: an agent that was restarted hears the
 //! services anew and finds its registrations by the owner that is marked in them.
 //!
@@ -18,13 +21,16 @@
 
 pub mod board;
 pub mod check;
+pub mod command;
 pub mod config;
+pub mod control;
 pub mod daemon;
 pub mod dev;
 pub mod explain;
 mod journal;
 pub mod machine;
 pub mod metrics;
+pub mod orders;
 pub mod poll;
 pub mod reach;
 pub mod registration;

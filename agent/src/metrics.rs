@@ -2,6 +2,7 @@
 
 use prometheus::{IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 use rackcast_consul::reconcile::Standing;
+use rackcast_service::drain::Order;
 use rackcast_service::status::HealthState;
 
 use crate::board::Heard;
@@ -12,6 +13,8 @@ pub struct Metrics {
     polls: IntCounterVec,
     health: IntGaugeVec,
     kept: IntGauge,
+    draining: IntGauge,
+    drain_since: IntGauge,
 }
 
 impl Metrics {
@@ -38,6 +41,16 @@ impl Metrics {
             "rackcast_agent_registrations_kept",
             "1 while Consul holds every registration as it should.",
         )?;
+        let draining = IntGauge::new(
+            "rackcast_agent_draining",
+            "1 while this machine was told to take nothing new.",
+        )?;
+        let drain_since = IntGauge::new(
+            "rackcast_agent_drain_since_timestamp_seconds",
+            "When it was told so, since the Unix epoch; 0 while it works.",
+        )?;
+        registry.register(Box::new(draining.clone()))?;
+        registry.register(Box::new(drain_since.clone()))?;
         registry.register(Box::new(polls.clone()))?;
         registry.register(Box::new(health.clone()))?;
         registry.register(Box::new(kept.clone()))?;
@@ -45,6 +58,8 @@ impl Metrics {
             polls,
             health,
             kept,
+            draining,
+            drain_since,
         })
     }
 
@@ -68,6 +83,18 @@ impl Metrics {
                 HealthState::Critical => 2,
             });
         }
+    }
+
+    /// What the machine was told last.
+    pub fn order(&self, order: &Order) {
+        let since = if order.is_drain() {
+            order.at_ms / 1_000
+        } else {
+            0
+        };
+        self.draining.set(i64::from(order.is_drain()));
+        self.drain_since
+            .set(i64::try_from(since).unwrap_or(i64::MAX));
     }
 
     /// How the registrations stand.

@@ -15,6 +15,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use rackcast_consul::reconcile::{Desired, Report};
 use rackcast_consul::register::{Check, CheckKind, Registration, Service, Status, Weights};
+use rackcast_service::drain::Order;
 use rackcast_service::status::{HealthState, Role, ServiceStatus};
 
 use crate::board::Judged;
@@ -48,8 +49,9 @@ impl Registrar {
     }
 
     /// What shall stand in Consul for a service, or `None` if it is not to be registered: it is
-    /// an agent, or does not listen (yet) where its peers would call it.
-    pub fn desired(&self, judged: &Judged<'_>) -> Option<Desired> {
+    /// an agent, or does not listen (yet) where its peers would call it. It is in maintenance
+    /// while it drains, and while the machine shall, whether it has heard so yet or not.
+    pub fn desired(&self, judged: &Judged<'_>, order: &Order) -> Option<Desired> {
         let status = judged.status;
         let purpose = match status.role {
             Role::Ingest => "rtmp",
@@ -98,9 +100,11 @@ impl Registrar {
                 output: judged.verdict.reason.clone(),
                 taken: judged.asked,
             }],
-            maintenance: status
-                .draining
-                .then(|| "draining: finishes its work and takes no more".to_owned()),
+            maintenance: match (order.is_drain(), status.draining) {
+                (true, _) => Some(order.to_string()),
+                (false, true) => Some("draining: finishes its work and takes no more".to_owned()),
+                (false, false) => None,
+            },
         })
     }
 
@@ -232,6 +236,8 @@ mod tests {
             .into(),
             weight: 3,
             progress: 1,
+            work: 0,
+            devices: Vec::new(),
         }
     }
 
@@ -241,12 +247,14 @@ mod tests {
             reason: status.health.summary.clone(),
         };
         let socket = Path::new("/s");
-        Registrar::new(config).desired(&Judged {
+        let judged = Judged {
             socket,
             status,
+            running: true,
             verdict,
             asked: Instant::now(),
-        })
+        };
+        Registrar::new(config).desired(&judged, &Order::default())
     }
 
     #[test]

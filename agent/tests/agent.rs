@@ -15,7 +15,7 @@ use rackcast_consul::catalog::Catalog;
 use rackcast_consul::client::{self, AgentCheck, Client};
 use rackcast_consul::register::Status;
 use rackcast_service::process::Command;
-use rackcast_service::status::{Health, Role, ServiceStatus, serve};
+use rackcast_service::status::{Health, Role, ServiceStatus, Serving, serve};
 use tempfile::TempDir;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -44,7 +44,7 @@ struct Agent {
 struct Service {
     says: watch::Sender<ServiceStatus>,
     stop: CancellationToken,
-    serving: JoinHandle<()>,
+    serving: Serving,
     work: JoinHandle<()>,
 }
 
@@ -175,6 +175,8 @@ fn a_node() -> ServiceStatus {
         meta: [("slots".to_owned(), "2".to_owned())].into(),
         weight: 2,
         progress: 0,
+        work: 0,
+        devices: Vec::new(),
     }
 }
 

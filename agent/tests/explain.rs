@@ -104,6 +104,8 @@ async fn serve(pages: fn(&Uri) -> Option<Reply>) -> SocketAddr {
         meta: [].into(),
         weight: 1,
         progress: 0,
+        work: 0,
+        devices: Vec::new(),
     };
     let (_, status) = watch::channel(status);
     let registry = prometheus::Registry::new();

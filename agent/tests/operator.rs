@@ -47,6 +47,8 @@ async fn status_shows_each_service_and_whether_all_is_well() {
         meta: [].into(),
         weight: 1,
         progress: 0,
+        work: 0,
+        devices: Vec::new(),
     });
     let shutdown = CancellationToken::new();
     let serving = serve(&folder.path().join("ingest.sock"), heard, shutdown.clone()).unwrap();

@@ -5,7 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
@@ -23,6 +23,8 @@ use rackcast_route::Router;
 use rackcast_segment::media::{AccessUnit, MediaEvent, VideoConfig, VideoFormat};
 use rackcast_segment::shape::{Colour, Ratio};
 use rackcast_segment::time::Timestamp;
+use rackcast_service::drain::{Order, Terms, unix_ms};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 const FRAME: i64 = 3600;
@@ -30,6 +32,7 @@ const FRAME: i64 = 3600;
 struct Ingest {
     origin: Arc<Origin>,
     streams: Streams,
+    orders: watch::Sender<Order>,
     _state: tempfile::TempDir,
 }
 
@@ -50,6 +53,7 @@ impl Ingest {
             mode: auth::Mode::Open,
             ..auth::Config::default()
         };
+        let orders = watch::Sender::new(Order::default());
         let registry = Registry::new(Parts {
             settings: Arc::new(ArcSwap::from_pointee(stream::Settings {
                 config: stream::Config {
@@ -66,6 +70,7 @@ impl Ingest {
             metrics: Metrics::register(&metrics).unwrap(),
             elsewhere: Elsewhere::default(),
             leaving: CancellationToken::new(),
+            orders: orders.subscribe(),
             shutdown: CancellationToken::new(),
         });
         let (streams, knocks) = Streams::door(8);
@@ -73,6 +78,7 @@ impl Ingest {
         Self {
             origin,
             streams,
+            orders,
             _state: state,
         }
     }
@@ -305,4 +311,35 @@ async fn no_stream_is_begun_for_which_there_is_no_memory() {
         .publish("one")
         .await
         .expect("who returns is not refused");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_ingest_that_drains_takes_nothing_new_and_keeps_what_it_has_to_the_deadline() {
+    let ingest = Ingest::start(SecondPublisher::Refuse);
+    let mut publication = ingest.publish("show").await.unwrap();
+    send(&mut publication, 4).await.unwrap();
+    let drains = |deadline_ms| {
+        let terms = Terms {
+            reason: "new disks".to_owned(),
+            deadline_ms,
+        };
+        Order::new("alice", Some(terms), SystemTime::now())
+    };
+    ingest.orders.send_replace(drains(None));
+    let refused = ingest.publish("other").await.unwrap_err();
+    assert!(matches!(refused, Refused::Draining), "{refused}");
+    drop(publication);
+    let mut returned = ingest.publish("show").await.unwrap();
+    send(&mut returned, 4).await.unwrap();
+
+    let past = unix_ms(SystemTime::now()) - 1;
+    ingest.orders.send_replace(drains(Some(past)));
+    assert_eq!(returned.ended().await, Ended::Drained);
+    let refused = ingest.publish("show").await.unwrap_err();
+    assert!(matches!(refused, Refused::Draining), "{refused}");
+    let playlist = ingest.source("show", |p| segments(p).len() == 4).await;
+    assert!(!playlist.contains("#EXT-X-ENDLIST"), "it goes on elsewhere");
+
+    ingest.orders.send_replace(Order::default());
+    ingest.publish("other").await.unwrap();
 }

@@ -10,7 +10,9 @@
 //! | [`reload`] | a configuration that changes while the daemon runs |
 //! | [`log`](mod@log) | journald under systemd, readable lines on a terminal |
 //! | [`status`] | what a service says of itself, on a unix socket that the agent reads |
+//! | [`drain`] | whether this machine shall take nothing new, as its agent says |
 //! | [`explain`] | how an ingest says why it did what it did |
+//! | [`socket`] | unix sockets that outlive no process |
 //! | [`admin`], [`http`], [`metrics`] | `/metrics`, `/healthz`, `/readyz` |
 //! | [`notify`], [`shutdown`] | readiness, a watchdog fed by real progress, a clean end |
 //! | [`process`], [`frame`] | worker processes that die with their parent, and talking to them |
@@ -23,6 +25,7 @@ pub mod admin;
 pub mod backoff;
 pub mod cli;
 pub mod config;
+pub mod drain;
 pub mod explain;
 pub mod fault;
 pub mod frame;
@@ -34,4 +37,5 @@ pub mod notify;
 pub mod process;
 pub mod reload;
 pub mod shutdown;
+pub mod socket;
 pub mod status;

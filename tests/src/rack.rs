@@ -31,6 +31,8 @@ pub struct Node {
     pub address: SocketAddr,
     /// Its status socket, for an agent.
     pub socket: PathBuf,
+    /// Address of its metrics.
+    pub admin: String,
     http: Http,
     process: Process,
     _dir: TempDir,
@@ -65,6 +67,7 @@ impl Node {
             url: format!("http://{listen}"),
             address: listen.parse().unwrap(),
             socket,
+            admin,
             http: Http::prior_knowledge(),
             process,
             _dir: dir,
@@ -81,6 +84,15 @@ impl Node {
         let mut pids = children(self.pid(), "rackcast-transcode");
         pids.push(self.pid());
         pids
+    }
+
+    /// Jobs that it has admitted so far.
+    ///
+    /// # Panics
+    /// There are no metrics.
+    pub async fn admitted(&self) -> u64 {
+        let name = "rackcast_transcode_jobs_admitted_total";
+        metric(&self.admin, name, &[]).await as u64
     }
 
     /// Sends one job; its renditions, whole.
@@ -239,22 +251,29 @@ impl Ingest {
     /// # Panics
     /// There are no metrics.
     pub async fn metric(&self, name: &str, labels: &[&str]) -> f64 {
-        let url = format!("http://{}/metrics", self.admin);
-        let answer = Http::default().get(&url).await.unwrap();
-        let wanted = |line: &&str| {
-            let rest = line.strip_prefix(name);
-            rest.is_some_and(|rest| rest.starts_with(['{', ' ']))
-                && labels.iter().all(|label| line.contains(label))
-        };
-        let value = |line: &str| -> f64 { line.rsplit(' ').next().unwrap().parse().unwrap() };
-        answer.text().lines().filter(wanted).map(value).sum()
+        metric(&self.admin, name, labels).await
     }
+}
+
+async fn metric(admin: &str, name: &str, labels: &[&str]) -> f64 {
+    let url = format!("http://{admin}/metrics");
+    let answer = Http::default().get(&url).await.unwrap();
+    let wanted = |line: &&str| {
+        let rest = line.strip_prefix(name);
+        rest.is_some_and(|rest| rest.starts_with(['{', ' ']))
+            && labels.iter().all(|label| line.contains(label))
+    };
+    let value = |line: &str| -> f64 { line.rsplit(' ').next().unwrap().parse().unwrap() };
+    answer.text().lines().filter(wanted).map(value).sum()
 }
 
 /// A running `rackcast-agent`.
 #[derive(Debug)]
 pub struct Agent {
-    _process: Process,
+    admin: String,
+    process: Process,
+    file: PathBuf,
+    control: PathBuf,
     _dir: TempDir,
 }
 
@@ -264,6 +283,14 @@ impl Agent {
     /// # Panics
     /// It does not become ready.
     pub async fn start(consul: &str, zone: &str, sockets: &[&Path]) -> Self {
+        Self::of("", consul, zone, sockets).await
+    }
+
+    /// The same on a machine of this name; one of several that share a Consul agent.
+    ///
+    /// # Panics
+    /// It does not become ready.
+    pub async fn of(node: &str, consul: &str, zone: &str, sockets: &[&Path]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let (admin, folder) = (free_address(), dir.path().join("run"));
         std::fs::create_dir(&folder).unwrap();
@@ -272,7 +299,7 @@ impl Agent {
             .map(|socket| format!("[[service]]\nsocket = {socket:?}\n"))
             .collect();
         let config = format!(
-            "zone = {zone:?}\nsocket_dir = {folder:?}\nstatus_socket = {:?}\nadmin = {admin:?}\n\
+            "node = {node:?}\nzone = {zone:?}\nsocket_dir = {folder:?}\nstatus_socket = {:?}\nadmin = {admin:?}\n\
              {services}[consul]\naddress = {consul:?}\n",
             folder.join("agent.sock")
         );
@@ -281,9 +308,35 @@ impl Agent {
         let mut process = daemon("rackcast-agent", &file);
         ready(&mut process, &admin, START).await;
         Self {
-            _process: process,
+            admin,
+            process,
+            file,
+            control: folder.join("agent.control"),
             _dir: dir,
         }
+    }
+
+    /// `kill -9`, and another one in its place.
+    ///
+    /// # Panics
+    /// It does not become ready again.
+    pub async fn restart(&mut self) {
+        kill9(self.process.pid());
+        self.process.wait(START);
+        self.process = daemon("rackcast-agent", &self.file);
+        ready(&mut self.process, &self.admin, START).await;
+    }
+
+    /// What `rackcast` prints when it is told to do this with the agent.
+    ///
+    /// # Panics
+    /// It fails.
+    pub fn rackcast(&self, args: &[&str]) -> String {
+        let mut command = Command::new(program("rackcast"));
+        let output = command.args(args).env("RACKCAST_CONTROL", &self.control);
+        let output = output.output().unwrap();
+        assert!(output.status.success(), "rackcast {args:?}: {output:?}");
+        String::from_utf8(output.stdout).unwrap()
     }
 }
 

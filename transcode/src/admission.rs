@@ -92,9 +92,9 @@ impl Admission {
         self.slots = slots;
     }
 
-    /// Admits nothing from now on.
-    pub fn drain(&mut self) {
-        self.draining = true;
+    /// Whether to admit nothing; what is admitted goes on.
+    pub fn set_draining(&mut self, draining: bool) {
+        self.draining = draining;
     }
 
     /// No job is left.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use prometheus::Registry;
+use rackcast_service::drain::{self, Order};
 use rackcast_service::process::OWN_PROGRAM;
 use rackcast_service::{admin, host, metrics as service_metrics, notify, status as socket};
 use tokio::net::TcpListener;
@@ -26,6 +27,9 @@ use crate::worker::{Blueprint, supervise};
 const STATUS_INTERVAL: Duration = Duration::from_millis(250);
 /// Of the drain's time, what is kept for clients to take the last answers.
 const GOODBYE: Duration = Duration::from_secs(2);
+
+/// How long the agent may take to hear that the node has finished.
+const FAREWELL: Duration = Duration::from_secs(2);
 
 /// Why a node did not start. Trying again helps only after the cause was removed.
 #[derive(Debug, thiserror::Error)]
@@ -73,13 +77,21 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Star
     let end = CancellationToken::new();
     let (status_tx, status_rx) =
         watch::channel(identity.status(&scheduler.load(), None, scheduler.progress()));
-    let status_socket = socket::serve(&config.status_socket, status_rx.clone(), end.clone())
+    let mut status_socket = socket::serve(&config.status_socket, status_rx.clone(), end.clone())
         .map_err(|source| StartError::Socket {
             path: config.status_socket.clone(),
             source,
         })?;
     let admin = admin::serve(admin_listener, registry, status_rx, end.clone());
-    let reporter = tokio::spawn(report(identity, scheduler.clone(), status_tx, end.clone()));
+    let orders = drain::follow(drain::file_beside(&config.status_socket), end.clone());
+    scheduler.drain(orders.borrow().is_drain());
+    let reporter = tokio::spawn(report(
+        identity,
+        scheduler.clone(),
+        orders,
+        status_tx,
+        end.clone(),
+    ));
 
     let blueprint = Arc::new(Blueprint {
         program: OWN_PROGRAM.into(),
@@ -106,12 +118,13 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Star
     );
 
     shutdown.cancelled().await;
-    drain(&scheduler, config.drain_timeout).await;
+    finish(&scheduler, config.drain_timeout).await;
     closing.cancel();
     let _ = serving.await;
+    status_socket.farewell(FAREWELL).await;
     end.cancel();
     tasks.join_all().await;
-    for task in [status_socket, admin, reporter] {
+    for task in [status_socket.into_future(), admin, reporter] {
         let _ = task.await;
     }
     log::info!("stopped");
@@ -129,9 +142,9 @@ async fn bind(
 }
 
 /// Refuses new jobs and waits for the admitted ones, up to a limit.
-async fn drain(scheduler: &Scheduler, limit: Duration) {
+async fn finish(scheduler: &Scheduler, limit: Duration) {
     notify::stopping();
-    scheduler.drain();
+    scheduler.stop();
     let deadline = Instant::now() + limit;
     let idle = async {
         while !scheduler.is_idle() {
@@ -144,10 +157,11 @@ async fn drain(scheduler: &Scheduler, limit: Duration) {
     }
 }
 
-/// Keeps the status true, tells systemd, and feeds its watchdog.
+/// Keeps the status true and the machine's order obeyed, tells systemd, and feeds its watchdog.
 async fn report(
     identity: Identity,
     scheduler: Arc<Scheduler>,
+    mut orders: watch::Receiver<Order>,
     status: watch::Sender<rackcast_service::status::ServiceStatus>,
     end: CancellationToken,
 ) {
@@ -159,7 +173,10 @@ async fn report(
         let (mut ready, mut summary) = (false, String::new());
         let mut steady = Steady::default();
         loop {
-            ticks.tick().await;
+            tokio::select! {
+                _ = ticks.tick() => {}
+                Ok(()) = orders.changed() => scheduler.drain(orders.borrow_and_update().is_drain()),
+            }
             let mut load = scheduler.load();
             load.slots = steady.show(std::time::Instant::now(), load.slots);
             let trouble = scheduler.trouble();

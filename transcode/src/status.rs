@@ -48,6 +48,8 @@ impl Identity {
             meta: BTreeMap::from(meta.map(|(name, value)| (name.to_owned(), value))),
             weight: self.workers.max(1),
             progress,
+            work: u64::from(load.busy) + u64::from(load.queued),
+            devices: Vec::new(),
         }
     }
 

@@ -328,3 +328,25 @@ async fn a_full_node_says_so_at_once() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_node_on_a_machine_that_drains_finishes_what_it_has_and_takes_nothing_new() {
+    let node = Node::start(SLOW).await;
+    let segment = long();
+    let running = tokio::spawn(node.submit(&segment));
+    node.until_load("a job", |load| load.busy == 1).await;
+    node.drain(true);
+    node.until_load("the drain", |load| load.draining).await;
+    let refused = node.transcode(&segments()[0]).await.unwrap_err();
+    assert_eq!(refused.refusal.code, RefusalCode::Draining);
+    until("the status", || async {
+        let status = node.status().await;
+        (status.draining && !status.ready && status.work == 1).then_some(())
+    })
+    .await;
+    running.await.unwrap().unwrap();
+
+    node.drain(false);
+    node.until_load("work", |load| !load.draining).await;
+    node.transcode(&segments()[0]).await.unwrap();
+}

@@ -41,7 +41,7 @@ use rackcast_service::explain::Ingest;
 use rackcast_service::process::{InheritError, inherited, inherited_stream};
 use rackcast_service::reload::{self as live_reload, Live};
 use rackcast_service::status::Role;
-use rackcast_service::{admin, frame, metrics as service_metrics};
+use rackcast_service::{admin, drain, frame, metrics as service_metrics};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -137,6 +137,7 @@ pub async fn run(mut live: Live<Config>, number: u64) -> Result<(), Error> {
     };
     reload::register(&mut live, parts.clone());
     let others = Others::new(config.relay.clone(), &metrics)?;
+    let orders = drain::follow(drain::file_beside(&config.status_socket), shutdown.clone());
     let registry = Registry::new(Parts {
         settings: parts.settings,
         origin: Arc::clone(&origin),
@@ -145,6 +146,7 @@ pub async fn run(mut live: Live<Config>, number: u64) -> Result<(), Error> {
         metrics: stream::Metrics::register(&metrics)?,
         elsewhere: others.doors(),
         leaving: turn.staying().clone(),
+        orders: orders.clone(),
         shutdown: shutdown.clone(),
     });
     let (streams, knocks) = Streams::door(DOOR_CAPACITY);
@@ -219,7 +221,8 @@ pub async fn run(mut live: Live<Config>, number: u64) -> Result<(), Error> {
             async move { pages.answer(uri).await }
         };
         let until = accepting.accepting().clone();
-        let admin = admin::serve_with(admin, metrics, status_rx, pages, until);
+        let shown = drain::shown(status_rx, orders);
+        let admin = admin::serve_with(admin, metrics, shown, pages, until);
         let rtmp = rtmp::serve(rtmp, streams, rtmp_config, rtmp_metrics, accepting.clone());
         let http = http::serve(http, site, http_config, http_metrics, accepting);
         let _ = tokio::join!(rtmp, http, admin);

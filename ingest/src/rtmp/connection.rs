@@ -52,6 +52,7 @@ impl End {
             Self::Refused(refused) => refused.label(),
             Self::Ended(Ended::TakenOver) => "taken-over",
             Self::Ended(Ended::Replaced) => "replaced",
+            Self::Ended(Ended::Drained) => "drained",
             Self::Ended(_) | Self::Shutdown => "shutting-down",
             Self::Session(error) => error.kind(),
         }

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use rackcast_service::drain::Order;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::{Config, Elsewhere, Epochs, Metrics};
@@ -38,6 +40,8 @@ pub struct Parts {
     pub elsewhere: Elsewhere,
     /// Cancelled: publishers are to go to a newer generation.
     pub leaving: CancellationToken,
+    /// Whether this machine is to take nothing new.
+    pub orders: watch::Receiver<Order>,
     /// Ends all streams.
     pub shutdown: CancellationToken,
 }

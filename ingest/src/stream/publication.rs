@@ -63,6 +63,9 @@ pub enum Refused {
     /// Another generation of this ingest takes publishers.
     #[error("this process is replaced by a newer one: publish again")]
     Replaced,
+    /// The machine drains; another ingest may take the stream.
+    #[error("this ingest takes no new streams (it drains): publish to another")]
+    Draining,
 }
 
 impl Refused {
@@ -76,6 +79,7 @@ impl Refused {
             Self::Full(_) => "full",
             Self::ShuttingDown => "shutting-down",
             Self::Replaced => "replaced",
+            Self::Draining => "draining",
         }
     }
 }
@@ -92,6 +96,9 @@ pub enum Ended {
     /// Another generation of this ingest takes publishers.
     #[error("this process is replaced by a newer one: publish again")]
     Replaced,
+    /// The machine drains, and its patience is over.
+    #[error("this ingest is taken out of service: publish to another")]
+    Drained,
 }
 
 /// A publisher at the door, and where to answer it.

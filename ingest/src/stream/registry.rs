@@ -3,10 +3,14 @@
 //! One task reads the knocks and starts a task for each, since an authorisation may take its
 //! time. A stream's task is started by its first publisher and removes itself; a publisher
 //! that comes while a stream ends waits for a new one to be made.
+//!
+//! While the machine drains, new streams are refused and those that are here go on, also with a
+//! publisher that returns within its grace; from the order's deadline on nobody publishes here.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 
 use rackcast_segment::id::StreamId;
 use rackcast_segment::ladder::Ladder;
@@ -132,9 +136,16 @@ impl Registry {
         if self.parts.leaving.is_cancelled() {
             return Err(Refused::Replaced);
         }
+        // Once its patience is over a publisher that returns is to return elsewhere.
+        if self.parts.orders.borrow().is_overdue(SystemTime::now()) {
+            return Err(Refused::Draining);
+        }
         let mut streams = self.lock();
         if let Some(known) = streams.get(id).filter(|s| !s.is_closed()) {
             return Ok(known.clone());
+        }
+        if self.parts.orders.borrow().is_drain() {
+            return Err(Refused::Draining);
         }
         let settings = self.parts.settings.load();
         let limit = settings.config.max_streams;

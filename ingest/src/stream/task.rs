@@ -6,7 +6,8 @@
 //!              └──── finished, moved on, shut down ─────▲
 //! ```
 //!
-//! What makes it act: what the publisher sends, a second publisher, the grace timer, the
+//! What makes it act: what the publisher sends, a second publisher, the grace timer, a
+//! drain whose deadline is over, the
 //! shutdown. It hands segments to the origin and to dispatch and waits for neither.
 
 use std::net::SocketAddr;
@@ -16,6 +17,7 @@ use std::time::{Instant, SystemTime};
 use rackcast_segment::id::StreamId;
 use rackcast_segment::ladder::Ladder;
 use rackcast_segment::media::MediaEvent;
+use rackcast_service::drain;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 
@@ -42,6 +44,8 @@ enum Over {
     Replaced(Feed),
     /// A newer generation takes publishers.
     MovedOn,
+    /// The machine's patience is over.
+    Drained,
     ShutDown,
 }
 
@@ -63,7 +67,7 @@ pub(super) struct StreamTask {
     told_of_drop: bool,
     /// Segments that are out.
     out: TaskTracker,
-    /// The publisher was sent to a newer generation.
+    /// The publisher was sent to a newer generation, or to another ingest.
     goes_on_elsewhere: bool,
 }
 
@@ -103,7 +107,7 @@ impl StreamTask {
                     self.pause();
                     self.waiting(&mut attaches).await
                 }
-                Over::MovedOn => {
+                Over::MovedOn | Over::Drained => {
                     self.goes_on_elsewhere = true;
                     None
                 }
@@ -119,6 +123,9 @@ impl StreamTask {
     async fn live(&mut self, mut feed: Feed, attaches: &mut mpsc::Receiver<Attach>) -> Over {
         let shutdown = self.parts.shutdown.clone();
         let leaving = self.parts.leaving.clone();
+        let mut orders = self.parts.orders.clone();
+        let drained = drain::overdue(&mut orders);
+        tokio::pin!(drained);
         loop {
             tokio::select! {
                 input = feed.recv() => match input {
@@ -144,6 +151,10 @@ impl StreamTask {
                         }
                     }
                 },
+                () = &mut drained => {
+                    feed.end(Ended::Drained);
+                    return Over::Drained;
+                }
                 () = leaving.cancelled() => {
                     feed.end(Ended::Replaced);
                     return Over::MovedOn;
@@ -251,6 +262,7 @@ impl StreamTask {
             Over::Lost => "lost",
             Over::Replaced(_) => "taken-over",
             Over::MovedOn => "moved-on",
+            Over::Drained => "drained",
             Over::ShutDown => "shut-down",
         };
         self.parts

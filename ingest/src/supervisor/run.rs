@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::select_all;
 use rackcast_service::config::ConfigError;
-use rackcast_service::notify;
 use rackcast_service::process::InheritError;
 use rackcast_service::reload::{Hangups, Live};
 use rackcast_service::status::{self as socket, Health, ServiceStatus};
+use rackcast_service::{drain, notify};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -26,6 +26,8 @@ use crate::config::Config;
 
 /// With nothing to do, the clock is looked at so often.
 const IDLE: Duration = Duration::from_secs(60);
+/// How long the agent may take to hear that the service has finished.
+const FAREWELL: Duration = Duration::from_secs(2);
 
 /// Why the supervisor gave up. Each needs an operator.
 #[derive(Debug, thiserror::Error)]
@@ -77,8 +79,10 @@ pub async fn run(live: Live<Config>, shutdown: CancellationToken) -> Result<(), 
     folder.create().map_err(on_socket)?;
     let (status_tx, status_rx) = watch::channel(status::first(&config, &endpoints));
     let stopped = CancellationToken::new();
-    let serving = socket::serve(&config.status_socket, status_rx.clone(), stopped.clone())
-        .map_err(on_socket)?;
+    let orders = drain::follow(drain::file_beside(&config.status_socket), stopped.clone());
+    let shown = drain::shown(status_rx.clone(), orders);
+    let mut serving =
+        socket::serve(&config.status_socket, shown, stopped.clone()).map_err(on_socket)?;
     let watchdog = tokio::spawn(notify::watchdog(
         notify::advancing(move || status_rx.borrow().progress),
         stopped.clone(),
@@ -93,8 +97,9 @@ pub async fn run(live: Live<Config>, shutdown: CancellationToken) -> Result<(), 
         .keep_running(resumed, hangups, handovers, &shutdown)
         .await;
 
+    serving.farewell(FAREWELL).await;
     stopped.cancel();
-    let _ = tokio::join!(serving, watchdog);
+    let _ = tokio::join!(serving.into_future(), watchdog);
     folder.remove();
     Ok(())
 }
@@ -268,14 +273,16 @@ impl Supervisor {
             .iter()
             .find(|m| Some(m.number) == serving)
             .and_then(|m| m.report.as_ref());
+        let reports = self.members.iter().filter_map(|m| m.report.as_ref());
+        let work = reports.map(|report| report.streams).sum();
         self.status.send_if_modified(|s| {
             let (ready, health) = match report {
                 Some(report) => (report.ready, report.health.clone()),
                 None if self.set.is_starting() && !s.ready => (false, s.health.clone()),
                 None => (false, Health::critical("no generation is running")),
             };
-            let changed = s.ready != ready || s.health != health;
-            (s.ready, s.health) = (ready, health);
+            let changed = s.ready != ready || s.health != health || s.work != work;
+            (s.ready, s.health, s.work) = (ready, health, work);
             changed
         });
     }

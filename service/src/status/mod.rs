@@ -5,6 +5,7 @@
 //! and health are never configured a second time. [`serve()`] is the service's side, [`fetch`] the
 //! reader's.
 
+mod device;
 mod fetch;
 mod serve;
 
@@ -14,8 +15,9 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
+pub use device::{Device, DeviceState, Gpu};
 pub use fetch::{FetchError, fetch};
-pub use serve::serve;
+pub use serve::{Serving, serve};
 
 /// What a service does for the fleet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -139,4 +141,34 @@ pub struct ServiceStatus {
     pub weight: u32,
     /// Grows while work is done or the idle loop is alive; standing still means stuck.
     pub progress: u64,
+    /// What it is at: jobs or streams. A service that drains and is at nothing has finished.
+    #[serde(default)]
+    pub work: u64,
+    /// What does the work, where that can fail by parts.
+    #[serde(default)]
+    pub devices: Vec<Device>,
+}
+
+impl ServiceStatus {
+    /// The status of a service that has just begun to start.
+    pub fn new(role: Role, node: &str, instance: &str, version: &str) -> Self {
+        Self {
+            role,
+            instance: instance.to_owned(),
+            node: node.to_owned(),
+            version: version.to_owned(),
+            pid: std::process::id(),
+            protocol: 1,
+            ready: false,
+            draining: false,
+            health: Health::warning("starting"),
+            endpoints: BTreeMap::new(),
+            tags: Vec::new(),
+            meta: BTreeMap::new(),
+            weight: 1,
+            progress: 0,
+            work: 0,
+            devices: Vec::new(),
+        }
+    }
 }

@@ -6,6 +6,7 @@
 mod broadcast;
 mod catalog;
 mod demo;
+mod drain;
 mod explain;
 mod nodes;
 mod outage;

@@ -123,7 +123,7 @@ fn a_node_that_was_slow_once_tries_again_when_idle() {
 fn draining_admits_nothing_and_finishes_the_rest() {
     let (mut node, now) = node(1);
     let ticket = node.admit(now, now + S(9.0), 100).unwrap();
-    node.drain();
+    node.set_draining(true);
     assert_eq!(
         code(node.admit(now, now + S(9.0), 100)),
         Some(RefusalCode::Draining)

@@ -75,6 +75,7 @@ struct State {
     admission: Admission,
     orders: HashMap<Ticket, Order>,
     workers: usize,
+    stopping: bool,
     /// Why slots have no worker, by slot.
     troubles: BTreeMap<usize, String>,
 }
@@ -95,6 +96,7 @@ impl Scheduler {
             admission: Admission::new(Rate::default()),
             orders: HashMap::new(),
             workers: 0,
+            stopping: false,
             troubles: BTreeMap::new(),
         };
         Arc::new(Self {
@@ -122,9 +124,18 @@ impl Scheduler {
         self.lock().admission.load(Instant::now())
     }
 
-    /// Admits nothing from now on.
-    pub fn drain(&self) {
-        self.lock().admission.drain();
+    /// Admits nothing from now on: the node ends.
+    pub fn stop(&self) {
+        let mut state = self.lock();
+        state.stopping = true;
+        state.admission.set_draining(true);
+    }
+
+    /// Admits nothing while the machine drains.
+    pub fn drain(&self, drains: bool) {
+        let mut state = self.lock();
+        let draining = drains || state.stopping;
+        state.admission.set_draining(draining);
     }
 
     /// Nothing is admitted, uploading, waiting or running.

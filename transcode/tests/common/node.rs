@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode};
@@ -21,6 +21,7 @@ use rackcast_segment::wire::job::Job;
 use rackcast_segment::wire::load::Load;
 use rackcast_segment::wire::multipart::{Limits, Part, Reader};
 use rackcast_segment::wire::reply::{Refusal, Summary};
+use rackcast_service::drain;
 use rackcast_service::process::{Child, Command};
 use rackcast_service::status::{self, ServiceStatus};
 
@@ -106,6 +107,13 @@ impl Node {
 
     pub(crate) async fn status(&self) -> ServiceStatus {
         status::fetch(&self.socket).await.unwrap()
+    }
+
+    /// Has its machine drain, or work again.
+    pub(crate) fn drain(&self, drains: bool) {
+        let terms = drains.then(drain::Terms::default);
+        let order = drain::Order::new("a test", terms, SystemTime::now());
+        drain::write(&drain::file_beside(&self.socket), &order).unwrap();
     }
 
     /// Sends a request over HTTP/2.

@@ -1,15 +1,16 @@
 //! `rackcast consul`: what Rackcast wants to find in Consul.
+#![allow(missing_docs, reason = "the help says it")]
 
 use std::io::{self, Write};
 
 use clap::{Args, Subcommand};
-use rackcast_agent::reach::Reach;
+use crate::reach::Reach;
 use rackcast_consul::artefacts::{self, POLICIES, QUERIES};
 use rackcast_consul::client::{Error, Installed};
 
 /// Install or show the ACL policies and prepared queries for Consul.
 #[derive(Debug, Subcommand)]
-pub(crate) enum Consul {
+pub enum Consul {
     /// Create them, or replace those of the same names; tokens for them are yours to make.
     Install(Install),
     /// Print the policies, or one of them, as HCL.
@@ -22,7 +23,7 @@ pub(crate) enum Consul {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct Install {
+pub struct Install {
     #[command(flatten)]
     reach: Reach,
     /// Only the policies.
@@ -37,7 +38,7 @@ pub(crate) struct Install {
 ///
 /// # Errors
 /// What the operator should read.
-pub(crate) async fn run(command: &Consul) -> Result<(), String> {
+pub async fn run(command: &Consul) -> Result<(), String> {
     match command {
         Consul::Install(install) => installed(install).await.map_err(|error| match error {
             Error::Forbidden(_) => format!(

@@ -1,10 +1,11 @@
 //! `rackcast settings`: what is set once for the whole fleet.
+#![allow(missing_docs, reason = "the help says it")]
 
 use std::io::{self, Write};
 use std::time::SystemTime;
 
 use clap::{Args, Subcommand};
-use rackcast_agent::reach::{Reach, operator};
+use crate::reach::{Reach, operator};
 use rackcast_consul::settings::store::{self, Stored};
 use rackcast_consul::settings::{Author, Change, SETTINGS, Setting, find};
 use serde_json::{Value, json};
@@ -14,7 +15,7 @@ use serde_json::{Value, json};
 /// A setting is a key of the daemons' own configuration, such as ingest.stream.ladder, and counts
 /// over their files from a moment after it was written.
 #[derive(Debug, Subcommand)]
-pub(crate) enum Settings {
+pub enum Settings {
     /// All that can be set, with what is.
     List(Of),
     /// The value of a setting; exits with 1 if it is not set.
@@ -40,7 +41,7 @@ pub(crate) enum Settings {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct Of {
+pub struct Of {
     /// As JSON.
     #[arg(long)]
     json: bool,
@@ -49,7 +50,7 @@ pub(crate) struct Of {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct Named {
+pub struct Named {
     /// Such as ingest.stream.ladder.
     #[arg(value_parser = setting)]
     name: &'static Setting,
@@ -58,7 +59,7 @@ pub(crate) struct Named {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct How {
+pub struct How {
     /// Why, for the history.
     #[arg(long, default_value = "")]
     reason: String,
@@ -87,7 +88,7 @@ fn setting(name: &str) -> Result<&'static Setting, String> {
 ///
 /// # Errors
 /// What the operator should read.
-pub(crate) async fn run(command: &Settings) -> Result<bool, String> {
+pub async fn run(command: &Settings) -> Result<bool, String> {
     match command {
         Settings::List(of) => list(of).await.map(|()| true),
         Settings::Get(named) => {

@@ -1,0 +1,134 @@
+//! The agent at work: sockets in, registrations out.
+//!
+//! | Task | Gets | Gives |
+//! |---|---|---|
+//! | the loop ([`work`]) | answers of the [`Poller`](crate::poll::Poller), orders (`watch`) | what is desired (`watch`), what is known (`watch`), its own status (`watch`) |
+//! | reconciler | what is desired | how the registrations stand (`watch`) |
+//! | control socket | what is known, an operator's wishes | orders |
+//! | admin server, status socket | the agent's own status | |
+//! | watchdog | turns of the loop | |
+//!
+//! When `shutdown` is cancelled the loop ends, the reconciler deregisters everything, and then the
+//! agent's own endpoints go. An order to drain stays.
+
+mod own;
+mod work;
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use prometheus::Registry;
+use rackcast_consul::client::Client;
+use rackcast_consul::reconcile;
+use rackcast_service::{admin, metrics, notify, status};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Config;
+use crate::control::{self, Control};
+use crate::metrics::Metrics;
+use crate::orders::{OrderError, Orders};
+use work::{Agent, Outlets};
+
+/// Why the agent could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration of the Consul client does not work.
+    #[error("consul: {0}")]
+    Consul(#[from] rackcast_consul::client::Error),
+    /// The admin address cannot be bound.
+    #[error("cannot listen on {0} (key `admin`): {1}")]
+    Admin(SocketAddr, io::Error),
+    /// The agent's own status socket cannot be bound.
+    #[error("cannot serve the status socket {} (key `status_socket`): {source}", path.display())]
+    Status {
+        /// Where.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The control socket cannot be bound.
+    #[error(transparent)]
+    Control(#[from] control::BindError),
+    /// What the machine was told last is not known.
+    #[error("{0} (key `state_dir`)")]
+    Orders(#[from] OrderError),
+    /// Two metrics have one name.
+    #[error("metrics: {0}")]
+    Metrics(#[from] prometheus::Error),
+}
+
+/// Runs the agent until `shutdown`.
+///
+/// # Errors
+/// Something could not be bound or set up; once it runs, nothing ends it but `shutdown`.
+pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), StartError> {
+    let client = Client::new(&config.consul)?;
+    let orders = Orders::open(&config.state_folder())?;
+    let registry = Registry::new();
+    metrics::build_info(&registry, "agent", env!("CARGO_PKG_VERSION"))?;
+    let metrics = Metrics::register(&registry)?;
+    let listener = TcpListener::bind(config.admin)
+        .await
+        .map_err(|error| StartError::Admin(config.admin, error))?;
+    let admin_at = listener.local_addr().unwrap_or(config.admin);
+
+    // The endpoints outlive the loop and the reconciler: one can watch the agent stop.
+    let endpoints = CancellationToken::new();
+    let _endpoints = endpoints.clone().drop_guard();
+    let (own, own_seen) = watch::channel(own::status(&config, admin_at));
+    let order = orders.subscribe().borrow().clone();
+    let (machine, known) = watch::channel(own::machine(&config, &own_seen.borrow(), order));
+    let serving_status = status::serve(&config.status_socket, own_seen.clone(), endpoints.clone())
+        .map_err(|source| StartError::Status {
+            path: config.status_socket.clone(),
+            source,
+        })?;
+    let control = Control {
+        orders: orders.clone(),
+        machine: known,
+    };
+    let (path, group) = (config.control_path(), &config.control_group);
+    let serving_control = control::serve(&path, group, control, endpoints.clone())?;
+    let progress = own_seen.clone();
+    let serving_admin = admin::serve(listener, registry, own_seen, endpoints.clone());
+    let watchdog = notify::watchdog(
+        notify::advancing(move || progress.borrow().progress),
+        endpoints.clone(),
+    );
+    tokio::spawn(watchdog);
+
+    let (desired, wanted) = watch::channel(Vec::new());
+    let reconciler = reconcile::spawn(
+        client,
+        config.owner_name(),
+        config.reconcile.clone(),
+        wanted,
+        shutdown.clone(),
+    );
+    let standing = reconciler.standing.clone();
+    let node = config.node_name();
+    let outlets = Outlets {
+        desired,
+        own,
+        machine,
+    };
+    let agent = Agent::new(config, metrics, orders.subscribe(), outlets);
+    // Services that start after the agent find the order in its place.
+    notify::ready();
+    log::info!(rackcast_node = node; "the agent runs; admin address {admin_at}");
+    shutdown.run_until_cancelled(agent.run(standing)).await;
+
+    notify::stopping();
+    reconciler.stopped().await;
+    endpoints.cancel();
+    for task in [serving_status.into_future(), serving_control, serving_admin] {
+        if let Err(error) = task.await {
+            log::error!("an endpoint ended before its time: {error}");
+        }
+    }
+    log::info!("the agent has stopped");
+    Ok(())
+}

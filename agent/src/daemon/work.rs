@@ -1,0 +1,216 @@
+//! The agent's loop.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use rackcast_consul::reconcile::{Desired, Standing};
+use rackcast_service::drain::Order;
+use rackcast_service::notify;
+use rackcast_service::status::{HealthState, ServiceStatus};
+use tokio::sync::watch;
+
+use super::own;
+use crate::board::{Board, Rules};
+use crate::config::Config;
+use crate::control::{Judged, Machine};
+use crate::journal::Journal;
+use crate::metrics::Metrics;
+use crate::orders::Notice;
+use crate::poll::{Poller, sockets_in};
+use crate::registration::Registrar;
+use crate::settle::Settled;
+
+/// Where what the loop finds goes.
+pub(super) struct Outlets {
+    /// To the reconciler.
+    pub(super) desired: watch::Sender<Vec<Desired>>,
+    /// To the agent's endpoints.
+    pub(super) own: watch::Sender<ServiceStatus>,
+    /// To the control socket.
+    pub(super) machine: watch::Sender<Machine>,
+}
+
+pub(super) struct Agent {
+    config: Config,
+    board: Board,
+    poller: Poller,
+    registrar: Registrar,
+    settled: Settled,
+    metrics: Metrics,
+    orders: watch::Receiver<Order>,
+    notice: Notice,
+    outlets: Outlets,
+    standing: Standing,
+    /// What systemd was told last.
+    told: String,
+    /// What the folder of sockets said last time, if it could not be read.
+    scan_error: Option<io::ErrorKind>,
+    journal: Journal,
+}
+
+impl Agent {
+    pub(super) fn new(
+        config: Config,
+        metrics: Metrics,
+        orders: watch::Receiver<Order>,
+        outlets: Outlets,
+    ) -> Self {
+        let check = &config.check;
+        let rules = Rules {
+            silent_after: check.silent_after,
+            stalled_after: check.stalled_after,
+            forget_after: check.forget_after,
+        };
+        let sockets = config
+            .service
+            .iter()
+            .map(|service| service.socket.as_path());
+        let mut agent = Self {
+            board: Board::new(rules),
+            poller: Poller::new(check.poll_interval),
+            registrar: Registrar::new(&config),
+            settled: Settled::new(check.settle_interval),
+            metrics,
+            orders,
+            notice: Notice::new(&config.socket_dir, sockets),
+            outlets,
+            standing: Standing::Pending,
+            told: String::new(),
+            scan_error: None,
+            journal: Journal::default(),
+            config,
+        };
+        agent.report();
+        agent
+    }
+
+    pub(super) async fn run(mut self, mut standing: watch::Receiver<Standing>) {
+        let mut scan = tokio::time::interval(self.config.check.scan_interval);
+        scan.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _ = scan.tick() => self.look(),
+                answer = self.poller.answer() => {
+                    let socket = answer.socket.clone();
+                    if let Err(error) = &answer.result && !error.is_absent() {
+                        log::warn!("{}: {error}", socket.display());
+                    }
+                    let heard = answer.into_heard();
+                    self.metrics.polled(&heard);
+                    self.board.hear(&socket, heard, Instant::now());
+                    self.publish();
+                }
+                Ok(()) = self.orders.changed() => {
+                    self.report();
+                    self.publish();
+                }
+                Ok(()) = standing.changed() => {
+                    self.standing = standing.borrow_and_update().clone();
+                    self.report();
+                }
+            }
+            self.outlets
+                .own
+                .send_modify(|own| own.progress = own.progress.wrapping_add(1));
+        }
+    }
+
+    /// Asks the sockets that there are and those that were there; has them find the order.
+    fn look(&mut self) {
+        let mut sockets: BTreeSet<PathBuf> = self.board.sockets().cloned().collect();
+        let configured = self.config.service.iter();
+        sockets.extend(configured.map(|service| service.socket.clone()));
+        match sockets_in(&self.config.socket_dir) {
+            Ok(found) => {
+                self.scan_error = None;
+                sockets.extend(found);
+            }
+            Err(error) if self.scan_error == Some(error.kind()) => {}
+            Err(error) => {
+                log::error!(
+                    "{} cannot be read: {error}",
+                    self.config.socket_dir.display()
+                );
+                self.scan_error = Some(error.kind());
+            }
+        }
+        sockets.remove(&self.config.status_socket);
+        self.poller.ask(sockets, Instant::now());
+        self.report();
+    }
+
+    /// Hands on what shall stand in Consul now, and what is known.
+    fn publish(&mut self) {
+        let now = Instant::now();
+        let order = self.orders.borrow_and_update().clone();
+        let mut desired = BTreeMap::new();
+        let mut judged = BTreeMap::new();
+        let mut known = Vec::new();
+        for service in self.board.judge(now) {
+            let want = self.registrar.desired(&service, &order);
+            let id = want.as_ref().map_or_else(
+                || service.socket.display().to_string(),
+                |want| want.registration.service.id.clone(),
+            );
+            let is_clash = desired.contains_key(&id);
+            known.push(Judged {
+                id: id.clone(),
+                registered: want.is_some() && !is_clash,
+                running: service.running,
+                state: service.verdict.state,
+                reason: service.verdict.reason.clone(),
+                status: service.status.clone(),
+            });
+            let Some(mut want) = want else { continue };
+            if is_clash {
+                self.journal.clash(service.socket, &id);
+                continue;
+            }
+            judged.insert(id.clone(), service.verdict.state);
+            self.journal.judged(&id, &service);
+            self.settled
+                .settle(&mut want.registration, service.status.ready, now);
+            desired.insert(id, want);
+        }
+        self.journal.keep(|id| desired.contains_key(id));
+        self.settled.keep(|id| desired.contains_key(id));
+        self.metrics
+            .judged(judged.iter().map(|(id, state)| (id.as_str(), *state)));
+        self.outlets
+            .desired
+            .send_replace(desired.into_values().collect());
+        self.outlets.machine.send_modify(|machine| {
+            machine.agent.clone_from(&self.outlets.own.borrow());
+            machine.order = order;
+            machine.services = known;
+        });
+    }
+
+    /// Says how the agent itself is: its registrations, and whether the services can be told.
+    fn report(&mut self) {
+        let order = self.orders.borrow().clone();
+        let untold = self.notice.post(&order).map(str::to_owned);
+        let health = own::health(&self.standing, untold.as_deref());
+        self.metrics.standing(&self.standing);
+        self.metrics.order(&order);
+        let line = match order.is_drain() {
+            true => format!("{order}; {}", health.summary),
+            false => health.summary.clone(),
+        };
+        if line == self.told {
+            return;
+        }
+        match health.state {
+            HealthState::Passing => log::debug!("{line}"),
+            _ => log::warn!("{line}"),
+        }
+        notify::status(&line);
+        self.told = line;
+        self.outlets.own.send_modify(|own| {
+            own.ready = self.standing != Standing::Pending;
+            own.health = health;
+        });
+    }
+}

@@ -192,7 +192,8 @@ async fn a_drain_holds_over_restarts_until_it_is_resumed() {
     assert!(said.ends_with(": new-disks\n"), "{said}");
     let took = scene.until_maintenance(true).await;
     assert!(took < Duration::from_secs(1), "{took:?}");
-    assert_eq!(scene.maintenance().await.unwrap(), said.trim_end());
+    let told = format!("rackcast: {}", said.trim_end());
+    assert_eq!(scene.maintenance().await, Some(told));
     until("the service to hear of it", async || {
         let machine = scene.machine().await.unwrap();
         machine.services[0].status.draining

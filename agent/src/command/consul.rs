@@ -3,8 +3,8 @@
 
 use std::io::{self, Write};
 
-use clap::{Args, Subcommand};
 use crate::reach::Reach;
+use clap::{Args, Subcommand};
 use rackcast_consul::artefacts::{self, POLICIES, QUERIES};
 use rackcast_consul::client::{Error, Installed};
 

@@ -36,9 +36,6 @@ pub fn man(options: &Man) -> Exit {
     let command = Args::command().disable_help_subcommand(true);
     match clap_mangen::generate_to(command, &options.folder) {
         Ok(()) => Exit::Yes,
-        Err(error) => complain(
-            Exit::No,
-            &format!("{}: {error}", options.folder.display()),
-        ),
+        Err(error) => complain(Exit::No, &format!("{}: {error}", options.folder.display())),
     }
 }

@@ -4,8 +4,8 @@
 use std::io::{self, Write};
 use std::time::SystemTime;
 
-use clap::{Args, Subcommand};
 use crate::reach::{Reach, operator};
+use clap::{Args, Subcommand};
 use rackcast_consul::settings::store::{self, Stored};
 use rackcast_consul::settings::{Author, Change, SETTINGS, Setting, find};
 use serde_json::{Value, json};

@@ -6,7 +6,6 @@
 mod broadcast;
 mod catalog;
 mod demo;
-mod drain;
 mod explain;
 mod nodes;
 mod outage;

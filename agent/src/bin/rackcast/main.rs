@@ -4,8 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use rackcast_agent::command::{
-    Args, Command, Exit, complain, config, consul, drain, generate, say, settings,
-    status,
+    Args, Command, Exit, complain, config, consul, drain, generate, say, settings, status,
 };
 use rackcast_agent::dev::{self, DevError, Programs};
 use rackcast_agent::explain;

@@ -235,12 +235,10 @@ async fn changed(orders: &mut watch::Receiver<Order>) {
 }
 
 fn told(order: &Order) {
-    match order.is_drain() {
-        true => log::warn!(rackcast_reason = "drain"; "this machine is {order}"),
-        false if order.at_ms > 0 => {
-            log::info!(rackcast_reason = "resume"; "this machine is {order}")
-        }
-        false => {}
+    if order.is_drain() {
+        log::warn!(rackcast_reason = "drain"; "this machine is {order}");
+    } else if order.at_ms > 0 {
+        log::info!(rackcast_reason = "resume"; "this machine is {order}");
     }
 }
 

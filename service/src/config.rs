@@ -92,6 +92,18 @@ pub fn parse_checked<T: DeserializeOwned>(
     }
 }
 
+/// Environment variable in which systemd names the folder of a service's credentials.
+const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
+
+/// Where a file with a secret lies: a relative path is the name of a systemd credential
+/// (`LoadCredential=`), looked up in `$CREDENTIALS_DIRECTORY` where systemd has set that.
+pub fn credential(path: &Path) -> PathBuf {
+    std::env::var_os(CREDENTIALS).map_or_else(
+        || path.to_owned(),
+        |folder| PathBuf::from(folder).join(path),
+    )
+}
+
 /// Reads a configuration from the text of the file at `path`.
 ///
 /// # Errors

@@ -14,6 +14,7 @@
 //! | [`explain`] | how an ingest says why it did what it did |
 //! | [`socket`] | unix sockets that outlive no process |
 //! | [`admin`], [`http`], [`metrics`] | `/metrics`, `/healthz`, `/readyz` |
+//! | [`tls`] | who a peer is; certificates and their replacement |
 //! | [`notify`], [`shutdown`] | readiness, a watchdog fed by real progress, a clean end |
 //! | [`process`], [`frame`] | worker processes that die with their parent, and talking to them |
 //! | [`fault`] | a deadlock on demand, for tests |
@@ -39,3 +40,4 @@ pub mod reload;
 pub mod shutdown;
 pub mod socket;
 pub mod status;
+pub mod tls;

@@ -68,7 +68,7 @@ impl Meter {
         let times: Vec<_> = self.since(from).into_iter().map(|r| r.at).collect();
         let within = |first: Instant| {
             let stretch = first..first + length;
-            times.iter().filter(|t| stretch.contains(t)).count()
+            times.iter().filter(|t| stretch.contains(*t)).count()
         };
         times.iter().map(|t| within(*t)).max().unwrap_or(0)
     }

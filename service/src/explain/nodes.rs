@@ -66,6 +66,12 @@ pub struct NodeState {
     pub zone: String,
     /// Where it takes segments.
     pub address: String,
+    /// Whom its certificate must name before it gets any, where TLS is spoken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<String>,
+    /// How far that certificate says it is trusted: `trusted`, `third-party`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tier: Option<String>,
     /// Whether it is in this ingest's share of the fleet.
     pub in_subset: bool,
     /// How it stands: `good`, `ejected`, `blocked`, ...

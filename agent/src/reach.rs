@@ -2,12 +2,12 @@
 
 use std::path::PathBuf;
 
-use rackcast_consul::client::{Client, Config, Error};
+use rackcast_consul::client::{Client, Config, Error, Tls};
 
 /// Options of every command that asks Consul.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Reach {
-    /// The Consul agent: http://HOST:PORT or unix:///PATH.
+    /// The Consul agent: http://HOST:PORT, https://HOST:PORT or unix:///PATH.
     #[arg(
         long,
         value_name = "URL",
@@ -18,6 +18,28 @@ pub struct Reach {
     /// A file with the ACL token for Consul.
     #[arg(long, value_name = "FILE", env = "CONSUL_HTTP_TOKEN_FILE")]
     pub token_file: Option<PathBuf>,
+    /// For https: a file with the authorities that Consul's certificate must come from.
+    #[arg(long, value_name = "FILE", env = "CONSUL_CACERT")]
+    pub consul_ca: Option<PathBuf>,
+    /// For https: the name that Consul's certificate must be for, instead of the address's host.
+    #[arg(long, value_name = "NAME", env = "CONSUL_TLS_SERVER_NAME")]
+    pub consul_name: Option<String>,
+    /// For https: a file with a certificate, where Consul asks for one.
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "CONSUL_CLIENT_CERT",
+        requires = "consul_key"
+    )]
+    pub consul_cert: Option<PathBuf>,
+    /// For https: a file with the certificate's key.
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "CONSUL_CLIENT_KEY",
+        requires = "consul_cert"
+    )]
+    pub consul_key: Option<PathBuf>,
 }
 
 impl Reach {
@@ -26,9 +48,26 @@ impl Reach {
     /// # Errors
     /// The address is none.
     pub fn client(&self) -> Result<Client, Error> {
+        // Consul's own tools take an address without a scheme.
+        let address = match self.consul.contains("://") {
+            true => self.consul.clone(),
+            false => format!("http://{}", self.consul),
+        };
+        // The environment may be meant for another address.
+        let tls = match address.starts_with("https://") {
+            true => Tls {
+                authorities: self.consul_ca.clone(),
+                certificate: self.consul_cert.clone(),
+                key: self.consul_key.clone(),
+                server_name: self.consul_name.clone(),
+                ..Tls::default()
+            },
+            false => Tls::default(),
+        };
         Client::new(&Config {
-            address: self.consul.clone(),
+            address,
             token_file: self.token_file.clone(),
+            tls,
             ..Config::default()
         })
     }

@@ -223,22 +223,6 @@ async fn a_unix_socket_is_as_good() {
     assert!(client.agent_services().await.unwrap().is_empty());
 }
 
-#[tokio::test]
-async fn https_is_refused_with_the_reason() {
-    let address = "https://127.0.0.1:8501".to_owned();
-    let error = Client::new(&Config {
-        address,
-        ..Config::default()
-    })
-    .unwrap_err();
-    assert!(
-        error
-            .to_string()
-            .contains("https to Consul is not supported yet")
-    );
-    assert!(!error.retryable());
-}
-
 /// Under default-deny ACLs the real Consul answers `200 []` to whoever has no token.
 #[tokio::test]
 async fn real_acls() {

@@ -21,7 +21,7 @@ use std::path::PathBuf;
 use prometheus::Registry;
 use rackcast_consul::client::Client;
 use rackcast_consul::reconcile;
-use rackcast_service::{admin, metrics, notify, status};
+use rackcast_service::{admin, metrics, notify, status, tls};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -65,9 +65,9 @@ pub enum StartError {
 /// # Errors
 /// Something could not be bound or set up; once it runs, nothing ends it but `shutdown`.
 pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), StartError> {
-    let client = Client::new(&config.consul)?;
-    let orders = Orders::open(&config.state_folder())?;
     let registry = Registry::new();
+    let client = Client::observed(&config.consul, tls::Metrics::register(&registry)?)?;
+    let orders = Orders::open(&config.state_folder())?;
     metrics::build_info(&registry, "agent", env!("CARGO_PKG_VERSION"))?;
     let metrics = Metrics::register(&registry)?;
     let listener = TcpListener::bind(config.admin)
@@ -100,6 +100,9 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Star
     );
     tokio::spawn(watchdog);
 
+    if let Some(certificates) = client.certificates() {
+        tokio::spawn(certificates.watch(endpoints.clone()));
+    }
     let (desired, wanted) = watch::channel(Vec::new());
     let reconciler = reconcile::spawn(
         client,

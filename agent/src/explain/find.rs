@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use futures_util::future::join_all;
-use rackcast_consul::client::{Client, Config, Error, HealthQuery, Instance};
+use rackcast_consul::client::{HealthQuery, Instance};
 use url::Url;
 
 use super::Options;
@@ -25,7 +25,7 @@ pub(super) async fn ingests(options: &Options) -> (Vec<Ingest>, Vec<String>) {
     if !options.ingest.is_empty() {
         return (options.ingest.iter().map(named).collect(), Vec::new());
     }
-    let client = match client(options) {
+    let client = match options.reach.client() {
         Ok(client) => client,
         Err(error) => return (Vec::new(), vec![format!("--consul: {error}")]),
     };
@@ -64,7 +64,7 @@ pub(super) async fn ingests(options: &Options) -> (Vec<Ingest>, Vec<String>) {
                 }
             }
             Err(error) => {
-                complaints.insert(format!("Consul at {}: {error}", options.consul));
+                complaints.insert(format!("Consul at {}: {error}", options.reach.consul));
             }
         }
     }
@@ -78,19 +78,6 @@ fn named(url: &Url) -> Ingest {
         base,
         expect: None,
     }
-}
-
-/// Consul's own tools take an address without a scheme.
-fn client(options: &Options) -> Result<Client, Error> {
-    let address = match options.consul.contains("://") {
-        true => options.consul.clone(),
-        false => format!("http://{}", options.consul),
-    };
-    Client::new(&Config {
-        address,
-        token_file: options.token_file.clone(),
-        ..Config::default()
-    })
 }
 
 /// Where a registered ingest says that its admin address is. One that listens on loopback alone

@@ -1,8 +1,8 @@
-use std::path::PathBuf;
-
 use rackcast_segment::id::StreamId;
 use rackcast_service::explain::{EXPLAIN_PATH, NODES_PATH};
 use url::Url;
+
+use crate::reach::Reach;
 
 /// Say why the segments of a stream went where they went, asking every ingest.
 ///
@@ -29,17 +29,9 @@ pub struct Options {
     /// The admin address of an ingest, instead of those in Consul; several times for several.
     #[arg(long, value_name = "URL")]
     pub ingest: Vec<Url>,
-    /// The Consul agent: http://HOST:PORT or unix:///PATH.
-    #[arg(
-        long,
-        value_name = "URL",
-        env = "CONSUL_HTTP_ADDR",
-        default_value = "http://127.0.0.1:8500"
-    )]
-    pub consul: String,
-    /// A file with the ACL token for Consul.
-    #[arg(long, value_name = "FILE", env = "CONSUL_HTTP_TOKEN_FILE")]
-    pub token_file: Option<PathBuf>,
+    /// Where Consul is.
+    #[command(flatten)]
+    pub reach: Reach,
     /// A Consul datacenter to look for ingests in; several times for several. Without one, the
     /// Consul agent's own.
     #[arg(long, value_name = "DC")]

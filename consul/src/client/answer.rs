@@ -10,7 +10,7 @@ use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use serde::de::DeserializeOwned;
 
-use super::{Error, chain};
+use super::Error;
 
 /// What Consul said.
 pub(super) struct Answer {
@@ -31,7 +31,7 @@ impl Answer {
         let body = Limited::new(body, limit).collect().await.map_err(|error| {
             match error.is::<http_body_util::LengthLimitError>() {
                 true => Error::TooLarge(limit),
-                false => Error::Unreachable(chain(error.as_ref())),
+                false => Error::from_loss(error.as_ref()),
             }
         })?;
         let mut body = body.to_bytes();

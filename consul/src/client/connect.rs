@@ -1,8 +1,9 @@
-//! One connector for both ways to an agent: TCP and a unix socket.
+//! One connector for all ways to an agent: TCP, TLS and a unix socket.
 
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -10,10 +11,13 @@ use http::Uri;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::client::legacy::connect::{Connected, Connection, HttpConnector};
 use hyper_util::rt::TokioIo;
-use tokio::net::{TcpStream, UnixStream};
+use rackcast_service::tls::{self, Credentials, Dialler, Metrics, ServerName, Use};
+
+use tokio::net::UnixStream;
 use tower_service::Service;
 
-use super::config::Address;
+use super::Error;
+use super::config::{self, Address};
 
 /// Longest time for a connection to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -24,24 +28,57 @@ const KEEPALIVE: Duration = Duration::from_secs(15);
 #[derive(Clone)]
 pub(super) enum Connector {
     Tcp(HttpConnector),
+    Tls(HttpConnector, Arc<Secure>),
     Unix(std::path::PathBuf),
 }
 
+/// What Consul is held to, and what it is shown.
+pub(super) struct Secure {
+    dialler: Dialler,
+    name: ServerName<'static>,
+}
+
 impl Connector {
-    pub(super) fn new(address: &Address) -> Self {
-        match address {
+    /// Reads certificates, if the address asks for TLS.
+    pub(super) fn new(
+        address: &Address,
+        tls: &config::Tls,
+        metrics: Metrics,
+    ) -> Result<Self, Error> {
+        const NAME: &str = "consul";
+        Ok(match address {
             Address::Unix(path) => Self::Unix(path.clone()),
-            Address::Tcp(_) => {
-                let mut tcp = HttpConnector::new();
-                tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
-                tcp.set_keepalive(Some(KEEPALIVE));
-                tcp.set_keepalive_interval(Some(KEEPALIVE));
-                tcp.set_keepalive_retries(Some(3));
-                tcp.set_nodelay(true);
-                Self::Tcp(tcp)
+            Address::Tcp(_) => Self::Tcp(tcp()),
+            Address::Tls { host, .. } => {
+                let name = tls.name(host).map_err(Error::Config)?;
+                let files = tls.files().files(Use::Caller);
+                let credentials = Credentials::load(NAME, files, metrics.clone())
+                    .map_err(|e| Error::Config(format!("tls: {e}")))?;
+                let dialler = Dialler::new(NAME, credentials, metrics);
+                let mut tcp = tcp();
+                tcp.enforce_http(false);
+                Self::Tls(tcp, Arc::new(Secure { dialler, name }))
             }
+        })
+    }
+
+    /// The certificates, if there is TLS.
+    pub(super) fn credentials(&self) -> Option<Arc<Credentials>> {
+        match self {
+            Self::Tls(_, secure) => Some(Arc::clone(secure.dialler.credentials())),
+            _ => None,
         }
     }
+}
+
+fn tcp() -> HttpConnector {
+    let mut tcp = HttpConnector::new();
+    tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
+    tcp.set_keepalive(Some(KEEPALIVE));
+    tcp.set_keepalive_interval(Some(KEEPALIVE));
+    tcp.set_keepalive_retries(Some(3));
+    tcp.set_nodelay(true);
+    tcp
 }
 
 impl Service<Uri> for Connector {
@@ -51,7 +88,7 @@ impl Service<Uri> for Connector {
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         match self {
-            Self::Tcp(tcp) => tcp.poll_ready(cx).map_err(Into::into),
+            Self::Tcp(tcp) | Self::Tls(tcp, _) => tcp.poll_ready(cx).map_err(Into::into),
             Self::Unix(_) => Poll::Ready(Ok(())),
         }
     }
@@ -60,7 +97,19 @@ impl Service<Uri> for Connector {
         match self {
             Self::Tcp(tcp) => {
                 let connecting = tcp.call(uri);
-                Box::pin(async move { Ok(Stream::Tcp(connecting.await?)) })
+                Box::pin(async move {
+                    let socket = connecting.await?.into_inner();
+                    Ok(Stream::Net(TokioIo::new(socket.into())))
+                })
+            }
+            Self::Tls(tcp, secure) => {
+                let (connecting, secure) = (tcp.call(uri), Arc::clone(secure));
+                Box::pin(async move {
+                    let socket = connecting.await?.into_inner();
+                    let handshake = secure.dialler.call_server(socket, secure.name.clone());
+                    let stream = tokio::time::timeout(CONNECT_TIMEOUT, handshake).await??;
+                    Ok(Stream::Net(TokioIo::new(stream)))
+                })
             }
             Self::Unix(path) => {
                 let path = path.clone();
@@ -76,7 +125,7 @@ impl Service<Uri> for Connector {
 
 /// A connection of either kind.
 pub(super) enum Stream {
-    Tcp(TokioIo<TcpStream>),
+    Net(TokioIo<tls::Stream>),
     Unix(TokioIo<UnixStream>),
 }
 
@@ -90,7 +139,7 @@ impl Connection for Stream {
 macro_rules! either {
     ($self:ident, $stream:ident => $call:expr) => {
         match $self.get_mut() {
-            Stream::Tcp(inner) => {
+            Stream::Net(inner) => {
                 let $stream = Pin::new(inner);
                 $call
             }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use http::StatusCode;
+use rackcast_service::tls::Refusal;
 
 /// A failed request.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +17,9 @@ pub enum Error {
     /// No connection, or it broke.
     #[error("consul: agent unreachable: {0}")]
     Unreachable(String),
+    /// TLS failed: a certificate, Consul's or ours, is not what the other side takes.
+    #[error("consul: TLS: {0}")]
+    Tls(Refusal),
     /// The answer was not complete in time.
     #[error("consul: no complete answer within {0:?}")]
     TimedOut(Duration),
@@ -63,6 +67,7 @@ impl Error {
     pub fn retryable(&self) -> bool {
         match self {
             Self::Unreachable(_) | Self::TimedOut(_) | Self::Busy(_) | Self::Server { .. } => true,
+            Self::Tls(refusal) => refusal.reason.retryable(),
             Self::Config(_)
             | Self::Token(_)
             | Self::Forbidden(_)
@@ -71,6 +76,14 @@ impl Error {
             | Self::Refused { .. }
             | Self::TooLarge(_)
             | Self::Malformed(_) => false,
+        }
+    }
+
+    /// The error that the loss of a connection means.
+    pub(super) fn from_loss(error: &(dyn std::error::Error + 'static)) -> Self {
+        match Refusal::of(error) {
+            Some(refusal) => Self::Tls(refusal),
+            None => Self::Unreachable(chain(error)),
         }
     }
 
@@ -90,6 +103,17 @@ impl Error {
             _ => Self::Refused { status, message },
         }
     }
+}
+
+/// An error with its causes: hyper hides "connection refused" two levels down.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
 }
 
 /// The first line of a body, short enough for a log line.

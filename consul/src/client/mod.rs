@@ -27,10 +27,12 @@ use http::header::{ACCEPT_ENCODING, CONTENT_TYPE};
 use http_body_util::Full;
 use hyper_util::client::legacy;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rackcast_service::config::credential;
+use rackcast_service::tls::{Credentials, Metrics};
 
 pub use admin::{Installed, Policy};
 pub use agent::{AgentCheck, AgentService, Hashed};
-pub use config::{Address, Config};
+pub use config::{Address, Config, Tls};
 pub use error::Error;
 pub use health::{Health, HealthQuery, Indexed, Instance};
 pub use kv::{Entry, Write};
@@ -58,7 +60,9 @@ pub struct Client {
 
 struct Inner {
     http: legacy::Client<Connector, Full<Bytes>>,
-    authority: String,
+    /// Scheme and authority of every request.
+    base: String,
+    certificates: Option<Arc<Credentials>>,
     config: Config,
 }
 
@@ -71,23 +75,34 @@ impl std::fmt::Debug for Client {
 }
 
 impl Client {
-    /// A client of the agent that `config` names. Nothing is connected yet.
+    /// A client of the agent that `config` names. Nothing is connected yet. With `https`, the
+    /// certificates are read now, which blocks; [`Self::certificates`] keeps them fresh.
     pub fn new(config: &Config) -> Result<Self, Error> {
+        let metrics = Metrics::new().map_err(|error| Error::Config(error.to_string()))?;
+        Self::observed(config, metrics)
+    }
+
+    /// The same, whose TLS is counted here.
+    pub fn observed(config: &Config, metrics: Metrics) -> Result<Self, Error> {
         config.check().map_err(Error::Config)?;
         let address: Address = config.address.parse().map_err(Error::Config)?;
+        let connector = Connector::new(&address, &config.tls, metrics)?;
+        let certificates = connector.credentials();
         let http = legacy::Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE_TIMEOUT)
             .pool_max_idle_per_host(IDLE_CONNECTIONS)
-            .build(Connector::new(&address));
-        let authority = match address {
-            Address::Tcp(authority) => authority,
-            Address::Unix(_) => "localhost".to_owned(),
+            .build(connector);
+        let base = match address {
+            Address::Tcp(authority) => format!("http://{authority}"),
+            Address::Tls { authority, .. } => format!("https://{authority}"),
+            Address::Unix(_) => "http://localhost".to_owned(),
         };
         Ok(Self {
             inner: Arc::new(Inner {
                 http,
-                authority,
+                base,
+                certificates,
                 config: config.clone(),
             }),
         })
@@ -102,6 +117,12 @@ impl Client {
         let mut hasher = DefaultHasher::new();
         token.as_bytes().hash(&mut hasher);
         Some(TokenMark(hasher.finish()))
+    }
+
+    /// The certificates of an `https` address. They are replaced when whoever holds them says so:
+    /// spawn [`Credentials::watch`].
+    pub fn certificates(&self) -> Option<Arc<Credentials>> {
+        self.inner.certificates.clone()
     }
 
     /// Sends one request; an answer that is not 2xx is an error.
@@ -124,7 +145,7 @@ impl Client {
             };
             let mut http = http::Request::builder()
                 .method(request.method)
-                .uri(format!("http://{}{}", self.inner.authority, request.target))
+                .uri(format!("{}{}", self.inner.base, request.target))
                 .header(ACCEPT_ENCODING, "gzip");
             if let Some(token) = token {
                 http = http.header("X-Consul-Token", token);
@@ -140,7 +161,7 @@ impl Client {
                 .http
                 .request(http)
                 .await
-                .map_err(|error| Error::Unreachable(chain(&error)))?;
+                .map_err(|error| Error::from_loss(&error))?;
             Answer::read(response, limit).await
         };
         match tokio::time::timeout(deadline, exchange).await {
@@ -152,8 +173,9 @@ impl Client {
 
 /// Reads the token as a header value that no log prints.
 async fn read_token(path: &Path) -> Result<HeaderValue, Error> {
+    let path = credential(path);
     let fail = |why: &dyn std::fmt::Display| Error::Token(format!("{}: {why}", path.display()));
-    let text = tokio::fs::read_to_string(path)
+    let text = tokio::fs::read_to_string(&path)
         .await
         .map_err(|error| fail(&error))?;
     let token = text.trim();
@@ -164,15 +186,4 @@ async fn read_token(path: &Path) -> Result<HeaderValue, Error> {
         HeaderValue::from_str(token).map_err(|_| fail(&"holds characters that no token has"))?;
     value.set_sensitive(true);
     Ok(value)
-}
-
-/// An error with its causes: hyper hides "connection refused" two levels down.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }

@@ -13,6 +13,12 @@ fn uncommented() -> String {
         "app =",
         "stream =",
         "key_file =",
+        "certificate =",
+        "key =",
+        "authorities =",
+        "https =",
+        "rtmps =",
+        "server_name =",
         "ladder = \"720p@2800k,",
     ];
     let keep = |line: &&str| {

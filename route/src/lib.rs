@@ -18,5 +18,5 @@ pub mod plan;
 pub mod router;
 pub mod table;
 
-pub use member::{Endpoint, Load, Member, NodeId};
+pub use member::{Endpoint, Load, Member, NodeId, Tier};
 pub use router::{Allowance, Router, RouterConfig, StreamKey};

@@ -9,7 +9,9 @@ use std::time::Duration;
 use prometheus::Registry;
 use rackcast_service::drain::{self, Order};
 use rackcast_service::process::OWN_PROGRAM;
-use rackcast_service::{admin, host, metrics as service_metrics, notify, status as socket};
+use rackcast_service::status::Role;
+use rackcast_service::tls::{self, Credentials, Door, FileError};
+use rackcast_service::{admin, metrics as service_metrics, notify, status as socket};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -45,6 +47,12 @@ pub enum StartError {
         /// What the system says.
         source: io::Error,
     },
+    /// The certificates cannot be used.
+    #[error("[tls] {0}")]
+    Certificates(#[from] FileError),
+    /// TLS itself cannot be used: a defect.
+    #[error("TLS: {0}")]
+    Tls(#[from] tls::Error),
     /// A metric is registered twice.
     #[error(transparent)]
     Metrics(#[from] prometheus::Error),
@@ -60,14 +68,14 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Star
     let registry = Registry::new();
     service_metrics::build_info(&registry, "transcode", env!("CARGO_PKG_VERSION"))?;
     let scheduler = Scheduler::new(Metrics::register(&registry)?);
+    let secure = secure(&config, &registry)?;
 
     let workers = config.worker.processes();
     let identity = Identity {
-        node: if config.node.is_empty() {
-            host::name()
-        } else {
-            config.node.clone()
-        },
+        node: config.node_name(),
+        identity: secure
+            .as_ref()
+            .and_then(|(credentials, _)| credentials.identity()),
         instance: config.instance.clone(),
         segments: segments_at,
         admin: admin_at,
@@ -109,7 +117,9 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Star
         ));
     }
     let device = format!("cpu/{}", config.encoder.encoder.as_str());
-    let front = Front::new(config.front, scheduler.clone(), device);
+    let (credentials, door) = secure.unzip();
+    let certificates = credentials.map(|c| tokio::spawn(c.watch(end.clone())));
+    let front = Front::new(config.front, door, scheduler.clone(), device);
     let closing = CancellationToken::new();
     let serving = tokio::spawn(front.serve(segments, closing.clone(), GOODBYE));
     log::info!(
@@ -124,11 +134,31 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Star
     status_socket.farewell(FAREWELL).await;
     end.cancel();
     tasks.join_all().await;
+    if let Some(certificates) = certificates {
+        let _ = certificates.await;
+    }
     for task in [status_socket.into_future(), admin, reporter] {
         let _ = task.await;
     }
     log::info!("stopped");
     Ok(())
+}
+
+/// The certificates and the door that they guard, where TLS is asked for.
+fn secure(
+    config: &Config,
+    registry: &Registry,
+) -> Result<Option<(Arc<Credentials>, Door)>, StartError> {
+    const NAME: &str = "segments";
+    if !config.tls.is_set() {
+        return Ok(None);
+    }
+    let metrics = tls::Metrics::register(registry)?;
+    let files = config.tls.files(config.tls_use());
+    let credentials = Credentials::load(NAME, files, metrics.clone())?;
+    let callers = Role::Ingest;
+    let door = Door::for_members(NAME, credentials.clone(), callers, &config.tls, metrics)?;
+    Ok(Some((credentials, door)))
 }
 
 async fn bind(

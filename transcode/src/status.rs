@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use rackcast_segment::wire::PROTOCOL;
 use rackcast_segment::wire::load::Load;
 use rackcast_service::status::{Health, Role, ServiceStatus};
+use rackcast_service::tls;
 
 /// What does not change while the node runs.
 #[derive(Debug, Clone)]
@@ -16,6 +17,8 @@ pub struct Identity {
     pub node: String,
     /// The service's name on the machine.
     pub instance: String,
+    /// Whom its certificate names, if it speaks TLS.
+    pub identity: Option<tls::Identity>,
     /// The bound address of the front.
     pub segments: SocketAddr,
     /// The bound address of the admin endpoints.
@@ -33,6 +36,8 @@ impl Identity {
             ("slots", self.workers.to_string()),
             ("pixel-rate", coarse(load.pixel_rate).to_string()),
         ];
+        let identity = self.identity.as_ref();
+        let identity = identity.map(|identity| ("tls-identity", identity.to_string()));
         ServiceStatus {
             role: Role::Transcode,
             instance: self.instance.clone(),
@@ -45,7 +50,11 @@ impl Identity {
             health: self.health(load, trouble),
             endpoints: BTreeMap::from(endpoints.map(|(name, at)| (name.to_owned(), at))),
             tags: vec!["cpu".to_owned(), "h264".to_owned()],
-            meta: BTreeMap::from(meta.map(|(name, value)| (name.to_owned(), value))),
+            meta: meta
+                .into_iter()
+                .chain(identity)
+                .map(|(name, value)| (name.to_owned(), value))
+                .collect(),
             weight: self.workers.max(1),
             progress,
             work: u64::from(load.busy) + u64::from(load.queued),
@@ -113,6 +122,7 @@ mod tests {
     fn status(up: u32, pixel_rate: f64, draining: bool) -> ServiceStatus {
         let identity = Identity {
             node: "n".to_owned(),
+            identity: None,
             instance: "1".to_owned(),
             segments: ([127, 0, 0, 1], 7400).into(),
             admin: ([127, 0, 0, 1], 9612).into(),

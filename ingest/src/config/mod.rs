@@ -1,12 +1,17 @@
 //! The configuration of `rackcast-ingest`: one TOML file, read and checked before anything is
 //! bound. Every module owns its own table.
 
+mod tls;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use rackcast_route::RouterConfig;
 use rackcast_service::status::Role;
 use serde::Deserialize;
+
+pub use tls::Tls;
+pub(crate) use tls::nodes_use;
 
 /// The whole file. Every key has a default; an unknown key is an error.
 #[derive(Debug, Clone, Deserialize)]
@@ -30,6 +35,8 @@ pub struct Config {
     pub rtmp: crate::rtmp::Config,
     /// HLS over HTTP.
     pub http: crate::generation::http::Config,
+    /// TLS to the nodes, and for players and publishers.
+    pub tls: Tls,
     /// Who may publish.
     pub auth: crate::auth::Config,
     /// What is decided once a stream.
@@ -68,6 +75,10 @@ pub struct Listen {
     pub rtmp: SocketAddr,
     /// HLS.
     pub http: SocketAddr,
+    /// RTMP over TLS, with the certificate of `[tls.public]`; off unless set.
+    pub rtmps: Option<SocketAddr>,
+    /// HLS over TLS, with the certificate of `[tls.public]`; off unless set.
+    pub https: Option<SocketAddr>,
     /// `/metrics`, `/healthz`, `/readyz`, and why segments went where they went.
     pub admin: SocketAddr,
 }
@@ -78,6 +89,8 @@ impl Default for Listen {
         Self {
             rtmp: at([0; 4], 1935),
             http: at([0; 4], 8080),
+            rtmps: None,
+            https: None,
             admin: at([127, 0, 0, 1], 9611),
         }
     }
@@ -95,6 +108,7 @@ impl Default for Config {
             listen: Listen::default(),
             rtmp: Default::default(),
             http: Default::default(),
+            tls: Default::default(),
             auth: Default::default(),
             stream: Default::default(),
             segmenter: Default::default(),
@@ -161,6 +175,7 @@ impl Config {
         self.rtmp.check()?;
         self.auth.check()?;
         self.supervisor.check()?;
+        self.tls.check(self)?;
         self.consul.check()
     }
 }

@@ -12,8 +12,12 @@
 )]
 
 use rackcast_consul::client::{Health, Instance};
-use rackcast_route::{Endpoint, Member, NodeId};
+use rackcast_route::{Endpoint, Member, NodeId, Tier};
 use rackcast_segment::wire::PROTOCOL;
+use rackcast_service::status::Role;
+use rackcast_service::tls::{self, Identity};
+
+use crate::dispatch::{Insecure, Security};
 
 /// The longest ID, zone and host name, in bytes.
 const MAX_ID: usize = 256;
@@ -44,7 +48,16 @@ pub(super) enum Unfit {
     /// Its pixel rate is no number from 0 up.
     #[error("its meta `pixel-rate` is not a number of pixels a second")]
     PixelRate,
+    /// Its identity is none of a transcode node, or that of another than its ID names.
+    #[error("its meta `{IDENTITY}` is not the identity of the transcode node that its ID names")]
+    Identity,
+    /// It may not be spoken to.
+    #[error(transparent)]
+    Insecure(#[from] Insecure),
 }
+
+/// Meta key under which a node says that it speaks TLS, and as whom.
+const IDENTITY: &str = "tls-identity";
 
 /// What a catalog's list yields.
 #[derive(Debug, Default, PartialEq)]
@@ -60,7 +73,10 @@ pub(super) struct Selection {
 /// One in maintenance gets no work. One that is critical gets none while there is any that is
 /// not; when all are, the checks are likelier to be wrong than every machine, and what the
 /// nodes do decides.
-pub(super) fn select<'a>(instances: impl Iterator<Item = &'a Instance> + Clone) -> Selection {
+pub(super) fn select<'a>(
+    instances: impl Iterator<Item = &'a Instance> + Clone,
+    security: &Security,
+) -> Selection {
     let wanted = |i: &&Instance| !i.maintenance;
     let any_alive = instances
         .clone()
@@ -71,7 +87,7 @@ pub(super) fn select<'a>(instances: impl Iterator<Item = &'a Instance> + Clone) 
         if any_alive && instance.health == Health::Critical {
             continue;
         }
-        match member(instance) {
+        match member(instance, security) {
             Ok(member) => selection.members.push(member),
             Err(unfit) => {
                 let id = instance.id.chars().take(MAX_ID).collect();
@@ -82,7 +98,7 @@ pub(super) fn select<'a>(instances: impl Iterator<Item = &'a Instance> + Clone) 
     selection
 }
 
-fn member(instance: &Instance) -> Result<Member, Unfit> {
+fn member(instance: &Instance, security: &Security) -> Result<Member, Unfit> {
     let meta = |key: &str| instance.meta.get(key).map(String::as_str);
     if !is_text(&instance.id, MAX_ID) || instance.id.is_empty() {
         return Err(Unfit::Id);
@@ -111,14 +127,44 @@ fn member(instance: &Instance) -> Result<Member, Unfit> {
         Some(Ok(rate)) if (0.0..=MAX_PIXEL_RATE).contains(&rate) => Some(rate),
         Some(_) => return Err(Unfit::PixelRate),
     };
+    let identity = meta(IDENTITY).map(|text| named(instance, text));
+    let identity = identity.transpose()?;
+    security.admits(identity.as_ref())?;
+    let endpoint = Endpoint::new(host, instance.port);
     Ok(Member {
         id: NodeId::from(instance.id.as_str()),
         zone: zone.to_owned(),
-        endpoint: Endpoint::new(host, instance.port),
+        endpoint: match identity {
+            Some(identity) => endpoint.proven(&identity.to_string(), tier(identity.tier)),
+            None => endpoint,
+        },
         slots,
         pixel_rate: pixel_rate.filter(|rate| *rate > 0.0),
         weight: instance.weight_passing.max(1),
     })
+}
+
+/// The identity that an instance claims. It is to be proved by whoever answers; here it must only
+/// be that of the node under whose ID (`SERVICE-NODE-INSTANCE`) it stands, so that no node of the
+/// fleet passes for another. An instance's name has no `-` where TLS is spoken.
+fn named(instance: &Instance, text: &str) -> Result<Identity, Unfit> {
+    let identity: Identity = text.parse().map_err(|_| Unfit::Identity)?;
+    let rest = instance.id.strip_prefix(instance.service.as_str());
+    let rest = rest.and_then(|rest| rest.strip_prefix('-'));
+    let node = rest.and_then(|rest| rest.rsplit_once('-'));
+    match node {
+        Some((node, _)) if node == identity.node && identity.role == Role::Transcode => {
+            Ok(identity)
+        }
+        _ => Err(Unfit::Identity),
+    }
+}
+
+fn tier(tier: tls::Tier) -> Tier {
+    match tier {
+        tls::Tier::Trusted => Tier::Trusted,
+        tls::Tier::ThirdParty => Tier::ThirdParty,
+    }
 }
 
 fn is_text(s: &str, max: usize) -> bool {
@@ -162,7 +208,7 @@ mod tests {
             "a",
             &[("zone", "z1"), ("slots", "4"), ("pixel-rate", "2e8")],
         );
-        let selection = select([&i].into_iter());
+        let selection = select([&i].into_iter(), &Security::none());
         let expected = Member {
             id: "a".into(),
             zone: "z1".to_owned(),
@@ -202,7 +248,7 @@ mod tests {
         bad.push((i, Unfit::Address));
         for (i, unfit) in bad {
             let good = instance("good", &[]);
-            let selection = select([&i, &good].into_iter());
+            let selection = select([&i, &good].into_iter(), &Security::none());
             assert_eq!(ids(&selection), ["good"], "{i:?}");
             assert_eq!(selection.unfit[0].1, unfit, "{i:?}");
         }
@@ -214,21 +260,61 @@ mod tests {
         a.health = Health::Critical;
         b.health = Health::Warning;
         c.maintenance = true;
-        assert_eq!(ids(&select([&a, &b, &c].into_iter())), ["b"]);
+        assert_eq!(
+            ids(&select([&a, &b, &c].into_iter(), &Security::none())),
+            ["b"]
+        );
         b.health = Health::Critical;
-        assert_eq!(ids(&select([&a, &b, &c].into_iter())), ["a", "b"]);
+        assert_eq!(
+            ids(&select([&a, &b, &c].into_iter(), &Security::none())),
+            ["a", "b"]
+        );
+    }
+
+    #[test]
+    fn an_identity_must_be_that_of_the_node_that_the_id_names() {
+        const GPU: &str = "spiffe://video.example/rackcast/transcode/third-party/gpu-7";
+        let claim = |id: &str, identity: &str| {
+            let i = instance(id, &[("tls-identity", identity)]);
+            named(&i, identity).map(|identity| identity.to_string())
+        };
+        assert_eq!(claim("rackcast-transcode-gpu-7-1", GPU), Ok(GPU.to_owned()));
+        for id in [
+            "rackcast-transcode-gpu-8-1",
+            "rackcast-transcode-gpu-7",
+            "rackcast-transcode-gpu-7-1-2",
+            "rackcast-transcode-7-1",
+            "gpu-7-1",
+            "gpu-7",
+        ] {
+            assert_eq!(claim(id, GPU), Err(Unfit::Identity), "{id}");
+        }
+        let ingest = GPU.replace("transcode", "ingest");
+        for identity in [ingest.as_str(), "", "yes", "spiffe://video.example/gpu-7"] {
+            let claim = claim("rackcast-transcode-gpu-7-1", identity);
+            assert_eq!(claim, Err(Unfit::Identity), "{identity}");
+        }
+    }
+
+    #[test]
+    fn a_node_that_wants_tls_is_never_spoken_to_without() {
+        let identity = "spiffe://video.example/rackcast/transcode/trusted/n1";
+        let i = instance("rackcast-transcode-n1-1", &[("tls-identity", identity)]);
+        let selection = select([&i].into_iter(), &Security::none());
+        assert_eq!(selection.members, []);
+        assert_eq!(selection.unfit[0].1, Insecure::NoCertificate.into());
     }
 
     proptest! {
         #[test]
         fn nothing_in_the_catalog_panics(
             id in ".*", address in ".*", port: u16,
-            meta in prop::collection::btree_map("protocol|zone|slots|pixel-rate|.*", ".*|[0-9]+", 0..6),
+            meta in prop::collection::btree_map("protocol|zone|slots|pixel-rate|tls-identity|.*", ".*|[0-9]+", 0..6),
         ) {
             let mut i = instance(&id, &[]);
             (i.address, i.port) = (address, port);
             i.meta.extend(meta);
-            let selection = select([&i].into_iter());
+            let selection = select([&i].into_iter(), &Security::none());
             prop_assert_eq!(selection.members.len() + selection.unfit.len(), 1);
         }
     }

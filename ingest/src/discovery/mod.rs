@@ -85,7 +85,8 @@ struct Follower {
 
 impl Follower {
     async fn run(mut self, ready: watch::Sender<bool>) {
-        let saved = self.load().await;
+        let mut saved = self.load().await;
+        saved.retain(|member| self.admits(member));
         self.adopt(saved.clone());
         let patience = sleep(self.config.first_answer);
         tokio::pin!(patience);
@@ -118,7 +119,7 @@ impl Follower {
         let fresh = views.iter().all(|v| v.state == State::Fresh);
         self.metrics.fresh.set(i64::from(fresh));
         let instances = views.iter().filter(answered).flat_map(|v| v.nodes.iter());
-        let mut selection = select(instances);
+        let mut selection = select(instances, self.dispatcher.security());
         self.complain(&selection.unfit);
         if !all_answered {
             selection.members.extend_from_slice(saved);
@@ -127,6 +128,16 @@ impl Follower {
             self.save().await;
         }
         all_answered
+    }
+
+    /// Whether a node of an earlier life may be spoken to in this one, whose configuration may be
+    /// another.
+    fn admits(&self, member: &Member) -> bool {
+        let security = self.dispatcher.security();
+        match member.endpoint.identity().map(str::parse).transpose() {
+            Ok(identity) => security.admits(identity.as_ref()).is_ok(),
+            Err(_) => false,
+        }
     }
 
     /// Makes these the table's members; true if that changes anything.

@@ -90,7 +90,7 @@ enum ProbeError {
 }
 
 async fn ask(dispatcher: &Dispatcher, endpoint: &Endpoint) -> Result<wire::load::Load, ProbeError> {
-    let uri = format!("http://{endpoint}{}", wire::LOAD_PATH);
+    let uri = format!("{}://{endpoint}{}", endpoint.scheme(), wire::LOAD_PATH);
     let request = Request::get(uri).body(Full::<Bytes>::default())?;
     let link = dispatcher.pool().link(endpoint);
     let response = link.send(request).await?;

@@ -102,7 +102,8 @@ impl Attempt {
     }
 
     fn request(&self) -> Result<Request<Full<Bytes>>, Ended> {
-        let uri = format!("http://{}{}", self.endpoint, wire::SEGMENTS_PATH);
+        let (scheme, path) = (self.endpoint.scheme(), wire::SEGMENTS_PATH);
+        let uri = format!("{scheme}://{}{path}", self.endpoint);
         let mut request = Request::builder()
             .method(Method::POST)
             .uri(uri)

@@ -1,5 +1,8 @@
 //! Connections to the nodes: a few HTTP/2 connections each, kept up by a task of their own.
 //!
+//! A connection over TLS is up once the node has proved who it is and has accepted this ingest;
+//! a refusal is a node that cannot be connected to.
+//!
 //! A request never waits for a pause between attempts to connect: while every connection of a
 //! node is down it fails at once, so that the segment goes elsewhere. Losing a connection
 //! loses the requests on it and nothing else; its task connects again, at first at once, then
@@ -19,12 +22,13 @@ use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rackcast_route::Endpoint;
 use rackcast_service::process::Backoff;
+use rackcast_service::tls::Stream;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::LinkConfig;
+use super::{LinkConfig, Security};
 
 /// Bytes that the kernel takes on before it can send them. By default it takes megabytes, which
 /// is a whole segment: once there, one that the node refused or that was cancelled would still be
@@ -52,14 +56,16 @@ pub(crate) enum LinkError {
 #[derive(Debug)]
 pub struct Pool {
     config: LinkConfig,
+    security: Arc<Security>,
     links: Mutex<HashMap<Endpoint, Arc<Link>>>,
 }
 
 impl Pool {
     /// No links yet.
-    pub fn new(config: LinkConfig) -> Self {
+    pub fn new(config: LinkConfig, security: Arc<Security>) -> Self {
         Self {
             config,
+            security,
             links: Mutex::default(),
         }
     }
@@ -76,7 +82,11 @@ impl Pool {
         if let Some(link) = links.get(endpoint) {
             return Arc::clone(link);
         }
-        let link = Arc::new(Link::open(endpoint.clone(), self.config.clone()));
+        let link = Arc::new(Link::open(
+            endpoint.clone(),
+            self.config.clone(),
+            &self.security,
+        ));
         links.insert(endpoint.clone(), Arc::clone(&link));
         link
     }
@@ -115,13 +125,14 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    fn open(endpoint: Endpoint, config: LinkConfig) -> Self {
+    fn open(endpoint: Endpoint, config: LinkConfig, security: &Arc<Security>) -> Self {
         let count = config.connections.max(1);
         let (tx, states) = watch::channel(vec![State::Connecting; count]);
         let config = Arc::new(config);
         let keepers = (0..count)
             .map(|i| {
-                let keeper = keep_up(endpoint.clone(), Arc::clone(&config), tx.clone(), i);
+                let (config, security) = (Arc::clone(&config), Arc::clone(security));
+                let keeper = keep_up(endpoint.clone(), config, security, tx.clone(), i);
                 AbortOnDropHandle::new(tokio::spawn(keeper))
             })
             .collect();
@@ -188,6 +199,7 @@ impl Link {
 async fn keep_up(
     endpoint: Endpoint,
     config: Arc<LinkConfig>,
+    security: Arc<Security>,
     states: watch::Sender<Vec<State>>,
     i: usize,
 ) {
@@ -207,7 +219,7 @@ async fn keep_up(
     loop {
         publish(State::Connecting);
         let began = Instant::now();
-        let (was_up, reason) = match connect(&endpoint, &config).await {
+        let (was_up, reason) = match connect(&endpoint, &config, &security).await {
             Ok((sender, connection)) => {
                 publish(State::Up(sender));
                 let end = connection.await;
@@ -230,16 +242,18 @@ async fn keep_up(
     }
 }
 
-type Connection = http2::Connection<TokioIo<TcpStream>, Full<Bytes>, TokioExecutor>;
+type Connection = http2::Connection<TokioIo<Stream>, Full<Bytes>, TokioExecutor>;
 
 async fn connect(
     endpoint: &Endpoint,
     config: &LinkConfig,
+    security: &Security,
 ) -> io::Result<(SendRequest<Full<Bytes>>, Connection)> {
     let handshake = async {
         let stream = TcpStream::connect(endpoint.as_str()).await?;
         stream.set_nodelay(true)?;
         socket2::SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT)?;
+        let stream = security.secure(stream, endpoint).await?;
         http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
             .initial_stream_window_size(config.stream_window)

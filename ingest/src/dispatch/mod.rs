@@ -26,6 +26,7 @@ mod metrics;
 mod note;
 mod precious;
 mod run;
+mod security;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -44,6 +45,7 @@ use tokio::sync::{Notify, Semaphore};
 pub use config::{Config, LinkConfig};
 pub use lane::Lane;
 pub use precious::PreciousConfig;
+pub use security::{Insecure, Security};
 
 use gauges::Gauges;
 use link::Pool;
@@ -93,6 +95,7 @@ pub struct Dispatcher {
     config: ArcSwap<Config>,
     router: Mutex<Router>,
     pool: Arc<Pool>,
+    security: Arc<Security>,
     slots: Arc<Semaphore>,
     /// A node has become free: whoever waits for one looks again.
     freed: Notify,
@@ -112,9 +115,11 @@ impl Dispatcher {
         trails: Arc<Trails>,
         registry: &prometheus::Registry,
     ) -> Result<Self, prometheus::Error> {
+        let security = Arc::new(Security::none());
         Ok(Self {
             router: Mutex::new(router),
-            pool: Arc::new(Pool::new(config.link.clone())),
+            pool: Arc::new(Pool::new(config.link.clone(), Arc::clone(&security))),
+            security,
             slots: Arc::new(Semaphore::new(config.max_segments_in_flight)),
             freed: Notify::new(),
             metrics: Metrics::register(registry)?,
@@ -130,6 +135,20 @@ impl Dispatcher {
         self.config.store(Arc::new(config));
         self.router().reconfigure(router, now());
         self.freed.notify_waiters();
+    }
+
+    /// The same, with connections that are secured so; until then they are cleartext.
+    #[must_use]
+    pub fn secured(mut self, security: Security) -> Self {
+        self.security = Arc::new(security);
+        let (config, security) = (self.config.load().link.clone(), Arc::clone(&self.security));
+        self.pool = Arc::new(Pool::new(config, security));
+        self
+    }
+
+    /// How connections to the nodes are secured.
+    pub(crate) fn security(&self) -> &Security {
+        &self.security
     }
 
     /// Connections to the nodes, so that probes use (and warm) the same ones.

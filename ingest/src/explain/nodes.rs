@@ -50,10 +50,15 @@ fn node(view: &NodeView<'_>, now: Instant) -> NodeState {
         Standing::Blocked(until) | Standing::Ejected(_, until) => Some(until),
         _ => None,
     };
+    let endpoint = &view.member.endpoint;
     NodeState {
         id: view.member.id.as_str().to_owned(),
         zone: view.member.zone.clone(),
-        address: view.member.endpoint.as_str().to_owned(),
+        address: endpoint.as_str().to_owned(),
+        identity: endpoint.identity().map(str::to_owned),
+        tier: endpoint
+            .identity()
+            .map(|_| endpoint.tier().as_str().to_owned()),
         in_subset: view.in_subset,
         standing: words::standing(view.standing),
         for_ms: until.and_then(|until| left(until, now)),

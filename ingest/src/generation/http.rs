@@ -16,10 +16,10 @@ use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
 use prometheus::{IntCounter, IntGauge, Registry};
 use serde::Deserialize;
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
 use super::site::Site;
+use crate::entrance::{Arrival, Entrance};
 use crate::turn::Turn;
 
 /// Pause after a failed accept (no file descriptors left), so that it cannot spin.
@@ -97,7 +97,7 @@ impl Metrics {
 /// Accepts until the turn has retired, moves its connections on, and lets open answers finish
 /// within a grace once the turn has ended.
 pub async fn serve(
-    listener: TcpListener,
+    entrance: Entrance,
     site: Arc<Site>,
     config: Config,
     metrics: Metrics,
@@ -122,7 +122,7 @@ pub async fn serve(
             let Ok(permit) = Arc::clone(&room).acquire_owned().await else {
                 return;
             };
-            let Some(stream) = accept(&listener, &metrics).await else {
+            let Some(arrival) = accept(&entrance, &metrics).await else {
                 continue;
             };
             let site = Arc::clone(&site);
@@ -130,16 +130,16 @@ pub async fn serve(
                 let site = Arc::clone(&site);
                 async move { Ok::<_, Infallible>(site.answer(request).await) }
             });
-            let connection = server
-                .serve_connection(TokioIo::new(stream), service)
-                .into_owned();
-            let connection = open.watch(connection);
-            let count = metrics.connections.clone();
+            let (server, watcher) = (server.clone(), open.watcher());
+            let (accepting, count) = (turn.accepting().clone(), metrics.connections.clone());
             count.inc();
             tokio::spawn(async move {
-                // A player that breaks off in the middle is everyday life.
-                if let Err(e) = connection.await {
-                    log::debug!("a player's connection ended: {e}");
+                if let Some(Some(stream)) = accepting.run_until_cancelled(arrival.enter()).await {
+                    let connection = server.serve_connection(TokioIo::new(stream), service);
+                    // A player that breaks off in the middle is everyday life.
+                    if let Err(e) = watcher.watch(connection.into_owned()).await {
+                        log::debug!("a player's connection ended: {e}");
+                    }
                 }
                 count.dec();
                 drop(permit);
@@ -147,20 +147,15 @@ pub async fn serve(
         }
     };
     turn.accepting().run_until_cancelled(accepting).await;
-    drop(listener);
+    drop(entrance);
     let moved = tokio::time::sleep(MOVE);
     turn.serving().run_until_cancelled(moved).await;
     let _ = tokio::time::timeout(config.stop_grace, open.shutdown()).await;
 }
 
-async fn accept(listener: &TcpListener, metrics: &Metrics) -> Option<TcpStream> {
-    match listener.accept().await {
-        Ok((stream, _)) => {
-            if let Err(e) = stream.set_nodelay(true) {
-                log::debug!("TCP_NODELAY: {e}");
-            }
-            Some(stream)
-        }
+async fn accept(entrance: &Entrance, metrics: &Metrics) -> Option<Arrival> {
+    match entrance.accept().await {
+        Ok(arrival) => Some(arrival),
         Err(e) => {
             metrics.refused.inc();
             // A peer that left at once says nothing of this machine.

@@ -41,6 +41,7 @@ use rackcast_service::explain::Ingest;
 use rackcast_service::process::{InheritError, inherited, inherited_stream};
 use rackcast_service::reload::{self as live_reload, Live};
 use rackcast_service::status::Role;
+use rackcast_service::tls::Door;
 use rackcast_service::{admin, drain, frame, metrics as service_metrics};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::watch;
@@ -49,11 +50,13 @@ use tokio_util::task::TaskTracker;
 
 use crate::config::Config;
 use crate::dispatch::Dispatcher;
+use crate::entrance::Entrance;
 use crate::explain::Trails;
 use crate::origin::Origin;
 use crate::stream::{self, Epochs, Parts, Registry, Streams};
 use crate::supervisor::control::{CONTROL_FD, INSIDE_FD, PUBLISH_FD};
 use crate::supervisor::{Listeners, status};
+use crate::tls::{self, Tls};
 use crate::turn::Turn;
 use crate::{auth, discovery, explain, reload, rtmp};
 use others::Others;
@@ -79,6 +82,9 @@ pub enum Error {
     /// Keys or the webhook of `[auth]` cannot be used.
     #[error("auth: {0}")]
     Auth(#[from] auth::AuthError),
+    /// Certificates of `[tls]` cannot be used.
+    #[error(transparent)]
+    Tls(#[from] tls::Error),
     /// `[consul]` cannot be used.
     #[error("consul: {0}")]
     Consul(#[from] rackcast_consul::client::Error),
@@ -119,11 +125,17 @@ pub async fn run(mut live: Live<Config>, number: u64) -> Result<(), Error> {
         Arc::clone(&trails),
         &metrics,
     )?;
-    let dispatcher = Arc::new(dispatcher);
+    let tls = Tls::load(&config, &metrics)?;
+    tls.watch(&tasks, &shutdown);
+    let consul = Client::observed(&config.consul, tls.metrics)?;
+    if let Some(certificates) = consul.certificates() {
+        tasks.spawn(certificates.watch(shutdown.clone()));
+    }
+    let dispatcher = Arc::new(dispatcher.secured(tls.nodes));
     let known = discovery::start(
         config.discovery.clone(),
         Some(config.state_dir.clone()),
-        catalog(&config, &shutdown)?,
+        catalog(&config, &consul, &shutdown),
         Arc::clone(&dispatcher),
         &metrics,
         shutdown.clone(),
@@ -207,8 +219,8 @@ pub async fn run(mut live: Live<Config>, number: u64) -> Result<(), Error> {
     // Who accepts must be fit for work: until then another generation serves, or connections wait.
     let (rtmp_config, http_config) = (parts.rtmp, config.http.clone());
     let (rtmp, http, admin) = (
-        listen(listeners.rtmp)?,
-        listen(listeners.http)?,
+        entrance(listeners.rtmp, listeners.rtmps, tls.rtmps)?,
+        entrance(listeners.http, listeners.https, tls.https)?,
         listen(listeners.admin)?,
     );
     let accepting = turn.clone();
@@ -244,9 +256,9 @@ async fn ready(mut known: watch::Receiver<bool>, turn: &Turn) -> bool {
 /// One watch for each datacenter that nodes are taken from.
 fn catalog(
     config: &Config,
+    client: &Client,
     shutdown: &CancellationToken,
-) -> Result<Vec<watch::Receiver<View>>, rackcast_consul::client::Error> {
-    let client = Client::new(&config.consul)?;
+) -> Vec<watch::Receiver<View>> {
     let service = format!("{}-{}", config.service_prefix, Role::Transcode);
     let own = [None];
     let others = config.datacenters.iter().cloned().map(Some);
@@ -262,7 +274,7 @@ fn catalog(
         };
         rackcast_consul::watch::watch(client.clone(), watch, shutdown.clone())
     };
-    Ok(datacenters.into_iter().map(follow).collect())
+    datacenters.into_iter().map(follow).collect()
 }
 
 /// A socket at which the other generations come.
@@ -270,6 +282,16 @@ fn take_listener(name: &str) -> Result<UnixListener, Error> {
     let listener = StdUnixListener::from(inherited(name)?);
     listener.set_nonblocking(true)?;
     Ok(UnixListener::from_std(listener)?)
+}
+
+/// A listener, and the one behind TLS if there is one.
+fn entrance(
+    open: StdTcpListener,
+    guarded: Option<StdTcpListener>,
+    door: Option<Arc<Door>>,
+) -> io::Result<Entrance> {
+    let guarded = guarded.map(listen).transpose()?;
+    Ok(Entrance::from(listen(open)?).beside(guarded.zip(door)))
 }
 
 fn listen(listener: StdTcpListener) -> io::Result<TcpListener> {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
+use rackcast_service::tls::Stream;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
@@ -62,7 +62,7 @@ impl End {
 /// A connection and what it needs.
 #[derive(Debug)]
 pub(super) struct Connection {
-    socket: TcpStream,
+    socket: Stream,
     peer: SocketAddr,
     session: Session,
     streams: Streams,
@@ -77,7 +77,7 @@ pub(super) struct Connection {
 
 impl Connection {
     pub(super) fn new(
-        socket: TcpStream,
+        socket: Stream,
         peer: SocketAddr,
         streams: Streams,
         config: Arc<Config>,
@@ -219,6 +219,10 @@ impl Connection {
     async fn flush(&mut self) -> Result<(), End> {
         let write = self.socket.write_all_buf(self.session.output());
         timeout(self.config.write_timeout, write)
+            .await
+            .map_err(|_| End::Timeout("write"))??;
+        // TLS keeps the last record until it is told to send it.
+        timeout(self.config.write_timeout, self.socket.flush())
             .await
             .map_err(|_| End::Timeout("write"))??;
         Ok(())

@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use tokio::net::TcpListener;
 use tokio_util::task::TaskTracker;
 
 use super::connection::Connection;
 use super::{Config, Metrics};
+use crate::entrance::Entrance;
 use crate::stream::Streams;
 use crate::turn::Turn;
 
@@ -22,18 +22,19 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// moment at which a connection comes. A publisher sent away so may continue its stream elsewhere or, within
 /// the stream's grace, here.
 pub async fn serve(
-    listener: TcpListener,
+    entrance: impl Into<Entrance>,
     streams: Streams,
     config: Arc<ArcSwap<Config>>,
     metrics: Metrics,
     turn: Turn,
 ) {
+    let entrance = entrance.into();
     let shutdown = turn.accepting();
     let places = Arc::new(Places::default());
     let tasks = TaskTracker::new();
-    while let Some(accepted) = shutdown.run_until_cancelled(listener.accept()).await {
-        let (socket, peer) = match accepted {
-            Ok(accepted) => accepted,
+    while let Some(accepted) = shutdown.run_until_cancelled(entrance.accept()).await {
+        let arrival = match accepted {
+            Ok(arrival) => arrival,
             Err(error) => {
                 log::warn!("no RTMP connection can be accepted: {error}");
                 let pause = tokio::time::sleep(ACCEPT_PAUSE);
@@ -41,7 +42,7 @@ pub async fn serve(
                 continue;
             }
         };
-        let config = config.load_full();
+        let (config, peer) = (config.load_full(), arrival.peer);
         let place = match Places::take(&places, peer, &config) {
             Ok(place) => place,
             Err(limit) => {
@@ -53,18 +54,20 @@ pub async fn serve(
                 continue;
             }
         };
-        // Answers are small and waited for.
-        let _ = socket.set_nodelay(true);
-        let connection = Connection::new(socket, peer, streams.clone(), config, metrics.clone());
-        let (shutdown, gauge) = (turn.serving().clone(), metrics.connections.clone());
+        let (streams, metrics) = (streams.clone(), metrics.clone());
+        let (accepting, shutdown) = (shutdown.clone(), turn.serving().clone());
         tasks.spawn(async move {
-            gauge.inc();
-            connection.run(&shutdown).await;
-            gauge.dec();
+            metrics.connections.inc();
+            let entered = accepting.run_until_cancelled(arrival.enter()).await;
+            if let Some(Some(stream)) = entered {
+                let connection = Connection::new(stream, peer, streams, config, metrics.clone());
+                connection.run(&shutdown).await;
+            }
+            metrics.connections.dec();
             drop(place);
         });
     }
-    drop(listener);
+    drop(entrance);
     tasks.close();
     tasks.wait().await;
 }

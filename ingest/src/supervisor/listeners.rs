@@ -12,13 +12,17 @@ use crate::config::Listen;
 /// Connections that may wait while a generation is replaced.
 const BACKLOG: i32 = 1024;
 
-/// The three listening sockets.
+/// The listening sockets.
 #[derive(Debug)]
 pub struct Listeners {
     /// RTMP publishers.
     pub rtmp: TcpListener,
     /// HLS players.
     pub http: TcpListener,
+    /// Publishers over TLS.
+    pub rtmps: Option<TcpListener>,
+    /// Players over TLS.
+    pub https: Option<TcpListener>,
     /// Prometheus, Consul's health check.
     pub admin: TcpListener,
 }
@@ -33,7 +37,7 @@ pub struct BindError {
 }
 
 impl Listeners {
-    /// Binds all three, or none.
+    /// Binds all that are asked for, or none.
     ///
     /// # Errors
     /// The address that could not be bound, and why.
@@ -48,6 +52,8 @@ impl Listeners {
         Ok(Self {
             rtmp: bind("rtmp", listen.rtmp)?,
             http: bind("http", listen.http)?,
+            rtmps: listen.rtmps.map(|at| bind("rtmps", at)).transpose()?,
+            https: listen.https.map(|at| bind("https", at)).transpose()?,
             admin: bind("admin", listen.admin)?,
         })
     }
@@ -61,6 +67,8 @@ impl Listeners {
         Ok(Self {
             rtmp: inherited("rtmp")?.into(),
             http: inherited("http")?.into(),
+            rtmps: optional("rtmps")?,
+            https: optional("https")?,
             admin: inherited("admin")?.into(),
         })
     }
@@ -79,26 +87,42 @@ impl Listeners {
     /// # Errors
     /// The system has no file descriptor left.
     pub fn fds(&self) -> io::Result<Vec<(String, OwnedFd)>> {
-        let all = [
-            ("rtmp", &self.rtmp),
-            ("http", &self.http),
-            ("admin", &self.admin),
-        ];
-        all.into_iter()
+        self.all()
             .map(|(name, listener)| Ok((name.to_owned(), listener.try_clone()?.into())))
             .collect()
+    }
+
+    fn all(&self) -> impl Iterator<Item = (&'static str, &TcpListener)> {
+        let always = [
+            ("rtmp", Some(&self.rtmp)),
+            ("http", Some(&self.http)),
+            ("admin", Some(&self.admin)),
+        ];
+        let asked = [
+            ("rtmps", self.rtmps.as_ref()),
+            ("https", self.https.as_ref()),
+        ];
+        let all = always.into_iter().chain(asked);
+        all.filter_map(|(name, listener)| Some((name, listener?)))
     }
 
     /// The addresses that were really bound, by purpose.
     ///
     /// # Errors
     /// The system cannot say.
-    pub fn endpoints(&self) -> io::Result<[(&'static str, SocketAddr); 3]> {
-        Ok([
-            ("rtmp", self.rtmp.local_addr()?),
-            ("http", self.http.local_addr()?),
-            ("admin", self.admin.local_addr()?),
-        ])
+    pub fn endpoints(&self) -> io::Result<Vec<(&'static str, SocketAddr)>> {
+        self.all()
+            .map(|(name, listener)| Ok((name, listener.local_addr()?)))
+            .collect()
+    }
+}
+
+/// A listener that the supervisor need not have.
+fn optional(name: &str) -> Result<Option<TcpListener>, InheritError> {
+    match inherited(name) {
+        Ok(listener) => Ok(Some(listener.into())),
+        Err(InheritError::Missing(_)) => Ok(None),
+        Err(e) => Err(e),
     }
 }
 

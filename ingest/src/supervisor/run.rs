@@ -68,7 +68,7 @@ pub async fn run(live: Live<Config>, shutdown: CancellationToken) -> Result<(), 
         None => Listeners::bind(&config.listen)?,
     };
     let endpoints = listeners.endpoints()?;
-    for (purpose, address) in endpoints {
+    for (purpose, address) in &endpoints {
         log::info!("listening for {purpose} on {address}");
     }
     let on_socket = |source| Error::StatusSocket {

@@ -8,6 +8,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use rackcast_service::host;
+use rackcast_service::status::Role;
+use rackcast_service::tls::{self, Use};
 use serde::Deserialize;
 
 use crate::pipeline::EncoderConfig;
@@ -34,6 +37,8 @@ pub struct Config {
     pub listen: Listen,
     /// What is accepted over HTTP.
     pub front: Front,
+    /// TLS for segments: who this node is, and whose ingests it serves. Cleartext without files.
+    pub tls: tls::ServerConfig,
     /// The processes that do the work.
     pub worker: Worker,
     /// How they encode.
@@ -44,7 +49,8 @@ pub struct Config {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Listen {
-    /// Segments, from ingests: HTTP/2 with prior knowledge, or HTTP/1.1.
+    /// Segments, from ingests: HTTP/2 with prior knowledge or HTTP/1.1, over TLS if `[tls]` names
+    /// certificates.
     pub segments: SocketAddr,
     /// `/metrics`, `/healthz` and `/readyz`.
     pub admin: SocketAddr,
@@ -93,6 +99,7 @@ impl Default for Config {
             drain_timeout: Duration::from_secs(15),
             listen: Listen::default(),
             front: Front::default(),
+            tls: tls::ServerConfig::default(),
             worker: Worker::default(),
             encoder: EncoderConfig::default(),
         }
@@ -128,6 +135,22 @@ impl Default for Front {
 }
 
 impl Config {
+    /// This machine's name in the catalog and in logs.
+    pub fn node_name(&self) -> String {
+        match self.node.as_str() {
+            "" => host::name(),
+            name => name.to_owned(),
+        }
+    }
+
+    /// What certificates are used for: to prove to ingests which node this is.
+    pub fn tls_use(&self) -> Use {
+        Use::Member {
+            role: Role::Transcode,
+            node: self.node_name(),
+        }
+    }
+
     /// Says what does not go together, if anything does not.
     ///
     /// # Errors
@@ -138,6 +161,11 @@ impl Config {
         let front = &self.front;
         let rules = [
             (!self.instance.is_empty(), "instance must not be empty"),
+            (
+                !(self.tls.is_set() && self.instance.contains('-')),
+                "instance must not contain '-' with [tls]: the node's name is read from the \
+                 service's ID, SERVICE-NODE-INSTANCE",
+            ),
             (
                 front.max_connections > 0 && front.max_streams > 0,
                 "[front] max_connections and max_streams must be at least 1",
@@ -159,9 +187,10 @@ impl Config {
                 "[front] max_segment_bytes must be between 1 and 67108864",
             ),
         ];
-        rules
-            .iter()
-            .find(|(holds, _)| !holds)
-            .map_or(Ok(()), |(_, why)| Err((*why).to_owned()))
+        if let Some((_, why)) = rules.iter().find(|(holds, _)| !holds) {
+            return Err((*why).to_owned());
+        }
+        let certificates = self.tls.check(self.tls_use());
+        certificates.map_err(|why| format!("[tls] {why}"))
     }
 }

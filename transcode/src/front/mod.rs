@@ -1,4 +1,5 @@
-//! The door: HTTP/2 with prior knowledge and HTTP/1.1 on one port.
+//! The front: HTTP/2 with prior knowledge and HTTP/1.1 on one port, behind TLS if there is a
+//! [`Door`], which lets nobody in but this fleet's ingests.
 //!
 //! A request is judged by its headers, before a byte of its body is read ([`segments`]): the
 //! sender of a segment that will not be transcoded keeps its bandwidth and its time. The
@@ -11,6 +12,7 @@ mod refuse;
 mod segments;
 
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,6 +26,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
 use rackcast_segment::wire::{LOAD_PATH, SEGMENTS_PATH};
+use rackcast_service::tls::{Door, Stream};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -41,16 +44,23 @@ pub(crate) type Body = UnsyncBoxBody<Bytes, Infallible>;
 /// What every request needs.
 pub struct Front {
     config: config::Front,
+    door: Option<Door>,
     scheduler: Arc<Scheduler>,
     /// What summaries call the device.
     device: String,
 }
 
 impl Front {
-    /// A front for these workers.
-    pub fn new(config: config::Front, scheduler: Arc<Scheduler>, device: String) -> Arc<Self> {
+    /// A front for these workers; cleartext without a door.
+    pub fn new(
+        config: config::Front,
+        door: Option<Door>,
+        scheduler: Arc<Scheduler>,
+        device: String,
+    ) -> Arc<Self> {
         Arc::new(Self {
             config,
+            door,
             scheduler,
             device,
         })
@@ -69,20 +79,31 @@ impl Front {
         let accepting = async {
             // The semaphore is never closed, so there is always a permit to wait for.
             while let Ok(permit) = room.clone().acquire_owned().await {
-                let stream = match listener.accept().await {
-                    Ok((stream, _)) => stream,
+                let (stream, peer) = match listener.accept().await {
+                    Ok(accepted) => accepted,
                     Err(e) => {
                         log::warn!("cannot accept a connection: {e}");
                         tokio::time::sleep(ACCEPT_PAUSE).await;
                         continue;
                     }
                 };
-                let connection = graceful.watch(self.connection(&server, stream).into_owned());
-                let open = self.scheduler.metrics.connections.clone();
+                let (front, server) = (self.clone(), server.clone());
+                let (watcher, shutdown) = (graceful.watcher(), shutdown.clone());
                 tokio::spawn(async move {
+                    let open = &front.scheduler.metrics.connections;
                     open.inc();
-                    if let Err(e) = connection.await {
-                        log::debug!("a connection ended: {e}");
+                    let entering = front.enter(stream, peer);
+                    if let Some(Some(stream)) = shutdown.run_until_cancelled(entering).await {
+                        // What was agreed on need not be guessed; and an ingest waits for the
+                        // first word before it counts itself as let in.
+                        let server = match stream.is_h2() {
+                            true => server.http2_only(),
+                            false => server,
+                        };
+                        let connection = front.connection(&server, stream).into_owned();
+                        if let Err(e) = watcher.watch(connection).await {
+                            log::debug!("a connection ended: {e}");
+                        }
                     }
                     open.dec();
                     drop(permit);
@@ -119,13 +140,25 @@ impl Front {
         server
     }
 
+    /// Past the door, if there is one and it opens.
+    async fn enter(&self, stream: TcpStream, peer: SocketAddr) -> Option<Stream> {
+        if let Err(e) = stream.set_nodelay(true) {
+            log::debug!("TCP_NODELAY cannot be set: {e}");
+        }
+        match &self.door {
+            // Who was refused, and why, the door has told.
+            Some(door) => door.accept(stream, peer).await.ok(),
+            None => Some(stream.into()),
+        }
+    }
+
     fn connection<'a>(
         self: &Arc<Self>,
         server: &'a auto::Builder<TokioExecutor>,
-        stream: TcpStream,
+        stream: Stream,
     ) -> auto::Connection<
         'a,
-        TokioIo<TcpStream>,
+        TokioIo<Stream>,
         impl hyper::service::Service<
             Request<Incoming>,
             Response = Response<Body>,
@@ -134,9 +167,6 @@ impl Front {
         > + use<>,
         TokioExecutor,
     > {
-        if let Err(e) = stream.set_nodelay(true) {
-            log::debug!("TCP_NODELAY cannot be set: {e}");
-        }
         let front = self.clone();
         let service = service_fn(move |request| {
             let front = front.clone();

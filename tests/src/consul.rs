@@ -10,6 +10,7 @@ use tempfile::TempDir;
 
 use crate::dev::free_address;
 use crate::http::Http;
+use crate::pki::Files;
 use crate::process::{Process, kill9};
 use crate::wait::wait_for;
 
@@ -18,6 +19,8 @@ use crate::wait::wait_for;
 pub struct Consul {
     /// Base address of its HTTP API.
     pub url: String,
+    /// The same over TLS, if it was started with it.
+    pub https: String,
     http: Http,
     _process: Process,
 }
@@ -29,13 +32,42 @@ impl Consul {
     /// # Panics
     /// It has no leader within 30 s.
     pub async fn start() -> Self {
+        Self::start_with(|_| Vec::new()).await
+    }
+
+    /// Starts it with TLS besides: its certificate is for `server.dc1.consul` or whatever the
+    /// files say, and it asks callers for one of the same authority.
+    ///
+    /// # Panics
+    /// It has no leader within 30 s.
+    pub async fn start_tls(files: &Files) -> Self {
+        Self::start_with(|port| {
+            let (certificate, key, ca) = (files.certificate(), files.key(), files.authorities());
+            vec![
+                format!("ports {{ https = {port} }}"),
+                "verify_incoming_https = true".to_owned(),
+                format!("cert_file = {certificate:?}"),
+                format!("key_file = {key:?}"),
+                format!("ca_file = {ca:?}"),
+            ]
+        })
+        .await
+    }
+
+    async fn start_with(settings: impl FnOnce(&str) -> Vec<String>) -> Self {
         let port = || free_address().rsplit_once(':').unwrap().1.to_owned();
         let mut command = Self::command("127.0.0.1");
         command.args(["-dns-port", "-1"]);
         let http_port = port();
         command.args(["-http-port", &http_port, "-server-port", &port()]);
         command.args(["-serf-lan-port", &port()]);
-        Self::launch(command, format!("http://127.0.0.1:{http_port}")).await
+        let https_port = port();
+        for setting in settings(&https_port) {
+            command.args(["-hcl", &setting]);
+        }
+        let mut this = Self::launch(command, format!("http://127.0.0.1:{http_port}")).await;
+        this.https = format!("https://127.0.0.1:{https_port}");
+        this
     }
 
     /// Starts it at an address that others reach, with Consul's usual ports: a server for their
@@ -70,6 +102,7 @@ impl Consul {
         .await;
         Self {
             url,
+            https: String::new(),
             http,
             _process: process,
         }

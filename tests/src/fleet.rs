@@ -4,6 +4,7 @@
 //! The nodes are registered without checks, so that nothing but what the ingest sees for itself
 //! tells it of a fault: a catalog that knew would make it easier.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -62,17 +63,31 @@ impl Directory {
     /// The catalog refuses it.
     pub async fn add(&self, site: &Site) {
         let meta = [
-            ("protocol", PROTOCOL.to_string()),
-            ("zone", site.zone.clone()),
-            ("slots", site.slots.to_string()),
+            ("zone", site.zone.as_str()),
+            ("slots", &site.slots.to_string()),
         ];
+        self.enter(&site.id, site.wire.address, &meta).await;
+    }
+
+    /// Enters whatever a catalog might say.
+    ///
+    /// # Panics
+    /// The catalog refuses it.
+    pub async fn enter(&self, id: &str, address: SocketAddr, meta: &[(&str, &str)]) {
+        let protocol = PROTOCOL.to_string();
+        let all = meta
+            .iter()
+            .copied()
+            .chain([("protocol", protocol.as_str())]);
         let service = Service {
-            id: site.id.clone(),
+            id: id.to_owned(),
             name: SERVICE.to_owned(),
             tags: Vec::new(),
-            address: site.wire.address.ip().to_string(),
-            port: site.wire.address.port(),
-            meta: meta.map(|(key, value)| (key.to_owned(), value)).into(),
+            address: address.ip().to_string(),
+            port: address.port(),
+            meta: all
+                .map(|(key, value)| (key.to_owned(), value.to_owned()))
+                .collect(),
             weights: Weights::default(),
         };
         let registration = Registration {

@@ -1,14 +1,19 @@
 //! Jobs for a transcode node, made from any file.
 
+use std::path::Path;
 use std::time::Duration;
 
+use bytes::Bytes;
 use rackcast_segment::h264::{parameter_sets, parse_sps};
 use rackcast_segment::id::Sequence;
 use rackcast_segment::ladder::Ladder;
 use rackcast_segment::media::AccessUnit;
 use rackcast_segment::shape::{Ratio, Shape};
-use rackcast_segment::time::Ticks;
+use rackcast_segment::time::{Ticks, Timestamp};
+use rackcast_segment::ts::{self, Layout, Limits, Writer};
 use rackcast_segment::wire::job::{Job, JobSpec, Source};
+
+use crate::publish::pictures;
 
 /// One picture of a sample, at 25 a second.
 pub const PICTURE: Ticks = Ticks(3_600);
@@ -31,6 +36,23 @@ pub fn cut(units: Vec<AccessUnit>) -> Vec<Vec<AccessUnit>> {
             .push(unit);
     }
     segments
+}
+
+/// The first segment of a file, and a job for it.
+///
+/// # Panics
+/// The file cannot be read.
+pub fn first(file: &Path, ladder: &str) -> (Job, Bytes) {
+    let limits = Limits::default();
+    let demuxed = ts::read(&pictures(file), Timestamp(900_000), &limits).unwrap();
+    let units = cut(demuxed.video).swap_remove(0);
+    let layout = Layout {
+        video: true,
+        audio: false,
+    };
+    let body = Writer::new(layout).segment(&units, None);
+    let job = job(0, &units, body.len(), &ladder.parse().unwrap());
+    (job, body)
 }
 
 /// A job as an ingest would send it.

@@ -24,6 +24,7 @@ pub mod job;
 pub mod load;
 pub mod meter;
 pub mod netns;
+pub mod pki;
 pub mod player;
 pub mod playlist;
 pub mod probe;

@@ -107,6 +107,40 @@ impl Sample {
     }
 }
 
+/// Noise, which no encoder makes small: segments of 2.5 MB, and renditions as large.
+///
+/// # Panics
+/// ffmpeg cannot make it.
+pub fn noise() -> PathBuf {
+    let dir = crate::process::target_dir().join("samples");
+    std::fs::create_dir_all(&dir).unwrap();
+    let path = dir.join("noise-320x180-25-20s-10M.flv");
+    if !path.exists() {
+        let picture = "nullsrc=size=320x180:rate=25:duration=20,geq=random(1)*255:128:128";
+        let mut ffmpeg = Command::new("ffmpeg");
+        ffmpeg.args([
+            "-v", "error", "-nostdin", "-y", "-f", "lavfi", "-i", picture,
+        ]);
+        ffmpeg.args([
+            "-c:v",
+            "libx264",
+            "-preset",
+            "ultrafast",
+            "-pix_fmt",
+            "yuv420p",
+        ]);
+        ffmpeg.args(["-b:v", "10M", "-maxrate", "10M", "-bufsize", "10M"]);
+        ffmpeg.args(["-g", "50", "-sc_threshold", "0"]);
+        let beside = tempfile::Builder::new()
+            .suffix(".flv")
+            .tempfile_in(&dir)
+            .unwrap();
+        assert!(ffmpeg.arg(beside.path()).status().unwrap().success());
+        beside.persist(&path).unwrap();
+    }
+    path
+}
+
 /// The pictures of a file, in MPEG-TS.
 ///
 /// # Panics
@@ -127,6 +161,16 @@ pub fn pictures(file: &Path) -> Vec<u8> {
 /// Publishes a file once, in its own time.
 pub fn publish(file: &Path, url: &str) -> Process {
     Process::start(&mut command(file, url))
+}
+
+/// The same over TLS: ffmpeg believes the server only by this authority.
+pub fn publish_secure(file: &Path, url: &str, authority: &Path) -> Process {
+    let mut ffmpeg = Command::new("ffmpeg");
+    ffmpeg
+        .args(["-v", "info", "-nostdin", "-nostats", "-re", "-i"])
+        .arg(file);
+    ffmpeg.args(["-c", "copy", "-f", "flv", "-tls_verify", "1", "-ca_file"]);
+    Process::start(ffmpeg.arg(authority).arg(url))
 }
 
 fn command(file: &Path, url: &str) -> Command {

@@ -22,6 +22,9 @@ use crate::wait::{wait_for, wait_until};
 /// How long a daemon may take to become ready.
 const START: Duration = Duration::from_secs(30);
 
+/// What all daemons here call this machine, whatever it is called.
+pub const NODE: &str = "rack-1";
+
 /// A running `rackcast-transcode`.
 #[derive(Debug)]
 pub struct Node {
@@ -29,12 +32,13 @@ pub struct Node {
     pub url: String,
     /// The same as an address.
     pub address: SocketAddr,
-    /// Its status socket, for an agent.
-    pub socket: PathBuf,
     /// Address of its metrics.
     pub admin: String,
+    /// Its status socket, for an agent.
+    pub socket: PathBuf,
     http: Http,
     process: Process,
+    file: PathBuf,
     _dir: TempDir,
 }
 
@@ -56,7 +60,7 @@ impl Node {
         let (listen, admin) = (free_address(), free_address());
         let socket = dir.path().join("transcode.sock");
         let config = format!(
-            "instance = \"{instance}\"\nstatus_socket = {socket:?}\n\
+            "instance = \"{instance}\"\nnode = {NODE:?}\nstatus_socket = {socket:?}\n\
              [listen]\nsegments = {listen:?}\nadmin = {admin:?}\n{extra}\n"
         );
         let file = dir.path().join("transcode.toml");
@@ -66,12 +70,24 @@ impl Node {
         Self {
             url: format!("http://{listen}"),
             address: listen.parse().unwrap(),
-            socket,
             admin,
+            socket,
             http: Http::prior_knowledge(),
             process,
+            file,
             _dir: dir,
         }
+    }
+
+    /// `kill -9`, and another one in its place, with its addresses.
+    ///
+    /// # Panics
+    /// It does not become ready again.
+    pub async fn restart(&mut self) {
+        kill9(self.process.pid());
+        self.process.wait(START);
+        self.process = daemon("rackcast-transcode", &self.file);
+        ready(&mut self.process, &self.admin, Duration::from_secs(60)).await;
     }
 
     /// The supervisor's process id.
@@ -95,6 +111,19 @@ impl Node {
         metric(&self.admin, name, &[]).await as u64
     }
 
+    /// What it has written.
+    pub fn log(&self) -> String {
+        self.process.output().lines().join("\n")
+    }
+
+    /// The sum of a metric over those of its label sets that contain all of these texts.
+    ///
+    /// # Panics
+    /// There are no metrics.
+    pub async fn metric(&self, name: &str, labels: &[&str]) -> f64 {
+        metric(&self.admin, name, labels).await
+    }
+
     /// Sends one job; its renditions, whole.
     ///
     /// # Errors
@@ -111,24 +140,31 @@ impl Node {
         if answer.status != 200 {
             return Err(format!("{}: {}", answer.status, answer.text()));
         }
-        let mut reader = Reader::new(answer.header("content-type"), Limits::default())
-            .map_err(|e| e.to_string())?;
-        reader.push(answer.body);
-        let (mut renditions, mut end) = (Vec::new(), None);
-        while let Some(part) = reader.next().map_err(|e| e.to_string())? {
-            match part {
-                Part::Rendition { head, body } => {
-                    assert!(head.chunk == 0 && head.last, "{head:?}");
-                    renditions.push((head.rendition, body));
-                }
-                Part::Summary(summary) => end = Some(summary),
+        renditions(answer.header("content-type"), answer.body.clone())
+    }
+}
+
+/// The renditions of a node's answer, whole.
+///
+/// # Errors
+/// It says that the job failed, or makes no sense.
+pub fn renditions(content_type: &str, body: Bytes) -> Result<Vec<(RenditionName, Bytes)>, String> {
+    let mut reader = Reader::new(content_type, Limits::default()).map_err(|e| e.to_string())?;
+    reader.push(body);
+    let (mut renditions, mut end) = (Vec::new(), None);
+    while let Some(part) = reader.next().map_err(|e| e.to_string())? {
+        match part {
+            Part::Rendition { head, body } => {
+                assert!(head.chunk == 0 && head.last, "{head:?}");
+                renditions.push((head.rendition, body));
             }
+            Part::Summary(summary) => end = Some(summary),
         }
-        reader.finish().map_err(|e| e.to_string())?;
-        match end.and_then(|summary| summary.failure) {
-            Some(failure) => Err(failure.message),
-            None => Ok(renditions),
-        }
+    }
+    reader.finish().map_err(|e| e.to_string())?;
+    match end.and_then(|summary| summary.failure) {
+        Some(failure) => Err(failure.message),
+        None => Ok(renditions),
     }
 }
 
@@ -139,6 +175,10 @@ pub struct Ingest {
     pub rtmp: String,
     /// Base address for players.
     pub hls: String,
+    /// The same two over TLS, where that was asked for.
+    pub rtmps: String,
+    /// For players.
+    pub https: String,
     /// Base address of its metrics.
     pub admin: String,
     /// Its status socket, for an agent.
@@ -167,19 +207,43 @@ impl Ingest {
         Self::of(&program("rackcast-ingest"), consul, instance, extra).await
     }
 
+    /// Starts one that also takes publishers and players over TLS, with these tables, those of
+    /// certificates and of Consul among them.
+    ///
+    /// # Panics
+    /// It does not become ready.
+    pub async fn secure(tables: &str) -> Self {
+        let (rtmps, https) = (free_address(), free_address());
+        let listen = format!("rtmps = {rtmps:?}\nhttps = {https:?}\n");
+        let program = program("rackcast-ingest");
+        let mut this = Self::with(&program, 1, &listen, tables).await;
+        // By the name that certificates are for.
+        let named = |scheme: &str, address: &str| {
+            let port = address.rsplit_once(':').unwrap().1;
+            format!("{scheme}://localhost:{port}")
+        };
+        (this.rtmps, this.https) = (named("rtmps", &rtmps), named("https", &https));
+        this
+    }
+
     /// The same, from a program of the test's own.
     ///
     /// # Panics
     /// It does not become ready.
     pub async fn of(program: &Path, consul: &str, instance: usize, extra: &str) -> Self {
+        let consul = format!("[consul]\naddress = {consul:?}\n");
+        Self::with(program, instance, &consul, extra).await
+    }
+
+    /// `fixed` stays when the rest is replaced; it continues the table of addresses.
+    async fn with(program: &Path, instance: usize, fixed: &str, extra: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let (rtmp, http, admin) = (free_address(), free_address(), free_address());
         let (state, socket) = (dir.path().join("state"), dir.path().join("ingest.sock"));
         std::fs::create_dir(&state).unwrap();
         let config = format!(
-            "instance = \"{instance}\"\nstate_dir = {state:?}\nstatus_socket = {socket:?}\n\
-             [listen]\nrtmp = {rtmp:?}\nhttp = {http:?}\nadmin = {admin:?}\n\
-             [consul]\naddress = {consul:?}\n"
+            "instance = \"{instance}\"\nnode = {NODE:?}\nstate_dir = {state:?}\nstatus_socket = {socket:?}\n\
+             [listen]\nrtmp = {rtmp:?}\nhttp = {http:?}\nadmin = {admin:?}\n{fixed}"
         );
         let file = dir.path().join("ingest.toml");
         std::fs::write(&file, format!("{config}{extra}\n")).unwrap();
@@ -188,6 +252,8 @@ impl Ingest {
         Self {
             rtmp: format!("rtmp://{rtmp}"),
             hls: format!("http://{http}"),
+            rtmps: String::new(),
+            https: String::new(),
             admin,
             socket,
             process,
@@ -291,6 +357,15 @@ impl Agent {
     /// # Panics
     /// It does not become ready.
     pub async fn of(node: &str, consul: &str, zone: &str, sockets: &[&Path]) -> Self {
+        let consul = format!("[consul]\naddress = {consul:?}\n");
+        Self::with(node, &consul, zone, sockets).await
+    }
+
+    /// The same, with this table for Consul.
+    ///
+    /// # Panics
+    /// It does not become ready.
+    pub async fn with(node: &str, consul: &str, zone: &str, sockets: &[&Path]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let (admin, folder) = (free_address(), dir.path().join("run"));
         std::fs::create_dir(&folder).unwrap();
@@ -300,7 +375,7 @@ impl Agent {
             .collect();
         let config = format!(
             "node = {node:?}\nzone = {zone:?}\nsocket_dir = {folder:?}\nstatus_socket = {:?}\nadmin = {admin:?}\n\
-             {services}[consul]\naddress = {consul:?}\n",
+             {services}{consul}",
             folder.join("agent.sock")
         );
         let file = dir.path().join("agent.toml");

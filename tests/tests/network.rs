@@ -2,8 +2,6 @@
 //! 100 ms of network is used at the line's full speed and refuses in the middle of an upload.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,8 +12,6 @@ use hyper::client::conn::http2::{self, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rackcast_ingest::dispatch::LinkConfig;
 use rackcast_segment::id::RenditionName;
-use rackcast_segment::time::Timestamp;
-use rackcast_segment::ts::{self, Layout, Limits, Writer};
 use rackcast_segment::verify::{Expectation, verify};
 use rackcast_segment::wire::SEGMENTS_PATH;
 use rackcast_segment::wire::job::Job;
@@ -24,9 +20,8 @@ use rackcast_segment::wire::reply::{Refusal, RefusalCode};
 use rackcast_tests::fleet::{Directory, Site};
 use rackcast_tests::job;
 use rackcast_tests::player::{Player, Recording, Track};
-use rackcast_tests::process::target_dir;
 use rackcast_tests::proxy::{End, Fault, Proxy};
-use rackcast_tests::publish::{Sample, pictures, publish};
+use rackcast_tests::publish::{Sample, noise, publish};
 use rackcast_tests::rack::{Ingest, Node};
 use rackcast_tests::wait::wait_until;
 use rackcast_tests::wire::Direction;
@@ -37,20 +32,6 @@ use tokio::time::timeout;
 const LATENCY: Duration = Duration::from_millis(100);
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// The first segment of a file and a job for it.
-fn segment(file: &Path, ladder: &str) -> (Job, Bytes) {
-    let limits = Limits::default();
-    let demuxed = ts::read(&pictures(file), Timestamp(900_000), &limits).unwrap();
-    let units = job::cut(demuxed.video).swap_remove(0);
-    let layout = Layout {
-        video: true,
-        audio: false,
-    };
-    let body = Writer::new(layout).segment(&units, None);
-    let job = job::job(0, &units, body.len(), &ladder.parse().unwrap());
-    (job, body)
-}
-
 fn small() -> (Job, Bytes) {
     let sample = Sample {
         seconds: 4,
@@ -59,38 +40,7 @@ fn small() -> (Job, Bytes) {
         audio: false,
         ..Sample::default()
     };
-    segment(&sample.file(), "90p@100k,low:72@60k")
-}
-
-/// Noise, which no encoder makes small: segments of 2.5 MB, and renditions as large.
-fn noise() -> PathBuf {
-    let dir = target_dir().join("samples");
-    std::fs::create_dir_all(&dir).unwrap();
-    let path = dir.join("noise-320x180-25-20s-10M.flv");
-    if !path.exists() {
-        let picture = "nullsrc=size=320x180:rate=25:duration=20,geq=random(1)*255:128:128";
-        let mut ffmpeg = Command::new("ffmpeg");
-        ffmpeg.args([
-            "-v", "error", "-nostdin", "-y", "-f", "lavfi", "-i", picture,
-        ]);
-        ffmpeg.args([
-            "-c:v",
-            "libx264",
-            "-preset",
-            "ultrafast",
-            "-pix_fmt",
-            "yuv420p",
-        ]);
-        ffmpeg.args(["-b:v", "10M", "-maxrate", "10M", "-bufsize", "10M"]);
-        ffmpeg.args(["-g", "50", "-sc_threshold", "0"]);
-        let beside = tempfile::Builder::new()
-            .suffix(".flv")
-            .tempfile_in(&dir)
-            .unwrap();
-        assert!(ffmpeg.arg(beside.path()).status().unwrap().success());
-        beside.persist(&path).unwrap();
-    }
-    path
+    job::first(&sample.file(), "90p@100k,low:72@60k")
 }
 
 /// An ingest of streams whose renditions are as large as their source.

@@ -12,6 +12,7 @@ mod outage;
 mod restart;
 mod routing;
 mod seamless;
+mod secure;
 mod soak;
 mod upgrade;
 

@@ -8,6 +8,7 @@ mod discovery;
 mod failures;
 mod fleet;
 mod hedge;
+mod journal;
 mod media;
 mod node;
 mod poison;

@@ -15,6 +15,7 @@ use rackcast_tests::rack::Ingest;
 use rackcast_tests::recording::Recording;
 use rackcast_tests::truth::Notes;
 use rackcast_tests::wait::{wait_for, wait_until};
+use tokio::time::timeout;
 
 const STREAMS: usize = 8;
 /// Longer than any of these tests may take.
@@ -24,6 +25,8 @@ const SLOTS: usize = 1;
 /// Segments of each stream after all faults are on: 24 s.
 const SEGMENTS: usize = 12;
 const LIMIT: Duration = Duration::from_secs(30);
+/// So many times at most the streams begin anew because some node has none.
+const TRIES: usize = 6;
 /// The length of one.
 const SEGMENT: Duration = Duration::from_secs(2);
 /// A stream begins on a node of which nothing is known, while there is one, and leaves it for none
@@ -81,6 +84,14 @@ impl Rack {
         [&self.slow, &self.killed, &self.corrupt, &self.refusing]
     }
 
+    /// Whether each of those comes to be the node that some stream keeps to.
+    async fn all_that_fail_are_homes(&self) -> bool {
+        let all = wait_until("streams on every node", LIMIT, || {
+            self.failing().iter().all(|site| is_home(site))
+        });
+        timeout(5 * SEGMENT, all).await.is_ok()
+    }
+
     fn sites(&self) -> impl Iterator<Item = &Site> {
         self.failing().into_iter().chain(&self.healthy)
     }
@@ -130,6 +141,19 @@ fn usage(site: &Site, since: Instant) -> (f64, f64) {
     (work / time, work / f64::max(media, f64::MIN_POSITIVE))
 }
 
+/// Whether some stream's newest segment and the one before it went there.
+fn is_home(site: &Site) -> bool {
+    let asked = site.asked_since(Instant::now() - 3 * SEGMENT);
+    let mut newest = asked.iter().filter(|a| a.at.elapsed() < SEGMENT);
+    newest.any(|b| {
+        asked.iter().any(|a| {
+            a.job.stream == b.job.stream
+                && a.job.sequence.0 + 1 == b.job.sequence.0
+                && b.at - a.at > SEGMENT / 2
+        })
+    })
+}
+
 fn names(kind: &str, count: usize) -> Vec<String> {
     (0..count).map(|i| format!("{kind}-{i}")).collect()
 }
@@ -170,21 +194,24 @@ fn told(ingest: &Ingest, args: &[&str]) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "not steady yet: routing still loses a segment now and then; run it with --ignored"]
+#[ignore = "not seen to pass ten times in a row yet: run it with --ignored"]
 async fn four_of_six_nodes_fail_and_nothing_is_lost() {
     Box::pin(four_of_six_fail(Duration::ZERO, Fault::Rot)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "not steady yet: routing still loses a segment now and then; run it with --ignored"]
+#[ignore = "not seen to pass ten times in a row yet: run it with --ignored"]
 async fn the_same_with_half_of_the_nodes_100_ms_away() {
     Box::pin(four_of_six_fail(Duration::from_millis(100), Fault::Swap)).await;
 }
 
 async fn four_of_six_fail(latency: Duration, corruption: Fault) {
     let rack = Rack::start(latency).await;
-    let (spare, streams) = (names("spare", STREAMS), names("run", STREAMS));
-    let all = [spare.clone(), streams.clone()].concat();
+    let spare = names("spare", STREAMS);
+    let tries: Vec<_> = (0..TRIES)
+        .map(|i| names(&format!("run{i}"), STREAMS))
+        .collect();
+    let all = [spare.clone(), tries.concat()].concat();
     let config = format!("{}\n{SPREAD}", load::config(&all));
     let ingest = Ingest::on(&rack.directory.url, 1, &config).await;
 
@@ -210,22 +237,21 @@ async fn four_of_six_fail(latency: Duration, corruption: Fault) {
     drop(load);
 
     // Every stream begins on a node that will fail, and each of those has streams, since all are
-    // equally far away.
+    // equally far away. On a busy machine some do not look so at first.
     for site in rack.failing() {
         site.wire.set_latency(latency);
     }
-    rack.offer(&ingest, &rack.failing()).await;
-    let began = Instant::now();
-    let load = Load::start(&ingest, &streams, LENGTH).await;
-    wait_until("work on every node", LIMIT, || {
-        let busy = |site: &&Site| {
-            site.asked_since(began)
-                .last()
-                .map(|a| a.at.elapsed() < SEGMENT)
-        };
-        rack.failing().iter().all(|site| busy(site) == Some(true))
-    })
-    .await;
+    let mut tries = tries.into_iter();
+    let (began, streams, load) = loop {
+        let streams = tries.next().expect("nodes that no stream chooses");
+        rack.offer(&ingest, &rack.failing()).await;
+        let began = Instant::now();
+        let load = Load::start(&ingest, &streams, LENGTH).await;
+        if rack.all_that_fail_are_homes().await {
+            break (began, streams, load);
+        }
+        rack.offer(&ingest, &[near, far]).await;
+    };
     rack.offer(&ingest, &rack.sites().collect::<Vec<_>>()).await;
 
     let faults = Instant::now();
@@ -249,9 +275,11 @@ async fn four_of_six_fail(latency: Duration, corruption: Fault) {
             site.id
         );
     }
-    let (slow, usual) = (work(&rack.slow, faults), work(near, faults));
-    println!("a segment takes {slow:?} on the slow node, {usual:?} on a healthy one");
-    assert!(slow > 3.0 * usual, "the slow node is not slow");
+    // All that it had may have been given up.
+    if let (Some(slow), Some(usual)) = (work(&rack.slow, faults), work(near, faults)) {
+        println!("a segment takes {slow:?} on the slow node, {usual:?} on a healthy one");
+        assert!(slow > 3.0 * usual, "the slow node is not slow");
+    }
     let submissions = Submissions::new(rack.asked(began, faults));
     println!("(submissions, segments): {:?}", submissions.counts());
     assert_nothing_lost(&ingest, &load.stop().await, faults);
@@ -384,6 +412,13 @@ async fn assert_truly_told(
             }
         }
     }
+    // A probe may have met the dead node before a segment did.
+    let nodes = explain.nodes().await.nodes;
+    let failures = nodes.iter().map(|n| (&n.id, &n.standing.failure));
+    for (id, failure) in failures.filter_map(|(id, failure)| Some((id, failure.as_ref()?))) {
+        let of_it = told.entry(id.clone()).or_default();
+        of_it.insert(format!("failed:{failure}"));
+    }
     println!("{told:#?}");
     assert_eq!(lies, [""; 0]);
     let all_but = |site: &Site, codes: &[&str]| {
@@ -417,9 +452,9 @@ async fn assert_truly_told(
 }
 
 /// What a site took for a segment, in seconds: the median.
-fn work(site: &Site, since: Instant) -> f64 {
+fn work(site: &Site, since: Instant) -> Option<f64> {
     let asked = site.asked_since(since);
     let mut times: Vec<_> = asked.iter().filter_map(Asked::work).collect();
     times.sort();
-    times[times.len() / 2].as_secs_f64()
+    times.get(times.len() / 2).map(Duration::as_secs_f64)
 }

@@ -19,7 +19,7 @@ machine_check() {
 overlays() {
     local work
     mkdir -p "$DIR" 2>/dev/null || return
-    work=$(mktemp -d "$DIR/.overlay.XXXX") || return
+    work=$(mktemp -d "$DIR/.overlay.XXXX" 2>/dev/null) || return
     mkdir "$work"/{lower,upper,work,root}
     local options="lowerdir=$work/lower,upperdir=$work/upper,workdir=$work/work" result=0
     unshare --mount mount -t overlay overlay -o "$options" "$work/root" 2>/dev/null || result=1

@@ -4,7 +4,7 @@ use rackcast_tests::hosts::Host;
 use rackcast_tests::wait::{wait_for, wait_until};
 use serde_json::Value;
 
-use crate::rack::{DROP_IN, PACKAGES, Rack, SOON};
+use crate::rack::{DROP_IN, NONSENSE, PACKAGES, Rack, SOON};
 
 /// A daemon whose every thread stands still, while its process lives, is found by systemd's
 /// watchdog and started again.
@@ -61,14 +61,16 @@ pub(crate) async fn a_crash_loop_stops_and_is_critical_in_consul(rack: &Rack) {
         assert!(crashes < 10, "it is started again for ever");
         crashes += 1;
         let starts = host.property(unit, "NRestarts");
-        host.run("systemctl kill --kill-whom=main --signal=SIGSEGV rackcast-transcode");
+        host.run("systemctl kill --kill-whom=main --signal=SIGABRT rackcast-transcode");
         wait_until("it to be started again, or not", SOON, || {
             host.property(unit, "NRestarts") != starts
                 || host.property(unit, "ActiveState") == "failed"
         })
         .await;
     }
-    assert_eq!(host.property(unit, "Result"), "start-limit-hit");
+    let story =
+        host.run("journalctl --sync; journalctl -q -o cat -n 20 -u rackcast-transcode _PID=1");
+    assert!(story.contains("repeated too quickly"), "{story}");
     assert!(crashes > 2, "given up after {crashes} crashes");
 
     let path = "/v1/health/service/rackcast-transcode";
@@ -89,6 +91,33 @@ pub(crate) async fn a_crash_loop_stops_and_is_critical_in_consul(rack: &Rack) {
     assert_eq!(state["Service"]["Service"], "rackcast-transcode");
 
     host.run("systemctl reset-failed rackcast-transcode && systemctl start rackcast-transcode");
+    rack.passing(2).await;
+}
+
+/// A configuration that is nonsense is refused by `reload`, which says why; what runs goes on as
+/// it was.
+pub(crate) async fn a_bad_configuration_takes_no_running_service_down(rack: &Rack) {
+    rack.ready().await;
+    let host = rack.hosts.host("d12");
+    let reloads = |unit: &&str| host.property(unit, "CanReload") == "yes";
+    let units: Vec<&str> = PACKAGES.into_iter().filter(reloads).collect();
+    assert!(units.contains(&"rackcast-ingest"), "{units:?}");
+    for unit in units {
+        let file = format!("/etc/rackcast/{unit}.toml");
+        let before = host.property(unit, "MainPID");
+        host.run(&format!(
+            "cp {file} /root/good && echo '{NONSENSE}' >>{file}"
+        ));
+        let reload = host.attempt(&format!("systemctl reload {unit}"));
+        assert!(!reload.good, "{unit} took nonsense for a configuration");
+        let why = host.run(&format!("systemctl status --full --no-pager -n 20 {unit}"));
+        for clue in [file.as_str(), "colour"] {
+            assert!(why.contains(clue), "no {clue:?} in {why}");
+        }
+        assert_eq!(host.property(unit, "ActiveState"), "active", "{unit}");
+        host.run(&format!("cp /root/good {file} && systemctl reload {unit}"));
+        assert_eq!(host.property(unit, "MainPID"), before, "{unit}");
+    }
     rack.passing(2).await;
 }
 

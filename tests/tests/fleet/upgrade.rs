@@ -16,6 +16,40 @@ const NOTE: &str = "# kept by its operator";
 const UPGRADE: &str = "-o Dpkg::Options::=--force-confold upgrade";
 const CONFIGURATION: &str = "/etc/rackcast/rackcast-transcode.toml";
 
+/// Host after host goes from N to N+1 while three streams run: nothing is lost, no publisher's
+/// connection is cut, what operators edited is kept.
+pub(crate) async fn an_upgrade_under_three_streams_loses_nothing(rack: &Rack) {
+    rack.ready().await;
+    rack.each(|host| host.run(&format!("echo '{NOTE}' >>{CONFIGURATION}")));
+    let mut shows = Vec::new();
+    for (host, stream) in [("d12", "one"), ("d12", "two"), ("d13", "three")] {
+        shows.push(Show::begin(rack.hosts.host(host), stream).await);
+    }
+    for show in &shows {
+        show.player.segments(3).await;
+    }
+
+    rack.repository.offer(Version::Next);
+    for host in rack.hosts.all() {
+        apt(host, "update");
+        let said = apt(host, UPGRADE);
+        assert_eq!(version(host), Version::Next.text(), "{said}");
+        rack.passing(rack.hosts.all().len()).await;
+        runs_what_is_installed(host);
+        let file = host.run(&format!("cat {CONFIGURATION}"));
+        assert!(file.contains(NOTE), "{file}");
+        assert!(!file.contains(Version::Next.text()), "{file}");
+        // The next host is upgraded when this one is at work again.
+        for show in &shows {
+            let seen = show.player.so_far().common();
+            show.player.segments(seen + 3).await;
+        }
+    }
+    for show in shows {
+        show.end_unharmed().await;
+    }
+}
+
 /// Back to N, by name; removal keeps what was edited; purging leaves nothing.
 pub(crate) async fn downgrade_remove_and_purge(rack: &Rack) {
     rack.ready().await;
@@ -110,11 +144,12 @@ impl Show {
     }
 }
 
-/// No service's process is of a program that was replaced since.
+/// The services run the programs that are installed. (An ingest's older generations serve on as
+/// what they are.)
 fn runs_what_is_installed(host: &Host) {
-    let replaced = host.run(
-        "for exe in /proc/[0-9]*/exe; do readlink $exe; done 2>/dev/null \
-         | grep 'rackcast.*(deleted)' || :",
-    );
-    assert_eq!(replaced, "", "{} runs the old programs", host.name());
+    for unit in PACKAGES {
+        let pid = host.property(unit, "MainPID");
+        let program = host.run(&format!("readlink /proc/{pid}/exe"));
+        assert_eq!(program, format!("/usr/bin/{unit}"), "on {}", host.name());
+    }
 }

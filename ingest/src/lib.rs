@@ -14,6 +14,7 @@
 
 pub mod auth;
 pub mod config;
+pub mod directory;
 pub mod discovery;
 pub mod dispatch;
 pub mod entrance;

@@ -11,6 +11,7 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use rackcast_ingest::config::Config;
+use rackcast_ingest::directory::Directory;
 use rackcast_ingest::dispatch::Dispatcher;
 use rackcast_ingest::explain::{self, Trails};
 use rackcast_ingest::origin::{self, Origin};
@@ -68,6 +69,7 @@ impl Ingest {
             dispatcher: Arc::new(dispatcher),
             epochs: Epochs::open(state.path()).unwrap(),
             metrics: Metrics::register(&metrics).unwrap(),
+            directory: Directory::default(),
             elsewhere: Elsewhere::default(),
             leaving: CancellationToken::new(),
             orders: orders.subscribe(),

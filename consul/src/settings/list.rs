@@ -1,4 +1,4 @@
-//! What can be set for the whole fleet.
+//! What can be set for the whole fleet: keys that a running daemon puts in force at once.
 
 use std::time::Duration;
 
@@ -64,8 +64,6 @@ pub const SETTINGS: &[Setting] = &[
     of(Role::Ingest, "ingest.stream.max_streams", Kind::Count(1, 100_000), "streams of an ingest"),
     of(Role::Ingest, "ingest.auth.webhook.url", Kind::Url, "who is asked whether one may publish"),
     of(Role::Ingest, "ingest.auth.webhook.timeout", seconds(1, 60), "how long that may take"),
-    of(Role::Ingest, "ingest.dispatch.max_segments_in_flight", Kind::Count(1, 1_000_000),
-        "segments in flight, all streams together"),
     of(Role::Ingest, "ingest.dispatch.attempts.max", Kind::Count(1, 16),
         "submissions of one segment, the first included"),
     of(Role::Ingest, "ingest.dispatch.hedge.enabled", Kind::Switch,
@@ -83,21 +81,6 @@ pub const SETTINGS: &[Setting] = &[
     of(Role::Ingest, "ingest.rtmp.connections", CONNECTIONS, "RTMP connections at a time"),
     of(Role::Ingest, "ingest.rtmp.connections_per_address", CONNECTIONS,
         "RTMP connections from one address"),
-    of(Role::Ingest, "ingest.http.max_connections", CONNECTIONS, "players' connections at a time"),
-    of(Role::Transcode, "transcode.log_level", LEVELS, "least level of log lines"),
-    of(Role::Transcode, "transcode.front.max_picture_pixels", Kind::Count(1, 1 << 32),
-        "pixels of a source picture"),
-    of(Role::Transcode, "transcode.front.max_frame_rate", Kind::Count(1, 1000),
-        "pictures of a source in a second"),
-    of(Role::Transcode, "transcode.front.max_segment_bytes", Kind::Count(1, 1 << 40),
-        "bytes of a segment"),
-    of(Role::Agent, "agent.log_level", LEVELS, "least level of log lines"),
-    of(Role::Agent, "agent.check.silent_after", seconds(1, 600),
-        "a service that does not answer for so long is critical"),
-    of(Role::Agent, "agent.check.stalled_after", seconds(1, 3600),
-        "a service without progress for so long is critical"),
-    of(Role::Agent, "agent.check.forget_after", seconds(1, 86_400),
-        "a service that vanished is deregistered after so long"),
 ];
 
 #[cfg(test)]

@@ -69,9 +69,9 @@ mod tests {
         store(dir.path(), &values).unwrap();
         assert_eq!(load(dir.path()).unwrap(), values);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
-        let other = r#"{"ingest.stream.ladder":"x","ingest.gone":1,"agent.log_level":"debug"}"#;
+        let other = r#"{"ingest.stream.ladder":"x","ingest.gone":1,"ingest.log_level":"debug"}"#;
         fs::write(dir.path().join(FILE), other).unwrap();
-        let good = Values::from([("agent.log_level", json!("debug"))]);
+        let good = Values::from([("ingest.log_level", json!("debug"))]);
         assert_eq!(load(dir.path()).unwrap(), good);
         fs::write(dir.path().join(FILE), "rubbish").unwrap();
         assert!(load(dir.path()).is_err());

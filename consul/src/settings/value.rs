@@ -98,7 +98,10 @@ impl Kind {
             given = given.chars().take(77).chain("...".chars()).collect();
         }
         Invalid {
-            given: given.escape_debug().to_string(),
+            given: given
+                .chars()
+                .map(|c| if c.is_control() { '?' } else { c })
+                .collect(),
             wanted: self.to_string(),
         }
     }

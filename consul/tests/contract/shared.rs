@@ -77,7 +77,7 @@ pub async fn settings_are_followed(consul: Arc<Consul>) {
         let metrics = Metrics::register(&Default::default()).unwrap();
         let standing = follow(
             consul.client(),
-            Role::Transcode,
+            Role::Ingest,
             Some(state.path().to_owned()),
             metrics,
             stop.clone(),
@@ -93,7 +93,7 @@ pub async fn settings_are_followed(consul: Arc<Consul>) {
     };
     let (mut standing, mut layer, stop) = begin(&consul);
     standing.wait_for(|standing| standing.fresh).await.unwrap();
-    let rate = find("transcode.front.max_frame_rate").unwrap();
+    let rate = find("ingest.rtmp.connections").unwrap();
     let set = async |value: Option<serde_json::Value>| {
         store::set(&client, rate, value, &author("ann"), None)
             .await
@@ -102,7 +102,7 @@ pub async fn settings_are_followed(consul: Arc<Consul>) {
     let begun = Instant::now();
     set(Some(json!(60))).await;
     layer
-        .wait_for(|layer| layer.to_string().contains("max_frame_rate = 60"))
+        .wait_for(|layer| layer.to_string().contains("connections = 60"))
         .await
         .unwrap();
     assert!(begun.elapsed() < SECOND, "{:?}", begun.elapsed());
@@ -131,7 +131,7 @@ pub async fn settings_are_followed(consul: Arc<Consul>) {
         .await
         .unwrap();
     assert!(
-        layer.borrow().to_string().contains("max_frame_rate = 60"),
+        layer.borrow().to_string().contains("connections = 60"),
         "{}",
         *layer.borrow()
     );
@@ -140,7 +140,7 @@ pub async fn settings_are_followed(consul: Arc<Consul>) {
     // A daemon that starts while Consul cannot say anything good begins with what it had.
     let (mut standing, mut layer, _stop) = begin(&consul);
     assert!(
-        layer.borrow().to_string().contains("max_frame_rate = 60"),
+        layer.borrow().to_string().contains("connections = 60"),
         "{}",
         *layer.borrow()
     );
@@ -149,7 +149,7 @@ pub async fn settings_are_followed(consul: Arc<Consul>) {
         .await
         .unwrap();
     assert!(
-        layer.borrow().to_string().contains("max_frame_rate = 60"),
+        layer.borrow().to_string().contains("connections = 60"),
         "{}",
         *layer.borrow()
     );
@@ -157,7 +157,7 @@ pub async fn settings_are_followed(consul: Arc<Consul>) {
     layer.wait_for(toml::Table::is_empty).await.unwrap();
     set(Some(json!(50))).await;
     layer
-        .wait_for(|layer| layer.to_string().contains("max_frame_rate = 50"))
+        .wait_for(|layer| layer.to_string().contains("connections = 50"))
         .await
         .unwrap();
     standing

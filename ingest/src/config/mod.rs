@@ -47,6 +47,8 @@ pub struct Config {
     pub origin: crate::origin::Config,
     /// What is fetched from other processes.
     pub relay: crate::relay::Config,
+    /// How other ingests find the streams of this one, and it theirs.
+    pub directory: crate::directory::Config,
     /// How segments are sent out.
     pub dispatch: crate::dispatch::Config,
     /// How one node is preferred to another.
@@ -114,6 +116,7 @@ impl Default for Config {
             segmenter: Default::default(),
             origin: Default::default(),
             relay: Default::default(),
+            directory: Default::default(),
             dispatch: Default::default(),
             route: Default::default(),
             degrade: Default::default(),
@@ -168,6 +171,7 @@ impl Config {
         self.segmenter.check()?;
         self.origin.check()?;
         self.relay.check()?;
+        self.directory.check()?;
         self.dispatch.check()?;
         self.router().check()?;
         self.discovery.check()?;

@@ -27,7 +27,7 @@ mod report;
 mod site;
 
 use std::io;
-use std::net::TcpListener as StdTcpListener;
+use std::net::{SocketAddr, TcpListener as StdTcpListener};
 use std::os::unix::net::UnixListener as StdUnixListener;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -35,6 +35,7 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use prometheus::{IntCounter, Registry as MetricsRegistry};
 use rackcast_consul::client::Client;
+use rackcast_consul::settings;
 use rackcast_consul::watch::{View, Watch};
 use rackcast_route::Router;
 use rackcast_service::explain::Ingest;
@@ -49,6 +50,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::Config;
+use crate::directory::{self, Directory, Finder, Peers, Who, Writer};
 use crate::dispatch::Dispatcher;
 use crate::entrance::Entrance;
 use crate::explain::Trails;
@@ -150,19 +152,39 @@ pub async fn run(mut live: Live<Config>, number: u64) -> Result<(), Error> {
     reload::register(&mut live, parts.clone());
     let others = Others::new(config.relay.clone(), &metrics)?;
     let orders = drain::follow(drain::file_beside(&config.status_socket), shutdown.clone());
+    let client = consul.clone();
+    let directory = Directory::default();
+    let directory_metrics = directory::Metrics::register(&metrics)?;
     let registry = Registry::new(Parts {
         settings: parts.settings,
         origin: Arc::clone(&origin),
         dispatcher: Arc::clone(&dispatcher),
         epochs: Epochs::open(&config.state_dir).map_err(Error::State)?,
         metrics: stream::Metrics::register(&metrics)?,
+        directory: directory.clone(),
         elsewhere: others.doors(),
         leaving: turn.staying().clone(),
         orders: orders.clone(),
         shutdown: shutdown.clone(),
     });
     let (streams, knocks) = Streams::door(DOOR_CAPACITY);
-    let site = Site::new(Arc::clone(&origin), others.relays(), turn.clone());
+    let peers = config.directory.enabled.then(|| {
+        let (client, own) = (client.clone(), config.identity());
+        let finder = Finder::new(
+            client,
+            own,
+            config.directory.clone(),
+            directory_metrics.clone(),
+        );
+        Peers::new(finder, config.relay.clone(), others.metrics())
+    });
+    if config.directory.enabled {
+        let who = who(&config, &endpoints);
+        let table = config.directory.clone();
+        let writer = Writer::new(directory, client.clone(), who, table, directory_metrics);
+        tasks.spawn(writer.run(shutdown.clone()));
+    }
+    let site = Site::new(Arc::clone(&origin), others.relays(), peers, turn.clone());
     let site = Arc::new(site);
     let asked = Arc::clone(&dispatcher);
     let nodes = move || explain::nodes(&mut asked.router(), Instant::now());
@@ -199,6 +221,21 @@ pub async fn run(mut live: Live<Config>, number: u64) -> Result<(), Error> {
         Arc::clone(&dispatcher),
         shutdown.clone(),
     ));
+    let live = Arc::new(live);
+    let layered = Arc::clone(&live);
+    let settings_standing = settings::follow(
+        client,
+        Role::Ingest,
+        Some(config.state_dir.clone()),
+        settings::Metrics::register(&metrics)?,
+        shutdown.clone(),
+        move |layer| {
+            layered
+                .layer(layer)
+                .map(drop)
+                .map_err(|refused| refused.to_string())
+        },
+    );
     let mut reporter = Reporter {
         control,
         status: status_tx,
@@ -209,7 +246,8 @@ pub async fn run(mut live: Live<Config>, number: u64) -> Result<(), Error> {
         rtmp: rtmp_metrics.clone(),
         http: http_metrics.clone(),
         others,
-        live: Arc::new(live),
+        live: Arc::clone(&live),
+        settings: settings_standing,
         reloads: live_reload::Metrics::register(&metrics)?,
         turn: turn.clone(),
         handover_failures,
@@ -297,6 +335,18 @@ fn entrance(
 fn listen(listener: StdTcpListener) -> io::Result<TcpListener> {
     listener.set_nonblocking(true)?;
     TcpListener::from_std(listener)
+}
+
+/// This ingest as other ingests are told of it.
+fn who(config: &Config, endpoints: &[(&'static str, SocketAddr)]) -> Who {
+    let http = endpoints.iter().find(|(name, _)| *name == "http");
+    Who {
+        ingest: config.identity(),
+        service: format!("{}-{}", config.service_prefix, Role::Ingest),
+        node: config.node_name(),
+        zone: config.zone.clone(),
+        http: http.map_or(config.listen.http, |(_, address)| *address),
+    }
 }
 
 /// This ingest as the catalog calls it.

@@ -36,6 +36,11 @@ impl Others {
         })
     }
 
+    /// Figures of all relays of this process.
+    pub(super) fn metrics(&self) -> relay::Metrics {
+        self.metrics.clone()
+    }
+
     /// The ways, as they are at any time.
     pub(super) fn relays(&self) -> Arc<ArcSwap<Vec<Relay>>> {
         Arc::clone(&self.relays)

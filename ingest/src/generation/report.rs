@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use prometheus::IntCounter;
+use rackcast_consul::settings::Standing;
 use rackcast_service::frame::{FrameError, Framed};
 use rackcast_service::reload::{Live, Metrics as Reloads, Refused};
 use rackcast_service::status::{Health, ServiceStatus};
@@ -36,6 +37,8 @@ pub(super) struct Reporter {
     pub(super) http: http::Metrics,
     pub(super) others: Others,
     pub(super) live: Arc<Live<Config>>,
+    /// How this ingest stands to the fleet's settings.
+    pub(super) settings: watch::Receiver<Standing>,
     pub(super) reloads: Reloads,
     pub(super) turn: Turn,
     pub(super) handover_failures: IntCounter,
@@ -139,7 +142,10 @@ impl Reporter {
         let nodes = self.dispatcher.router().table().len();
         let health = match nodes {
             0 => Health::warning("no transcode node is known: streams have their source only"),
-            _ => Health::passing("serving"),
+            _ => match self.settings.borrow().complaint() {
+                Some(complaint) => Health::warning(complaint),
+                None => Health::passing("serving"),
+            },
         };
         self.status.send_modify(|s| {
             s.ready = *self.known.borrow();

@@ -6,6 +6,7 @@ use arc_swap::ArcSwap;
 use http::header::{self, HeaderValue};
 use http::{Request, Response, Version};
 
+use crate::directory::Peers;
 use crate::origin::{Origin, http as origin};
 use crate::relay::{self, Body, Claim, Relay, Scope};
 use crate::turn::Turn;
@@ -15,16 +16,47 @@ use crate::turn::Turn;
 pub struct Site {
     origin: Arc<Origin>,
     generations: Arc<ArcSwap<Vec<Relay>>>,
+    /// The other ingests, if they may be asked.
+    peers: Option<Peers>,
     turn: Turn,
 }
 
 impl Site {
     /// What this origin and the other generations of this ingest, the newest first, have.
-    pub fn new(origin: Arc<Origin>, generations: Arc<ArcSwap<Vec<Relay>>>, turn: Turn) -> Self {
+    pub fn new(
+        origin: Arc<Origin>,
+        generations: Arc<ArcSwap<Vec<Relay>>>,
+        peers: Option<Peers>,
+        turn: Turn,
+    ) -> Self {
         Self {
             origin,
             generations,
+            peers,
             turn,
+        }
+    }
+
+    /// What other processes answer: the generations of this ingest, then the other ingests.
+    async fn elsewhere(
+        &self,
+        scope: Scope,
+        generations: &[Relay],
+        asked: &http::request::Parts,
+    ) -> Option<(Claim, Response<Body>)> {
+        let here = relay::first(generations, asked).await;
+        let peers = match (&here, &self.peers) {
+            (Some((Claim::Strong, _)), _) | (_, None) => return here,
+            (_, Some(peers)) => peers,
+        };
+        // Who asks for another ingest has looked into the directory itself.
+        let there = match scope {
+            Scope::Fleet => peers.answer(asked).await,
+            Scope::Ingest | Scope::Process => None,
+        };
+        match there {
+            Some((Claim::Strong, _)) => there,
+            there => here.or(there),
         }
     }
 
@@ -41,7 +73,7 @@ impl Site {
             }
             (claim, _) => {
                 let generations = self.generations.load_full();
-                match (claim, relay::first(&generations, &asked).await) {
+                match (claim, self.elsewhere(scope, &generations, &asked).await) {
                     (None, Some((claim, response))) => (Some(claim), response),
                     (Some(Claim::Weak), Some((Claim::Strong, response))) => {
                         origin::is_elsewhere(&self.origin, asked.uri.path());

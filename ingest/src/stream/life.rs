@@ -17,6 +17,7 @@ use tokio_util::task::TaskTracker;
 
 use super::parts::Parts;
 use super::{epoch, format, settle};
+use crate::directory::Entered;
 use crate::dispatch::{Lane, Order};
 use crate::origin::{OriginStream, SegmentInfo, SourceVideo, StreamInfo};
 use crate::segmenter::Segment;
@@ -30,6 +31,7 @@ pub(super) struct Life {
     tracks: Tracks,
     picture: Option<Picture>,
     stream: Arc<OriginStream>,
+    entered: Entered,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -137,6 +139,7 @@ impl Life {
             ladder: ladder.clone(),
             tracks: Tracks::of(first),
             stream: parts.origin.open(id.clone(), epoch, &info),
+            entered: parts.directory.begin(id, epoch, first.sequence),
             picture,
         }
     }
@@ -166,6 +169,7 @@ impl Life {
             program_date_time: wall,
         };
         self.stream.segment(info, source.clone(), audio);
+        self.entered.at(segment.sequence);
         let Some(picture) = self.picture.as_ref().filter(|_| segment.independent) else {
             return;
         };

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Config, Elsewhere, Epochs, Metrics};
 use crate::auth::Authoriser;
+use crate::directory::Directory;
 use crate::dispatch::Dispatcher;
 use crate::origin::Origin;
 
@@ -36,6 +37,8 @@ pub struct Parts {
     pub epochs: Epochs,
     /// Figures.
     pub metrics: Metrics,
+    /// Told of every stream.
+    pub directory: Directory,
     /// The other generations of this ingest.
     pub elsewhere: Elsewhere,
     /// Cancelled: publishers are to go to a newer generation.

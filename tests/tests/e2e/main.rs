@@ -7,6 +7,7 @@ mod broadcast;
 mod catalog;
 mod demo;
 mod explain;
+mod failover;
 mod nodes;
 mod outage;
 mod restart;

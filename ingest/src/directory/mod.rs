@@ -1,0 +1,87 @@
+//! Which ingest of the fleet has which stream.
+//!
+//! Every ingest enters its streams in [Consul](rackcast_consul::directory), so that any other that
+//! is asked for one of them can pass the request on, and a publisher whose ingest died finds its
+//! stream carried on by the next one, with numbers above those that players have seen.
+//!
+//! No stream waits for it. A stream's task tells the [`Directory`] what it does, which notes it
+//! ([`ledger`], pure) and returns; one task writes at its own pace ([`writer`]). Players that ask
+//! for what is not here cause a bounded number of questions ([`finder`]). When Consul is away,
+//! what was found before goes on being used, and nothing else changes.
+
+mod config;
+mod finder;
+mod ledger;
+mod metrics;
+mod peers;
+mod writer;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use rackcast_segment::id::{Epoch, Sequence, StreamId};
+use tokio::sync::Notify;
+
+pub use config::Config;
+pub use finder::Finder;
+pub use metrics::Metrics;
+pub use peers::Peers;
+pub use writer::{Who, Writer};
+
+use ledger::Ledger;
+
+/// What a stream tells of itself. Clones share one ledger; cheap and never waiting.
+#[derive(Debug, Clone, Default)]
+pub struct Directory(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    ledger: Mutex<Ledger>,
+    news: Notify,
+}
+
+impl Directory {
+    /// An epoch of a stream has begun. It is over when the value is dropped.
+    pub fn begin(&self, stream: &StreamId, epoch: Epoch, sequence: Sequence) -> Entered {
+        let since = SystemTime::now();
+        self.ledger().begin(stream, epoch.0, sequence.0, since);
+        self.0.news.notify_one();
+        Entered {
+            directory: self.clone(),
+            stream: stream.clone(),
+            epoch,
+        }
+    }
+
+    fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        self.0.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn news(&self) {
+        self.0.news.notified().await;
+    }
+}
+
+/// Stands for an epoch of a stream in the directory.
+#[derive(Debug)]
+pub struct Entered {
+    directory: Directory,
+    stream: StreamId,
+    epoch: Epoch,
+}
+
+impl Entered {
+    /// The newest segment.
+    pub fn at(&self, sequence: Sequence) {
+        self.directory
+            .ledger()
+            .at(&self.stream, self.epoch.0, sequence.0);
+    }
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        self.directory.ledger().over(&self.stream, self.epoch.0);
+        self.directory.0.news.notify_one();
+    }
+}

@@ -1,0 +1,133 @@
+//! Several ingests on one Consul: any of them plays what another has, one takes over from another,
+//! and what is set for the fleet is in force on all of them.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use rackcast_tests::consul::Consul;
+use rackcast_tests::player::Player;
+use rackcast_tests::process::{kill9, program};
+use rackcast_tests::publish::{Sample, publish};
+use rackcast_tests::rack::Ingest;
+use rackcast_tests::wait::wait_for;
+
+const OPEN: &str = "[auth]\nmode = \"open\"";
+const LIMIT: Duration = Duration::from_secs(30);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_player_at_the_wrong_ingest_plays_on_when_the_right_one_dies() {
+    let consul = Consul::start().await;
+    let (first, second, asked) = tokio::join!(
+        Ingest::on(&consul.url, 1, OPEN),
+        Ingest::on(&consul.url, 2, OPEN),
+        Ingest::on(&consul.url, 3, OPEN),
+    );
+    let file = Sample {
+        width: 160,
+        height: 90,
+        ..Sample::default()
+    }
+    .file();
+    let _lost = publish(&file, &format!("{}/live/show", first.rtmp));
+    let player = Player::follow(&format!("{}/live/show/master.m3u8", asked.hls)).await;
+    player.segments(3).await;
+    let entries = consul.get("/v1/kv/rackcast/streams/?keys").await;
+    assert_eq!(entries.as_array().unwrap().len(), 1, "{entries}");
+
+    kill9(first.pid());
+    let killed = Instant::now();
+    let _back = publish(&file, &format!("{}/live/show", second.rtmp));
+    let seen = player.so_far().common();
+    player
+        .until("the stream to go on", LIMIT, |r| r.common() >= seen + 3)
+        .await;
+    println!(
+        "three segments of the next ingest after {:?}",
+        killed.elapsed()
+    );
+    let recording = player.stop().await;
+    for (name, track) in &recording.tracks {
+        let listed: Vec<_> = track.segments.values().map(|s| &s.listed).collect();
+        let mut epochs: Vec<_> = listed.iter().map(|l| l.address().0).collect();
+        let numbers: Vec<_> = listed.iter().map(|l| l.sequence).collect();
+        assert!(numbers.is_sorted(), "{name}: {numbers:?}");
+        assert!(epochs.is_sorted(), "{name}: {epochs:?}");
+        epochs.dedup();
+        assert_eq!(epochs.len(), 2, "{name}: {epochs:?}");
+    }
+    recording.assert_sound();
+
+    // The dead one's entry goes by itself, and that of a stream with its stream.
+    wait_for("the dead ingest to be forgotten", 2 * LIMIT, || async {
+        let entries = consul.get("/v1/kv/rackcast/streams/?keys").await;
+        (entries.as_array()?.len() == 1).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_setting_is_in_force_on_all_within_a_second() {
+    let consul = Consul::start().await;
+    let mut ingests = Vec::new();
+    for n in 1..=3 {
+        ingests.push(Ingest::on(&consul.url, n, OPEN).await);
+    }
+    let settings = |args: &[&str]| {
+        let mut command = Command::new(program("rackcast"));
+        command
+            .arg("settings")
+            .args(args)
+            .args(["--consul", &consul.url]);
+        let output = command.output().unwrap();
+        let text = [output.stdout, output.stderr].concat();
+        (output.status.success(), String::from_utf8(text).unwrap())
+    };
+    let all_have = async |in_force: f64, refused: f64| {
+        let begun = Instant::now();
+        for ingest in &ingests {
+            wait_for("the setting to be in force", LIMIT, || async {
+                let now = ingest.metric("rackcast_settings_in_force", &[]).await;
+                let bad = ingest.metric("rackcast_settings_refused", &[]).await;
+                ((now, bad) == (in_force, refused)).then_some(())
+            })
+            .await;
+        }
+        begun.elapsed()
+    };
+    all_have(0.0, 0.0).await;
+    let (good, text) = settings(&[
+        "set",
+        "ingest.log_level",
+        "debug",
+        "--reason",
+        "to see more",
+    ]);
+    assert!(good, "{text}");
+    let took = all_have(1.0, 0.0).await;
+    println!("in force on three ingests {took:?} after it was written");
+    assert!(took < Duration::from_secs(1), "{took:?}");
+    let (_, text) = settings(&["get", "ingest.log_level"]);
+    assert_eq!(text, "debug\n");
+
+    // What is no value is not written; what got there all the same is not applied.
+    let (good, text) = settings(&["set", "ingest.log_level", "loud"]);
+    assert!(
+        !good && text.contains("one of error, warn, info, debug, trace"),
+        "{text}"
+    );
+    let rubbish = consul.url.clone() + "/v1/kv/rackcast/settings/ingest.log_level";
+    let put = Command::new("curl")
+        .args(["-sf", "-X", "PUT", "-d", "loud", &rubbish])
+        .status();
+    assert!(put.unwrap().success());
+    all_have(1.0, 1.0).await;
+    assert!(
+        ingests[0]
+            .log()
+            .contains("ingest.log_level is refused and not applied")
+    );
+
+    let (good, text) = settings(&["unset", "ingest.log_level"]);
+    assert!(good, "{text}");
+    all_have(0.0, 0.0).await;
+}

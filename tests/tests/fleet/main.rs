@@ -44,6 +44,7 @@ fn main() -> ExitCode {
         streams::a_stream_is_published_transcoded_and_played_on_each,
         streams::the_journal_tells_the_story_of_a_stream,
         upgrade::an_upgrade_under_three_streams_loses_nothing,
+        upgrade::an_old_generation_serves_on_and_is_stopped_at_its_limit,
         upgrade::apt_tells_of_broken_configurations_and_leaves_what_runs,
         faults::a_bad_configuration_takes_no_running_service_down,
         faults::a_deadlocked_daemon_is_found_by_the_watchdog,

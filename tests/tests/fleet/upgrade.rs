@@ -4,9 +4,10 @@ use rackcast_tests::check;
 use rackcast_tests::hosts::Host;
 use rackcast_tests::player::Player;
 use rackcast_tests::process::Process;
-use rackcast_tests::publish::{Sample, publish};
+use rackcast_tests::publish::{Broadcaster, Sample, publish};
+use rackcast_tests::wait::wait_until;
 
-use crate::rack::{APT, NONSENSE, PACKAGES, Rack, apt, has, master, publish_url, version};
+use crate::rack::{APT, NONSENSE, PACKAGES, Rack, SOON, apt, has, master, publish_url, version};
 use crate::repository::Version;
 
 /// What an operator wrote into a configuration file, and finds there for ever.
@@ -82,6 +83,47 @@ pub(crate) async fn downgrade_remove_and_purge(rack: &Rack) {
     assert!(!has(host, "rackcast-common"));
     // And again from nothing.
     rack.ready().await;
+}
+
+/// A new generation of an ingest takes over while one publishes: the publisher keeps its connection
+/// and its viewers miss nothing, until the old generation's time is up and it is sent away.
+pub(crate) async fn an_old_generation_serves_on_and_is_stopped_at_its_limit(rack: &Rack) {
+    rack.ready().await;
+    let host = rack.hosts.host("d13");
+    let configure = |limit: &str, grace: &str, retention: &str| {
+        host.run(&format!(
+            "sed -i 's|^#*generation_limit = .*|generation_limit = \"{limit}\"|
+                     s|^#*grace = .*|grace = \"{grace}\"|
+                     s|^#*retention = .*|retention = \"{retention}\"|' \
+             /etc/rackcast/rackcast-ingest.toml && systemctl reload rackcast-ingest"
+        ));
+    };
+    let generations = || {
+        let list = "ps --ppid $(systemctl show -P MainPID rackcast-ingest) -o args=";
+        let list = host.run(list);
+        list.lines().filter(|l| l.contains("generation")).count()
+    };
+    // What its publishers left is served until it is forgotten; then it ends.
+    configure("20s", "5s", "5s");
+    assert_eq!(generations(), 1);
+    let supervisor = host.property("rackcast-ingest", "MainPID");
+
+    let file = Sample::long().file();
+    let broadcaster = Broadcaster::start(&file, &publish_url(host, "handed-over"));
+    let player = Player::follow(&master(host, "handed-over")).await;
+    player.segments(2).await;
+    host.run("systemctl kill --kill-whom=main --signal=SIGUSR2 rackcast-ingest");
+    wait_until("two generations", SOON, || generations() == 2).await;
+    player.segments(player.so_far().common() + 3).await;
+    wait_until("the old one to end", SOON, || generations() == 1).await;
+    player.segments(player.so_far().common() + 3).await;
+    let recording = player.stop().await;
+    recording.assert_sound();
+    check::assert_same_pictures(&recording);
+    let connections = broadcaster.stop();
+    assert_eq!(connections, 2, "sent away at the limit, and never else");
+    assert_eq!(host.property("rackcast-ingest", "MainPID"), supervisor);
+    configure("12h", "30s", "1m");
 }
 
 /// Configuration files that the operator broke are told of by apt, and harm nothing that runs.

@@ -4,7 +4,14 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use rackcast_service::reload::{Rules, Takes};
 use serde::Deserialize;
+
+/// When each key takes effect: a restart keeps the registrations, and takes a moment.
+pub const RULES: Rules = Rules {
+    keys: &[("log_level", Takes::Now)],
+    rest: Takes::Restart,
+};
 
 /// The whole file. An unknown key is an error.
 #[derive(Debug, Clone, Deserialize)]

@@ -3,7 +3,9 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use rackcast_agent::{config::Config, daemon};
+use rackcast_agent::config::{Config, RULES};
+use rackcast_agent::daemon;
+use rackcast_service::reload::Live;
 use rackcast_service::{cli::DaemonArgs, fault, shutdown};
 
 /// Keeps this machine's Rackcast services registered in Consul.
@@ -15,15 +17,15 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    let config = match Args::parse().daemon.configuration(Config::check) {
-        Ok(config) => config,
+    let live = match Args::parse().daemon.live(None, Config::check, RULES) {
+        Ok(live) => live,
         Err(status) => return status,
     };
-    if let Err(error) = rackcast_service::log::init(config.log_level) {
+    if let Err(error) = rackcast_service::log::init(live.config().log_level) {
         eprintln!("{error}");
         return ExitCode::FAILURE;
     }
-    match run(config) {
+    match run(live) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             log::error!("{error}");
@@ -33,7 +35,8 @@ fn main() -> ExitCode {
 }
 
 #[tokio::main]
-async fn run(config: Config) -> Result<(), daemon::StartError> {
+async fn run(live: Live<Config>) -> Result<(), daemon::StartError> {
     fault::on_demand();
-    daemon::run(config, shutdown::signals()).await
+    let config = Config::clone(&live.config());
+    daemon::run(config, Some(live), shutdown::signals()).await
 }

@@ -95,7 +95,7 @@ impl Scene {
 
     fn agent(&self) -> Agent {
         let shutdown = CancellationToken::new();
-        let task = tokio::spawn(daemon::run(self.config(), shutdown.clone()));
+        let task = tokio::spawn(daemon::run(self.config(), None, shutdown.clone()));
         Agent { shutdown, task }
     }
 

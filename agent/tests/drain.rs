@@ -80,7 +80,7 @@ impl Scene {
 
     fn agent(&self) -> Agent {
         let shutdown = CancellationToken::new();
-        let task = tokio::spawn(daemon::run(self.config.clone(), shutdown.clone()));
+        let task = tokio::spawn(daemon::run(self.config.clone(), None, shutdown.clone()));
         Agent { shutdown, task }
     }
 

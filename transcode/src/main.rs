@@ -1,14 +1,15 @@
 //! `rackcast-transcode`: read the configuration, serve, drain, end. `worker` is the same
 //! program as its own child.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use rackcast_service::cli::EXIT_CONFIG;
 use rackcast_service::process::be_called;
+use rackcast_service::reload::Live;
 use rackcast_service::{config, fault, log as logging, shutdown};
-use rackcast_transcode::config::Config;
+use rackcast_transcode::config::{Config, RULES};
 use rackcast_transcode::node;
 use rackcast_transcode::pipeline::{Encoder, EncoderConfig};
 use rackcast_transcode::worker::child::{self, Settings};
@@ -60,12 +61,15 @@ fn main() -> ExitCode {
 }
 
 fn serve(arguments: &Arguments) -> ExitCode {
+    let nowhere = Path::new("(no --config)");
     let loaded = match &arguments.config {
-        Some(file) => config::load_checked(file, Config::check),
-        None => Ok(Config::default()),
+        Some(file) => {
+            config::read(file).and_then(|text| Live::new(file, text, Config::check, RULES))
+        }
+        None => Live::new(nowhere, String::new(), Config::check, RULES),
     };
-    let config = match loaded {
-        Ok(config) => config,
+    let live = match loaded {
+        Ok(live) => live,
         Err(e) => {
             eprintln!("{e}");
             return ExitCode::from(EXIT_CONFIG);
@@ -77,10 +81,10 @@ fn serve(arguments: &Arguments) -> ExitCode {
     }
     run(
         tokio::runtime::Builder::new_multi_thread(),
-        config.log_level,
+        live.config().log_level,
         async {
             fault::on_demand();
-            node::run(config, shutdown::signals()).await
+            node::run(live, shutdown::signals()).await
         },
     )
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use prometheus::Registry;
 use rackcast_service::drain::{self, Order};
 use rackcast_service::process::OWN_PROGRAM;
+use rackcast_service::reload::{self, Hangups, Live, commit};
 use rackcast_service::status::Role;
 use rackcast_service::tls::{self, Credentials, Door, FileError};
 use rackcast_service::{admin, metrics as service_metrics, notify, status as socket};
@@ -47,6 +48,9 @@ pub enum StartError {
         /// What the system says.
         source: io::Error,
     },
+    /// SIGHUP cannot be listened to.
+    #[error("SIGHUP cannot be listened to: {0}")]
+    Signals(io::Error),
     /// The certificates cannot be used.
     #[error("[tls] {0}")]
     Certificates(#[from] FileError),
@@ -62,13 +66,21 @@ pub enum StartError {
 ///
 /// # Errors
 /// It could not start; once it serves, it ends only by `shutdown`.
-pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), StartError> {
+pub async fn run(mut live: Live<Config>, shutdown: CancellationToken) -> Result<(), StartError> {
+    let hangups = Hangups::new().map_err(StartError::Signals)?;
+    let config = Config::clone(&live.config());
     let (segments, segments_at) = bind(config.listen.segments, "segments").await?;
     let (admin_listener, admin_at) = bind(config.listen.admin, "admin").await?;
     let registry = Registry::new();
     service_metrics::build_info(&registry, "transcode", env!("CARGO_PKG_VERSION"))?;
     let scheduler = Scheduler::new(Metrics::register(&registry)?);
     let secure = secure(&config, &registry)?;
+    let reloads = reload::Metrics::register(&registry)?;
+    live.part(|config: &Config| {
+        let level = config.log_level;
+        Ok(commit(move || rackcast_service::log::set_level(level)))
+    });
+    let live = Arc::new(live);
 
     let workers = config.worker.processes();
     let identity = Identity {
@@ -101,6 +113,8 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Star
         end.clone(),
     ));
 
+    let reloading = tokio::spawn(hangups.reload(Arc::clone(&live), reloads, end.clone()));
+
     let blueprint = Arc::new(Blueprint {
         program: OWN_PROGRAM.into(),
         worker: config.worker.clone(),
@@ -128,7 +142,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Star
     );
 
     shutdown.cancelled().await;
-    finish(&scheduler, config.drain_timeout).await;
+    finish(&scheduler, live.config().drain_timeout).await;
     closing.cancel();
     let _ = serving.await;
     status_socket.farewell(FAREWELL).await;
@@ -137,7 +151,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Star
     if let Some(certificates) = certificates {
         let _ = certificates.await;
     }
-    for task in [status_socket.into_future(), admin, reporter] {
+    for task in [status_socket.into_future(), admin, reporter, reloading] {
         let _ = task.await;
     }
     log::info!("stopped");

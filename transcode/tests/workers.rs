@@ -217,6 +217,24 @@ async fn a_successor_is_warm_before_a_worker_goes() {
 }
 
 #[tokio::test]
+async fn a_reload_takes_the_file_or_keeps_the_one_before() {
+    let node = Node::start("").await;
+    node.reload("drain_timeout = 'for ever'");
+    node.until_metric("rackcast_config_reload_failures_total 1")
+        .await;
+    node.until_metric("rackcast_config_last_reload_successful 0")
+        .await;
+    assert!(node.status().await.ready, "what runs goes on");
+    // What cannot change waits, and is no failure.
+    node.reload("drain_timeout = '20s'\ninstance = '2'");
+    node.until_metric("rackcast_config_last_reload_successful 1")
+        .await;
+    node.until_metric("rackcast_config_reload_failures_total 1")
+        .await;
+    assert_eq!(node.status().await.instance, "1");
+}
+
+#[tokio::test]
 async fn sigterm_finishes_the_work_and_takes_no_more() {
     let mut node = Node::start(&format!("drain_timeout = '60s'\n{SLOW}")).await;
     let asked = tokio::spawn(node.submit(&long()));

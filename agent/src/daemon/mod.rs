@@ -17,10 +17,12 @@ mod work;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use prometheus::Registry;
 use rackcast_consul::client::Client;
 use rackcast_consul::reconcile;
+use rackcast_service::reload::{self, Hangups, Live, commit};
 use rackcast_service::{admin, metrics, notify, status, tls};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -55,21 +57,31 @@ pub enum StartError {
     /// What the machine was told last is not known.
     #[error("{0} (key `state_dir`)")]
     Orders(#[from] OrderError),
+    /// SIGHUP cannot be listened to.
+    #[error("SIGHUP cannot be listened to: {0}")]
+    Signals(io::Error),
     /// Two metrics have one name.
     #[error("metrics: {0}")]
     Metrics(#[from] prometheus::Error),
 }
 
-/// Runs the agent until `shutdown`.
+/// Runs the agent by `config` until `shutdown`. `live` is the same configuration, where SIGHUP shall
+/// reload it.
 ///
 /// # Errors
 /// Something could not be bound or set up; once it runs, nothing ends it but `shutdown`.
-pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), StartError> {
+pub async fn run(
+    config: Config,
+    live: Option<Live<Config>>,
+    shutdown: CancellationToken,
+) -> Result<(), StartError> {
+    let hangups = Hangups::new().map_err(StartError::Signals)?;
     let registry = Registry::new();
     let client = Client::observed(&config.consul, tls::Metrics::register(&registry)?)?;
     let orders = Orders::open(&config.state_folder())?;
     metrics::build_info(&registry, "agent", env!("CARGO_PKG_VERSION"))?;
     let metrics = Metrics::register(&registry)?;
+    let reloads = reload::Metrics::register(&registry)?;
     let listener = TcpListener::bind(config.admin)
         .await
         .map_err(|error| StartError::Admin(config.admin, error))?;
@@ -99,6 +111,13 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Star
         endpoints.clone(),
     );
     tokio::spawn(watchdog);
+    if let Some(mut live) = live {
+        live.part(|config: &Config| {
+            let level = config.log_level;
+            Ok(commit(move || rackcast_service::log::set_level(level)))
+        });
+        tokio::spawn(hangups.reload(Arc::new(live), reloads, endpoints.clone()));
+    }
 
     if let Some(certificates) = client.certificates() {
         tokio::spawn(certificates.watch(endpoints.clone()));

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use rackcast_service::host;
+use rackcast_service::reload::{Rules, Takes};
 use rackcast_service::status::Role;
 use rackcast_service::tls::{self, Use};
 use serde::Deserialize;
@@ -17,6 +18,12 @@ use crate::pipeline::EncoderConfig;
 
 pub use cpus::Cpus;
 pub use worker::Worker;
+
+/// When each key takes effect: a restart drains first, and takes a moment.
+pub const RULES: Rules = Rules {
+    keys: &[("log_level", Takes::Now), ("drain_timeout", Takes::Now)],
+    rest: Takes::Restart,
+};
 
 /// The whole file. Every key has a default; an unknown key is an error.
 #[derive(Debug, Clone, Deserialize)]

@@ -57,6 +57,7 @@ pub(crate) struct Node {
     /// Its own directory for temporary files.
     pub(crate) temporary: PathBuf,
     socket: PathBuf,
+    file: PathBuf,
     client: Client<HttpConnector, Body>,
     _dir: tempfile::TempDir,
 }
@@ -73,11 +74,8 @@ impl Node {
         let socket = dir.path().join("status.sock");
         let file = dir.path().join("transcode.toml");
         let listen = "[listen]\nsegments = '127.0.0.1:0'\nadmin = '127.0.0.1:0'\n";
-        std::fs::write(
-            &file,
-            format!("status_socket = {socket:?}\n{config}\n{listen}"),
-        )
-        .unwrap();
+        let write = format!("status_socket = {socket:?}\n{config}\n{listen}");
+        std::fs::write(&file, write).unwrap();
         let temporary = dir.path().join("tmp");
         std::fs::create_dir(&temporary).unwrap();
         let child = Command::new(program)
@@ -100,9 +98,28 @@ impl Node {
             admin,
             temporary,
             socket,
+            file,
             client,
             _dir: dir,
         }
+    }
+
+    /// Puts another configuration in the place of its file and tells it.
+    pub(crate) fn reload(&self, config: &str) {
+        let socket = &self.socket;
+        let listen = "[listen]\nsegments = '127.0.0.1:0'\nadmin = '127.0.0.1:0'\n";
+        let text = format!("status_socket = {socket:?}\n{config}\n{listen}");
+        std::fs::write(&self.file, text).unwrap();
+        self.child.signal(Signal::SIGHUP).unwrap();
+    }
+
+    /// Waits until its metrics have this line.
+    pub(crate) async fn until_metric(&self, line: &str) {
+        until(line, || async {
+            let metrics = self.metrics().await;
+            metrics.lines().any(|l| l == line).then_some(())
+        })
+        .await;
     }
 
     pub(crate) async fn status(&self) -> ServiceStatus {

@@ -9,7 +9,8 @@
 //! | no socket any more, after draining | it finished: deregistered at once |
 //! | no socket any more, out of the blue | critical at once, deregistered after `forget_after` |
 //!
-//! A service that comes back on its socket is judged by its new status alone.
+//! A service that comes back on its socket is judged by its new status alone; a process that was
+//! critical, and is still the same, must have been well for `recover_after` before that is believed.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -26,6 +27,8 @@ pub struct Rules {
     pub stalled_after: Duration,
     /// A service that vanished without draining is forgotten after so long.
     pub forget_after: Duration,
+    /// A process that was critical must have been well for so long to be believed.
+    pub recover_after: Duration,
 }
 
 /// What one question to a status socket gave.
@@ -77,6 +80,15 @@ struct Service {
     answered: Instant,
     progressed: Instant,
     absent_since: Option<Instant>,
+    fault: Option<Fault>,
+}
+
+/// What was wrong with a process.
+#[derive(Debug)]
+struct Fault {
+    reason: String,
+    /// Since when it is no more.
+    well_since: Option<Instant>,
 }
 
 impl Board {
@@ -90,8 +102,15 @@ impl Board {
 
     /// Takes down what a question to `socket`, answered at `now`, gave.
     pub fn hear(&mut self, socket: &Path, heard: Heard, now: Instant) {
+        // What was judged of its silence so far must not be forgotten with its next word.
+        if let Some(known) = self.services.get_mut(socket) {
+            known.note(&self.rules, now);
+        }
         match (heard, self.services.get_mut(socket)) {
-            (Heard::Status(status), Some(known)) => known.answer(*status, now),
+            (Heard::Status(status), Some(known)) => {
+                known.answer(*status, now);
+                known.note(&self.rules, now);
+            }
             (Heard::Status(status), None) => {
                 self.services
                     .insert(socket.to_owned(), Service::new(*status, now));
@@ -137,16 +156,38 @@ impl Service {
             answered: now,
             progressed: now,
             absent_since: None,
+            fault: None,
         }
     }
 
     fn answer(&mut self, status: ServiceStatus, now: Instant) {
         let moved = status.progress != self.status.progress || status.pid != self.status.pid;
         let progressed = if moved { now } else { self.progressed };
+        let same = status.pid == self.status.pid;
         *self = Self {
             progressed,
+            fault: self.fault.take().filter(|_| same),
             ..Self::new(status, now)
         };
+    }
+
+    /// Remembers a fault until the process has been well for long enough.
+    fn note(&mut self, rules: &Rules, now: Instant) {
+        let verdict = self.at_once(rules, now);
+        let is_fault = verdict.state == HealthState::Critical
+            && self.absent_since.is_none()
+            && !self.is_starting();
+        if is_fault {
+            self.fault = Some(Fault {
+                reason: verdict.reason,
+                well_since: None,
+            });
+        } else if let Some(fault) = &mut self.fault {
+            let since = *fault.well_since.get_or_insert(now);
+            if now.saturating_duration_since(since) >= rules.recover_after {
+                self.fault = None;
+            }
+        }
     }
 
     /// Not ready, and well otherwise: what is ill says itself why.
@@ -156,6 +197,18 @@ impl Service {
     }
 
     fn verdict(&self, rules: &Rules, now: Instant) -> Verdict {
+        let verdict = self.at_once(rules, now);
+        match &self.fault {
+            Some(fault) if verdict.state != HealthState::Critical => Verdict {
+                state: HealthState::Critical,
+                reason: format!("not well for long enough yet; it was: {}", fault.reason),
+            },
+            _ => verdict,
+        }
+    }
+
+    /// The judgement without memory.
+    fn at_once(&self, rules: &Rules, now: Instant) -> Verdict {
         let lasts = |since: Instant, limit| now.saturating_duration_since(since) >= limit;
         let critical = |reason: &str| Verdict {
             state: HealthState::Critical,
@@ -188,6 +241,7 @@ mod tests {
         silent_after: Duration::from_secs(10),
         stalled_after: Duration::from_secs(30),
         forget_after: Duration::from_secs(600),
+        recover_after: Duration::ZERO,
     };
 
     /// A board with one service, on virtual time.
@@ -219,8 +273,12 @@ mod tests {
 
     impl Scene {
         fn new() -> Self {
+            Self::with(RULES)
+        }
+
+        fn with(rules: Rules) -> Self {
             Self {
-                board: Board::new(RULES),
+                board: Board::new(rules),
                 start: Instant::now(),
             }
         }
@@ -291,6 +349,46 @@ mod tests {
             ..status(8)
         };
         assert_eq!(scene.says(61, restarted), "passing: 3 streams");
+    }
+
+    #[test]
+    fn a_process_that_was_critical_must_be_well_for_a_while() {
+        let rules = Rules {
+            recover_after: Duration::from_secs(5),
+            ..RULES
+        };
+        let mut scene = Scene::with(rules);
+        let ill = ServiceStatus {
+            health: Health::critical("no device"),
+            ..status(1)
+        };
+        let yet = "critical: not well for long enough yet; it was: no device";
+        assert_eq!(scene.says(0, status(0)), "passing: 3 streams");
+        assert_eq!(scene.says(1, ill.clone()), "critical: no device", "at once");
+        assert_eq!(
+            [scene.says(2, status(2)), scene.says(6, status(6))],
+            [yet; 2]
+        );
+        assert_eq!(scene.says(7, status(7)), "passing: 3 streams");
+        // It relapses: the time counts anew.
+        scene.says(8, ill.clone());
+        scene.says(9, status(9));
+        scene.says(13, ill);
+        assert_eq!(
+            [scene.says(14, status(14)), scene.says(18, status(18))],
+            [yet; 2]
+        );
+        assert_eq!(scene.says(19, status(19)), "passing: 3 streams");
+        // So does silence, and another process is another matter.
+        scene.hears(29, Heard::Nothing);
+        let hung = "critical: not well for long enough yet; it was: hangs: no answer on its status \
+                    socket";
+        assert_eq!(scene.says(30, status(30)), hung);
+        let restarted = ServiceStatus {
+            pid: 2,
+            ..status(0)
+        };
+        assert_eq!(scene.says(31, restarted), "passing: 3 streams");
     }
 
     #[test]

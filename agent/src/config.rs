@@ -51,6 +51,8 @@ pub struct Config {
     pub consul: rackcast_consul::client::Config,
     /// How services are asked and judged.
     pub check: Check,
+    /// What the agent looks at itself.
+    pub probe: crate::probe::Config,
     /// How registrations are kept true.
     pub reconcile: rackcast_consul::reconcile::Config,
 }
@@ -83,6 +85,9 @@ pub struct Check {
     /// A service that vanished without draining is critical, and deregistered after so long.
     #[serde(with = "humantime_serde")]
     pub forget_after: Duration,
+    /// A process that was critical must have been well for so long to be believed.
+    #[serde(with = "humantime_serde")]
+    pub recover_after: Duration,
     /// Least time between two changes of what merely describes a service: tags, Meta, weights.
     /// Each one sends the whole list of instances to every watcher.
     #[serde(with = "humantime_serde")]
@@ -119,6 +124,7 @@ impl Default for Config {
             admin: SocketAddr::from(([127, 0, 0, 1], 9610)),
             consul: Default::default(),
             check: Check::default(),
+            probe: Default::default(),
             reconcile: Default::default(),
         }
     }
@@ -133,6 +139,7 @@ impl Default for Check {
             silent_after: seconds(10),
             stalled_after: seconds(30),
             forget_after: seconds(600),
+            recover_after: seconds(5),
             settle_interval: seconds(60),
             ttl: seconds(15),
             http_interval: seconds(5),
@@ -192,6 +199,7 @@ impl Config {
             ));
         }
         self.check.check()?;
+        self.probe.check()?;
         if self.reconcile.report_interval >= self.check.ttl {
             return Err(format!(
                 "reconcile.report_interval ({:?}) must be shorter than check.ttl ({:?}), or the \

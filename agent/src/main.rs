@@ -1,4 +1,7 @@
 //! `rackcast-agent`: keeps this machine's services registered in Consul.
+//!
+//! SIGTERM and SIGINT end it and deregister everything; SIGUSR2 ends it and leaves that to the
+//! successor that is about to start.
 
 use std::process::ExitCode;
 
@@ -7,6 +10,8 @@ use rackcast_agent::config::{Config, RULES};
 use rackcast_agent::daemon;
 use rackcast_service::reload::Live;
 use rackcast_service::{cli::DaemonArgs, fault, shutdown};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
 
 /// Keeps this machine's Rackcast services registered in Consul.
 #[derive(Debug, Parser)]
@@ -38,5 +43,23 @@ fn main() -> ExitCode {
 async fn run(live: Live<Config>) -> Result<(), daemon::StartError> {
     fault::on_demand();
     let config = Config::clone(&live.config());
-    daemon::run(config, Some(live), shutdown::signals()).await
+    daemon::run_until(config, Some(live), shutdown::signals(), hand_over()).await
+}
+
+/// A token that SIGUSR2 cancels.
+fn hand_over() -> CancellationToken {
+    let token = CancellationToken::new();
+    match signal(SignalKind::user_defined2()) {
+        Ok(mut signals) => {
+            let cancel = token.clone();
+            tokio::spawn(async move {
+                if signals.recv().await.is_some() {
+                    log::info!("SIGUSR2 received: ending, the registrations stay");
+                    cancel.cancel();
+                }
+            });
+        }
+        Err(error) => log::error!("cannot watch for SIGUSR2: {error}"),
+    }
+    token
 }

@@ -6,6 +6,7 @@ use rackcast_service::drain::Order;
 use rackcast_service::status::HealthState;
 
 use crate::board::Heard;
+use crate::probe::Findings;
 
 /// What the agent counts.
 #[derive(Debug, Clone)]
@@ -13,6 +14,7 @@ pub struct Metrics {
     polls: IntCounterVec,
     health: IntGaugeVec,
     kept: IntGauge,
+    probes: IntGaugeVec,
     draining: IntGauge,
     drain_since: IntGauge,
 }
@@ -41,6 +43,14 @@ impl Metrics {
             "rackcast_agent_registrations_kept",
             "1 while Consul holds every registration as it should.",
         )?;
+        let probes = IntGaugeVec::new(
+            Opts::new(
+                "rackcast_agent_probe_state",
+                "What a probe of the machine found: 0 passing, 1 warning, 2 critical.",
+            ),
+            &["probe"],
+        )?;
+        registry.register(Box::new(probes.clone()))?;
         let draining = IntGauge::new(
             "rackcast_agent_draining",
             "1 while this machine was told to take nothing new.",
@@ -58,6 +68,7 @@ impl Metrics {
             polls,
             health,
             kept,
+            probes,
             draining,
             drain_since,
         })
@@ -77,11 +88,15 @@ impl Metrics {
     pub fn judged<'a>(&self, services: impl Iterator<Item = (&'a str, HealthState)>) {
         self.health.reset();
         for (id, state) in services {
-            self.health.with_label_values(&[id]).set(match state {
-                HealthState::Passing => 0,
-                HealthState::Warning => 1,
-                HealthState::Critical => 2,
-            });
+            self.health.with_label_values(&[id]).set(number(state));
+        }
+    }
+
+    /// What the probes found.
+    pub fn found(&self, findings: &Findings) {
+        for (name, found) in findings {
+            let gauge = self.probes.with_label_values(&[name.as_str()]);
+            gauge.set(number(found.state));
         }
     }
 
@@ -100,5 +115,13 @@ impl Metrics {
     /// How the registrations stand.
     pub fn standing(&self, standing: &Standing) {
         self.kept.set(i64::from(matches!(standing, Standing::Kept)));
+    }
+}
+
+fn number(state: HealthState) -> i64 {
+    match state {
+        HealthState::Passing => 0,
+        HealthState::Warning => 1,
+        HealthState::Critical => 2,
     }
 }

@@ -20,6 +20,7 @@ use rackcast_service::status::{HealthState, Role, ServiceStatus};
 
 use crate::board::Judged;
 use crate::config::{self, Config};
+use crate::probe::{self, Finding, devices, gpu};
 
 /// Consul's limits on Meta: pairs, bytes of a key, bytes of a value.
 const META_PAIRS: usize = 64;
@@ -35,6 +36,7 @@ pub struct Registrar {
     zone: String,
     advertise: String,
     check: config::Check,
+    gpu: probe::Gpu,
 }
 
 impl Registrar {
@@ -45,13 +47,20 @@ impl Registrar {
             zone: config.zone.clone(),
             advertise: config.advertise.clone(),
             check: config.check.clone(),
+            gpu: config.probe.gpu,
         }
     }
 
     /// What shall stand in Consul for a service, or `None` if it is not to be registered: it is
     /// an agent, or does not listen (yet) where its peers would call it. It is in maintenance
-    /// while it drains, and while the machine shall, whether it has heard so yet or not.
-    pub fn desired(&self, judged: &Judged<'_>, order: &Order) -> Option<Desired> {
+    /// while it drains, and while the machine shall, whether it has heard so yet or not. Its check
+    /// `devices` has the verdict, and what is wrong with its devices and with the machine.
+    pub fn desired(
+        &self,
+        judged: &Judged<'_>,
+        order: &Order,
+        machine: Option<&Finding>,
+    ) -> Option<Desired> {
         let status = judged.status;
         let purpose = match status.role {
             Role::Ingest => "rtmp",
@@ -94,18 +103,36 @@ impl Registrar {
                 },
                 checks,
             },
-            reports: vec![Report {
-                check: devices,
-                status: grade(judged.verdict.state),
-                output: judged.verdict.reason.clone(),
-                taken: judged.asked,
-            }],
+            reports: vec![self.report(devices, judged, machine)],
             maintenance: match (order.is_drain(), status.draining) {
                 (true, _) => Some(order.to_string()),
                 (false, true) => Some("draining: finishes its work and takes no more".to_owned()),
                 (false, false) => None,
             },
         })
+    }
+
+    fn report(&self, check: String, judged: &Judged<'_>, machine: Option<&Finding>) -> Report {
+        let verdict = Finding {
+            state: judged.verdict.state,
+            line: judged.verdict.reason.clone(),
+        };
+        let devices = &judged.status.devices;
+        // A service that says itself that it lacks devices says it better.
+        let lost = Some(devices::judge(devices)).filter(|found| found.state > verdict.state);
+        let gpus = probe::sum(&[gpu::judge(devices, self.gpu)]);
+        let all = lost.into_iter().chain(gpus).chain(machine.cloned());
+        let (mut state, mut line) = (verdict.state, verdict.line);
+        for found in all {
+            state = state.max(found.state);
+            line = format!("{line}; {}", found.line);
+        }
+        Report {
+            check,
+            status: grade(state),
+            output: line,
+            taken: judged.asked,
+        }
     }
 
     /// The check by which Consul looks for itself. It begins as passing, since the agent has just
@@ -254,7 +281,7 @@ mod tests {
             verdict,
             asked: Instant::now(),
         };
-        Registrar::new(config).desired(&judged, &Order::default())
+        Registrar::new(config).desired(&judged, &Order::default(), None)
     }
 
     #[test]
@@ -358,6 +385,57 @@ mod tests {
         assert_eq!(address("0.0.0.0:4433", "127.0.0.1:9612"), loopback);
         assert_eq!(address("0.0.0.0:4433", "0.0.0.0:9612"), None);
         assert_eq!(address("127.0.0.1:4433", "127.0.0.1:9612"), None);
+    }
+
+    #[test]
+    fn the_check_sums_up_the_service_its_devices_and_the_machine() {
+        use rackcast_service::status::{Device, DeviceState, Gpu};
+        let device = |number: usize, state| Device {
+            name: format!("nvidia-{number}"),
+            kind: "nvidia".into(),
+            state,
+            reason: "it is gone".into(),
+            gpu: Some(Gpu {
+                temperature_c: Some(95),
+                ..Gpu::default()
+            }),
+        };
+        let report = |devices: Vec<Device>, machine: Option<Finding>| {
+            let status = ServiceStatus {
+                devices,
+                ..status()
+            };
+            let judged = Judged {
+                socket: Path::new("/s"),
+                status: &status,
+                running: true,
+                verdict: Verdict {
+                    state: HealthState::Passing,
+                    reason: "up".into(),
+                },
+                asked: Instant::now(),
+            };
+            let registrar = Registrar::new(&Config::default());
+            let desired = registrar.desired(&judged, &Order::default(), machine.as_ref());
+            let report = desired.unwrap().reports.remove(0);
+            format!("{}: {}", report.status, report.output)
+        };
+        assert_eq!(report(Vec::new(), None), "passing: up");
+        let full = Finding::warning("/: less than 5 % is free");
+        assert_eq!(
+            report(Vec::new(), Some(full)),
+            "warning: up; /: less than 5 % is free"
+        );
+        let lost = device(0, DeviceState::Failed);
+        assert_eq!(
+            report(vec![lost.clone()], None),
+            "critical: up; 1 of 1 devices failed; nvidia-0: it is gone; nvidia-0 is at 90 °C or above"
+        );
+        let one = report(vec![lost, device(1, DeviceState::Working)], None);
+        assert!(
+            one.starts_with("warning: up; 1 of 2 devices failed"),
+            "{one}"
+        );
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! Each change of one instance sends the service's whole list to every watcher in the fleet, and
 //! a service's capacity as it measures it wavers. So a change of what merely describes an instance
 //! (tags, Meta, weights) is taken over when the last one is long enough ago; a change of where it
-//! is found, or of its checks, at once; and what a service says while it starts is not yet its last
+//! is found, or of its checks, and a loss of capacity, at once; and what a service says while it starts is not yet its last
 //! word.
 
 use std::collections::BTreeMap;
@@ -38,7 +38,8 @@ impl Settled {
             Some((known, _)) if known == registration => {}
             Some((known, since))
                 if now.saturating_duration_since(*since) < self.interval
-                    && is_found_alike(known, registration) =>
+                    && is_found_alike(known, registration)
+                    && !is_less(known, registration) =>
             {
                 registration.clone_from(known);
             }
@@ -52,6 +53,11 @@ impl Settled {
     pub fn keep(&mut self, keep: impl Fn(&str) -> bool) {
         self.known.retain(|id, _| keep(id));
     }
+}
+
+/// A device was lost: the fleet must not go on sending it work.
+fn is_less(known: &Registration, now: &Registration) -> bool {
+    now.service.weights.passing < known.service.weights.passing
 }
 
 fn is_found_alike(one: &Registration, other: &Registration) -> bool {
@@ -107,6 +113,20 @@ mod tests {
         assert_eq!(at(119, 1, "2"), (1, "4".into()));
         assert_eq!(at(119, 7, "2"), (7, "2".into()), "elsewhere, so at once");
         assert_eq!(at(120, 7, "3"), (7, "2".into()));
+    }
+
+    #[test]
+    fn less_capacity_is_told_at_once_and_more_when_it_is_time() {
+        let start = Instant::now();
+        let mut settled = Settled::new(Duration::from_secs(60));
+        let mut at = |second, weight| {
+            let mut registration = registration(1, "x");
+            registration.service.weights.passing = weight;
+            settled.settle(&mut registration, true, start + Duration::from_secs(second));
+            registration.service.weights.passing
+        };
+        assert_eq!([at(0, 4), at(1, 3), at(2, 2)], [4, 3, 2]);
+        assert_eq!([at(3, 4), at(61, 4), at(62, 4)], [2, 2, 4]);
     }
 
     #[test]

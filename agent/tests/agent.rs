@@ -87,6 +87,7 @@ impl Scene {
                 poll_interval: Duration::from_millis(50),
                 http_interval: SECOND,
                 forget_after: 2 * SECOND,
+                recover_after: Duration::from_millis(100),
                 ..Check::default()
             },
             ..Config::default()
@@ -327,5 +328,24 @@ async fn what_consul_loses_is_registered_again() {
     scene.consul.deregister_service(ID).await.unwrap();
     scene.devices(Status::Passing, "2 devices").await;
     agent.stop().await;
+    service.vanish().await;
+}
+
+#[tokio::test]
+async fn an_agent_that_hands_over_leaves_the_registrations_to_its_successor() {
+    let scene = Scene::new().await;
+    let service = Service::start(&scene.socket("transcode.sock"));
+    let (shutdown, hand_over) = (CancellationToken::new(), CancellationToken::new());
+    let running = daemon::run_until(scene.config(), None, shutdown, hand_over.clone());
+    let first = tokio::spawn(running);
+    scene.devices(Status::Passing, "2 devices").await;
+    hand_over.cancel();
+    first.await.unwrap().unwrap();
+    assert!(scene.registered().await);
+    let second = scene.agent();
+    service.says(|status| status.health = Health::warning("1 of 2 devices"));
+    scene.devices(Status::Warning, "1 of 2 devices").await;
+    second.stop().await;
+    assert!(!scene.registered().await);
     service.vanish().await;
 }

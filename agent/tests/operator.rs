@@ -103,3 +103,37 @@ fn every_subcommand_has_a_man_page_and_completions() {
         assert!(script.contains("explain"), "{shell}: {script}");
     }
 }
+
+#[test]
+fn a_machine_is_described_without_an_agent() {
+    let run = |args: &[&str]| rackcast(&[&["inventory", "--control", "/nowhere"], args].concat());
+    let output = run(&[]);
+    assert!(output.status.success());
+    let text = String::from_utf8(output.stdout).unwrap();
+    for line in [
+        "cpu      ",
+        "memory   ",
+        "nvidia   ",
+        "clock    ",
+        "devices  no transcode service",
+    ] {
+        assert!(
+            text.lines().any(|l| l.starts_with(line)),
+            "{line:?} is not in\n{text}"
+        );
+    }
+    let json: serde_json::Value = serde_json::from_slice(&run(&["--json"]).stdout).unwrap();
+    assert!(json["cpu"]["threads"].as_u64().unwrap() > 0, "{json}");
+    assert!(
+        json["devices"].is_null() && json["nvidia"]["state"].is_string(),
+        "{json}"
+    );
+}
+
+#[test]
+fn who_cannot_be_asked_is_said_with_code_2() {
+    let output = rackcast(&["nodes", "--consul", "http://127.0.0.1:1"]);
+    assert_eq!(output.status.code(), Some(2));
+    let why = String::from_utf8(output.stderr).unwrap();
+    assert!(why.contains("unreachable"), "{why}");
+}

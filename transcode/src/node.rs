@@ -95,8 +95,11 @@ pub async fn run(mut live: Live<Config>, shutdown: CancellationToken) -> Result<
     };
     // What tells others about the node stops last.
     let end = CancellationToken::new();
-    let (status_tx, status_rx) =
-        watch::channel(identity.status(&scheduler.load(), None, scheduler.progress()));
+    let (status_tx, status_rx) = watch::channel(identity.status(
+        &scheduler.load(),
+        &scheduler.slots(),
+        scheduler.progress(),
+    ));
     let mut status_socket = socket::serve(&config.status_socket, status_rx.clone(), end.clone())
         .map_err(|source| StartError::Socket {
             path: config.status_socket.clone(),
@@ -222,9 +225,10 @@ async fn report(
                 Ok(()) = orders.changed() => scheduler.drain(orders.borrow_and_update().is_drain()),
             }
             let mut load = scheduler.load();
-            load.slots = steady.show(std::time::Instant::now(), load.slots);
-            let trouble = scheduler.trouble();
-            let now = identity.status(&load, trouble.as_deref(), scheduler.progress());
+            let slots = scheduler.slots();
+            let now = std::time::Instant::now();
+            load.slots = steady.of(now, load.slots, identity.workers, &slots);
+            let now = identity.status(&load, &slots, scheduler.progress());
             if now.ready && !ready {
                 ready = true;
                 notify::ready();

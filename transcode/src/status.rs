@@ -7,8 +7,10 @@ use std::time::{Duration, Instant};
 
 use rackcast_segment::wire::PROTOCOL;
 use rackcast_segment::wire::load::Load;
-use rackcast_service::status::{Health, Role, ServiceStatus};
+use rackcast_service::status::{Device, DeviceState, Health, Role, ServiceStatus};
 use rackcast_service::tls;
+
+use crate::scheduler::Slot;
 
 /// What does not change while the node runs.
 #[derive(Debug, Clone)]
@@ -28,12 +30,21 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// The status of a node with this load; `trouble` is why workers are missing, if some are.
-    pub fn status(&self, load: &Load, trouble: Option<&str>, progress: u64) -> ServiceStatus {
+    /// The status of a node with this load and these slots.
+    ///
+    /// A slot that has failed lowers what the catalog says of the node's capacity; one that is
+    /// between two workers does not.
+    pub fn status(
+        &self,
+        load: &Load,
+        slots: &BTreeMap<usize, Slot>,
+        progress: u64,
+    ) -> ServiceStatus {
+        let capacity = self.workers.saturating_sub(failed(slots)).max(1);
         let endpoints = [("segments", self.segments), ("admin", self.admin)];
         let meta = [
             ("protocol", PROTOCOL.to_string()),
-            ("slots", self.workers.to_string()),
+            ("slots", capacity.to_string()),
             ("pixel-rate", coarse(load.pixel_rate).to_string()),
         ];
         let identity = self.identity.as_ref();
@@ -47,7 +58,7 @@ impl Identity {
             protocol: PROTOCOL,
             ready: load.slots > 0 && !load.draining,
             draining: load.draining,
-            health: self.health(load, trouble),
+            health: self.health(load, slots),
             endpoints: BTreeMap::from(endpoints.map(|(name, at)| (name.to_owned(), at))),
             tags: vec!["cpu".to_owned(), "h264".to_owned()],
             meta: meta
@@ -55,18 +66,34 @@ impl Identity {
                 .chain(identity)
                 .map(|(name, value)| (name.to_owned(), value))
                 .collect(),
-            weight: self.workers.max(1),
+            weight: capacity,
             progress,
             work: u64::from(load.busy) + u64::from(load.queued),
-            devices: Vec::new(),
+            devices: self.devices(slots),
         }
     }
 
-    fn health(&self, load: &Load, trouble: Option<&str>) -> Health {
+    /// Each worker is a device: what they run on is the CPU.
+    fn devices(&self, slots: &BTreeMap<usize, Slot>) -> Vec<Device> {
+        let device = |number: usize| {
+            let slot = slots.get(&number);
+            Device {
+                name: format!("cpu-{number}"),
+                kind: "cpu".to_owned(),
+                state: slot.map_or(DeviceState::Starting, |slot| slot.state),
+                reason: slot.map_or_else(String::new, |slot| slot.why.clone()),
+                gpu: None,
+            }
+        };
+        (0..self.workers as usize).map(device).collect()
+    }
+
+    fn health(&self, load: &Load, slots: &BTreeMap<usize, Slot>) -> Health {
         let (up, all) = (load.slots, self.workers);
         let mut summary = format!("{up} of {all} workers up");
-        if let Some(trouble) = trouble.filter(|_| up < all) {
-            summary = format!("{summary}; {trouble}");
+        let down = |(_, slot): &(&usize, &Slot)| slot.state != DeviceState::Working;
+        if let Some((number, slot)) = slots.iter().find(down).filter(|_| up < all) {
+            summary = format!("{summary}; worker {number}: {}", slot.why);
         }
         match up {
             0 => Health::critical(summary),
@@ -76,8 +103,15 @@ impl Identity {
     }
 }
 
+/// How many slots have failed.
+fn failed(slots: &BTreeMap<usize, Slot>) -> u32 {
+    let failed = slots.values().filter(|s| s.state == DeviceState::Failed);
+    u32::try_from(failed.count()).unwrap_or(u32::MAX)
+}
+
 /// The number of workers as it is shown: a worker that is replaced is back within a second,
-/// and the whole fleet need not hear of it. One that stays away is missed.
+/// and the whole fleet need not hear of it. One that stays away is missed, and one that has failed
+/// is not waited for.
 #[derive(Debug, Default)]
 pub struct Steady {
     shown: u32,
@@ -88,8 +122,13 @@ pub struct Steady {
 const PATIENCE: Duration = Duration::from_secs(2);
 
 impl Steady {
-    /// What to show while `up` workers are up.
-    pub fn show(&mut self, now: Instant, up: u32) -> u32 {
+    /// What to show while `up` workers of `all` are up, and these slots say why others are not.
+    pub fn of(&mut self, now: Instant, up: u32, all: u32, slots: &BTreeMap<usize, Slot>) -> u32 {
+        self.show(now, up, all.saturating_sub(failed(slots)))
+    }
+
+    /// The same where not more than `hope` can be expected.
+    fn show(&mut self, now: Instant, up: u32, hope: u32) -> u32 {
         if up >= self.shown {
             *self = Self {
                 shown: up,
@@ -104,6 +143,7 @@ impl Steady {
                 };
             }
         }
+        self.shown = self.shown.min(hope.max(up));
         self.shown
     }
 }
@@ -136,7 +176,21 @@ mod tests {
             wait_ms: 0,
             draining,
         };
-        identity.status(&load, Some("worker 1: why"), 7)
+        let working = |n| (n, slot(DeviceState::Working));
+        let mut slots: BTreeMap<usize, Slot> = (0..up as usize).map(working).collect();
+        slots.extend((up as usize..2).map(|n| (n, slot(DeviceState::Failed))));
+        identity.status(&load, &slots, 7)
+    }
+
+    fn slot(state: DeviceState) -> Slot {
+        let why = match state {
+            DeviceState::Working => "",
+            _ => "why",
+        };
+        Slot {
+            state,
+            why: why.to_owned(),
+        }
     }
 
     #[test]
@@ -156,9 +210,30 @@ mod tests {
     }
 
     #[test]
+    fn a_failed_device_lowers_the_capacity_and_one_that_starts_does_not() {
+        let node = status(1, 0.0, false);
+        assert_eq!((node.weight, node.meta["slots"].as_str()), (1, "1"));
+        let states: Vec<_> = node.devices.iter().map(|d| d.state).collect();
+        assert_eq!(states, [DeviceState::Working, DeviceState::Failed]);
+        assert_eq!(node.devices[1].reason, "why");
+        assert_eq!(status(2, 0.0, false).weight, 2);
+        assert_eq!(status(0, 0.0, false).weight, 1, "Consul takes no less");
+        let slots = BTreeMap::from([(0, slot(DeviceState::Starting))]);
+        assert_eq!(failed(&slots), 0);
+    }
+
+    #[test]
+    fn a_failed_worker_is_not_waited_for() {
+        let (mut steady, now) = (Steady::default(), Instant::now());
+        assert_eq!([steady.show(now, 2, 2), steady.show(now, 1, 2)], [2, 2]);
+        assert_eq!([steady.show(now, 1, 1), steady.show(now, 0, 0)], [1, 0]);
+        assert_eq!(steady.show(now, 2, 2), 2);
+    }
+
+    #[test]
     fn a_worker_is_missed_only_when_it_stays_away() {
         let (mut steady, start) = (Steady::default(), Instant::now());
-        let mut show = |ms, up| steady.show(start + Duration::from_millis(ms), up);
+        let mut show = |ms, up| steady.show(start + Duration::from_millis(ms), up, 2);
         assert_eq!([show(0, 0), show(1, 2)], [0, 2], "more is believed at once");
         assert_eq!([show(10, 1), show(2_009, 0), show(2_010, 1)], [2, 2, 1]);
         assert_eq!([show(3_000, 0), show(3_500, 1), show(4_000, 0)], [1, 1, 1]);
@@ -168,7 +243,7 @@ mod tests {
     #[test]
     fn what_the_catalog_sees_does_not_waver() {
         assert_eq!(status(2, 100e6, false), status(2, 110e6, false));
-        assert_eq!(status(1, 0.0, false).meta["slots"], "2");
+        assert_eq!(status(2, 0.0, false).meta["slots"], "2");
         assert_eq!(status(2, 0.0, false).meta["pixel-rate"], "0");
     }
 }

@@ -8,6 +8,8 @@ pub mod consul;
 pub mod drain;
 mod exit;
 pub mod generate;
+pub mod inventory;
+pub mod nodes;
 pub mod settings;
 pub mod status;
 
@@ -42,6 +44,8 @@ pub struct Args {
 )]
 pub enum Command {
     Status(status::Options),
+    Nodes(nodes::Options),
+    Inventory(inventory::Options),
     Drain(drain::Options),
     Resume(drain::ResumeOptions),
     Explain(explain::Options),

@@ -1,13 +1,14 @@
 //! `rackcast status`: this machine on one screen.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
-use rackcast_service::status::{DeviceState, HealthState, ServiceStatus};
+use rackcast_service::status::{Device, DeviceState, HealthState, ServiceStatus};
 
 use super::{Exit, complain, say, say_json};
 use crate::control::{self, AskError, Judged, Machine};
+use crate::inventory::device_line;
 use crate::machine;
 
 /// Show this machine: its services, how they are, and whether it drains.
@@ -83,6 +84,11 @@ impl fmt::Display for Screen<'_> {
         let agent = &machine.agent;
         let (version, health) = (&agent.version, &agent.health);
         writeln!(f, "agent {version}: {}: {}", health.state, health.summary)?;
+        for (name, found) in &machine.findings {
+            if found.state != HealthState::Passing {
+                writeln!(f, "{name}: {}: {}", found.state, found.line)?;
+            }
+        }
         if machine.services.is_empty() {
             return writeln!(f, "no service runs here");
         }
@@ -133,23 +139,8 @@ fn state(service: &Judged) -> &'static str {
 
 /// A line for each device that has something to tell.
 fn devices(status: &ServiceStatus) -> String {
-    let mut lines = String::new();
-    for device in &status.devices {
-        let state = match device.state {
-            DeviceState::Working if device.gpu.is_none() => continue,
-            DeviceState::Working => "working",
-            DeviceState::Starting => "starting",
-            DeviceState::Failed => "failed",
-            DeviceState::Other => "in a state that this program does not know",
-        };
-        let _ = write!(lines, "  {} ({}): {state}", device.name, device.kind);
-        if !device.reason.is_empty() {
-            let _ = write!(lines, ": {}", device.reason);
-        }
-        if let Some(gpu) = &device.gpu {
-            let _ = write!(lines, "; {gpu}");
-        }
-        lines.push('\n');
-    }
-    lines
+    let quiet = |device: &Device| device.state == DeviceState::Working && device.gpu.is_none();
+    let loud = status.devices.iter().filter(|device| !quiet(device));
+    loud.map(|device| format!("  {}\n", device_line(device)))
+        .collect()
 }

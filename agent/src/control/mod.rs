@@ -18,6 +18,8 @@ use rackcast_service::drain::Order;
 use rackcast_service::status::{HealthState, ServiceStatus};
 use serde::{Deserialize, Serialize};
 
+use crate::probe::Findings;
+
 pub use ask::{AskError, drain, machine, resume};
 pub use serve::{BindError, Control, serve};
 
@@ -37,6 +39,9 @@ pub struct Machine {
     pub order: Order,
     /// The services, by ID.
     pub services: Vec<Judged>,
+    /// What the probes of the machine found, by name.
+    #[serde(default)]
+    pub findings: Findings,
 }
 
 /// A service as the agent judges it.

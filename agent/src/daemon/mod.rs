@@ -5,6 +5,7 @@
 //! | the loop ([`work`]) | answers of the [`Poller`](crate::poll::Poller), orders (`watch`) | what is desired (`watch`), what is known (`watch`), its own status (`watch`) |
 //! | reconciler | what is desired | how the registrations stand (`watch`) |
 //! | control socket | what is known, an operator's wishes | orders |
+//! | probes ([`crate::probe`]) | | findings (`watch`) |
 //! | admin server, status socket | the agent's own status | |
 //! | watchdog | turns of the loop | |
 //!
@@ -32,6 +33,7 @@ use crate::config::Config;
 use crate::control::{self, Control};
 use crate::metrics::Metrics;
 use crate::orders::{OrderError, Orders};
+use crate::probe;
 use work::{Agent, Outlets};
 
 /// Why the agent could not start.
@@ -74,6 +76,20 @@ pub async fn run(
     config: Config,
     live: Option<Live<Config>>,
     shutdown: CancellationToken,
+) -> Result<(), StartError> {
+    run_until(config, live, shutdown, CancellationToken::new()).await
+}
+
+/// Runs the agent until `shutdown`, or until `hand_over`: then the registrations stay, for a
+/// successor that takes them over before their TTL ends.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_until(
+    config: Config,
+    live: Option<Live<Config>>,
+    shutdown: CancellationToken,
+    hand_over: CancellationToken,
 ) -> Result<(), StartError> {
     let hangups = Hangups::new().map_err(StartError::Signals)?;
     let registry = Registry::new();
@@ -122,13 +138,15 @@ pub async fn run(
     if let Some(certificates) = client.certificates() {
         tokio::spawn(certificates.watch(endpoints.clone()));
     }
+    let findings = probe::spawn(&config.probe, client.clone(), &endpoints);
     let (desired, wanted) = watch::channel(Vec::new());
+    let removal = CancellationToken::new();
     let reconciler = reconcile::spawn(
         client,
         config.owner_name(),
         config.reconcile.clone(),
         wanted,
-        shutdown.clone(),
+        removal.clone(),
     );
     let standing = reconciler.standing.clone();
     let node = config.node_name();
@@ -137,14 +155,22 @@ pub async fn run(
         own,
         machine,
     };
-    let agent = Agent::new(config, metrics, orders.subscribe(), outlets);
+    let agent = Agent::new(config, metrics, orders.subscribe(), findings, outlets);
     // Services that start after the agent find the order in its place.
     notify::ready();
     log::info!(rackcast_node = node; "the agent runs; admin address {admin_at}");
-    shutdown.run_until_cancelled(agent.run(standing)).await;
+    tokio::select! {
+        () = agent.run(standing) => {}
+        () = shutdown.cancelled() => {}
+        () = hand_over.cancelled() => {}
+    }
 
     notify::stopping();
-    reconciler.stopped().await;
+    // Without its end the reconciler removes nothing; it goes with the process.
+    if !hand_over.is_cancelled() {
+        removal.cancel();
+        reconciler.stopped().await;
+    }
     endpoints.cancel();
     for task in [serving_status.into_future(), serving_control, serving_admin] {
         if let Err(error) = task.await {

@@ -31,6 +31,7 @@ pub(super) fn machine(config: &Config, own: &ServiceStatus, order: Order) -> Mac
         agent: own.clone(),
         order,
         services: Vec::new(),
+        findings: Default::default(),
     }
 }
 

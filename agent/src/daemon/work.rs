@@ -19,6 +19,7 @@ use crate::journal::Journal;
 use crate::metrics::Metrics;
 use crate::orders::Notice;
 use crate::poll::{Poller, sockets_in};
+use crate::probe::{self, Findings};
 use crate::registration::Registrar;
 use crate::settle::Settled;
 
@@ -40,6 +41,7 @@ pub(super) struct Agent {
     settled: Settled,
     metrics: Metrics,
     orders: watch::Receiver<Order>,
+    findings: watch::Receiver<Findings>,
     notice: Notice,
     outlets: Outlets,
     standing: Standing,
@@ -55,6 +57,7 @@ impl Agent {
         config: Config,
         metrics: Metrics,
         orders: watch::Receiver<Order>,
+        findings: watch::Receiver<Findings>,
         outlets: Outlets,
     ) -> Self {
         let check = &config.check;
@@ -62,6 +65,7 @@ impl Agent {
             silent_after: check.silent_after,
             stalled_after: check.stalled_after,
             forget_after: check.forget_after,
+            recover_after: check.recover_after,
         };
         let sockets = config
             .service
@@ -74,6 +78,7 @@ impl Agent {
             settled: Settled::new(check.settle_interval),
             metrics,
             orders,
+            findings,
             notice: Notice::new(&config.socket_dir, sockets),
             outlets,
             standing: Standing::Pending,
@@ -103,6 +108,10 @@ impl Agent {
                     self.publish();
                 }
                 Ok(()) = self.orders.changed() => {
+                    self.report();
+                    self.publish();
+                }
+                Ok(()) = self.findings.changed() => {
                     self.report();
                     self.publish();
                 }
@@ -145,11 +154,15 @@ impl Agent {
     fn publish(&mut self) {
         let now = Instant::now();
         let order = self.orders.borrow_and_update().clone();
+        let findings = self.findings.borrow_and_update().clone();
+        let machine_finding = probe::sum(findings.values());
         let mut desired = BTreeMap::new();
         let mut judged = BTreeMap::new();
         let mut known = Vec::new();
         for service in self.board.judge(now) {
-            let want = self.registrar.desired(&service, &order);
+            let want = self
+                .registrar
+                .desired(&service, &order, machine_finding.as_ref());
             let id = want.as_ref().map_or_else(
                 || service.socket.display().to_string(),
                 |want| want.registration.service.id.clone(),
@@ -185,6 +198,7 @@ impl Agent {
             machine.agent.clone_from(&self.outlets.own.borrow());
             machine.order = order;
             machine.services = known;
+            machine.findings = findings;
         });
     }
 
@@ -192,7 +206,15 @@ impl Agent {
     fn report(&mut self) {
         let order = self.orders.borrow().clone();
         let untold = self.notice.post(&order).map(str::to_owned);
-        let health = own::health(&self.standing, untold.as_deref());
+        let mut health = own::health(&self.standing, untold.as_deref());
+        {
+            let findings = self.findings.borrow();
+            self.metrics.found(&findings);
+            if let Some(found) = probe::sum(findings.values()) {
+                health.state = health.state.max(found.state);
+                health.summary = format!("{}; {}", health.summary, found.line);
+            }
+        }
         self.metrics.standing(&self.standing);
         self.metrics.order(&order);
         let line = match order.is_drain() {

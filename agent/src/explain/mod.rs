@@ -11,7 +11,7 @@ mod fleet;
 mod options;
 mod segment;
 mod story;
-mod text;
+pub(crate) mod text;
 
 use std::process::ExitCode;
 

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use rackcast_service::explain::{Node, Why};
 
 /// Without what could move a terminal's cursor: part of this was said by other machines.
-pub(super) fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     let fit = |c: &char| *c == '\n' || !c.is_control();
     text.chars().filter(fit).collect()
 }
@@ -74,7 +74,7 @@ pub(super) fn did(why: &Why) -> &str {
 }
 
 /// Columns as wide as they have to be; the last one is left as it is.
-pub(super) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
+pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     let head: Vec<_> = head.iter().map(|h| (*h).to_owned()).collect();
     let rows: Vec<_> = std::iter::once(&head).chain(rows).collect();
     let columns = rows.iter().map(|row| row.len()).max().unwrap_or(0);

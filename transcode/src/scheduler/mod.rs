@@ -19,6 +19,7 @@ use rackcast_segment::ladder::MAX_RUNGS;
 use rackcast_segment::wire::job::Job;
 use rackcast_segment::wire::load::Load;
 use rackcast_segment::wire::reply::RefusalCode;
+use rackcast_service::status::DeviceState;
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
@@ -71,13 +72,31 @@ struct Order {
     cancel: CancellationToken,
 }
 
+/// How a slot is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Slot {
+    /// Whether it has a worker.
+    pub state: DeviceState,
+    /// Why it has none; empty while it has.
+    pub why: String,
+}
+
+impl Slot {
+    fn working() -> Self {
+        Self {
+            state: DeviceState::Working,
+            why: String::new(),
+        }
+    }
+}
+
 struct State {
     admission: Admission,
     orders: HashMap<Ticket, Order>,
     workers: usize,
     stopping: bool,
-    /// Why slots have no worker, by slot.
-    troubles: BTreeMap<usize, String>,
+    /// The slots that ever had a worker, or a reason to have none.
+    slots: BTreeMap<usize, Slot>,
 }
 
 /// The jobs of this node.
@@ -97,7 +116,7 @@ impl Scheduler {
             orders: HashMap::new(),
             workers: 0,
             stopping: false,
-            troubles: BTreeMap::new(),
+            slots: BTreeMap::new(),
         };
         Arc::new(Self {
             state: Mutex::new(state),
@@ -155,21 +174,25 @@ impl Scheduler {
 
     /// Counts a slot's worker in for as long as the guard lives.
     pub fn worker_up(self: &Arc<Self>, slot: usize) -> WorkerUp {
-        self.lock().troubles.remove(&slot);
+        self.lock().slots.insert(slot, Slot::working());
         self.change_workers(|n| n + 1);
         WorkerUp(self.clone())
     }
 
-    /// Says why a slot has no worker, until it has one.
-    pub fn worker_down(&self, slot: usize, why: String) {
-        self.lock().troubles.insert(slot, why);
+    /// Says why a slot has no worker, until it has one; and whether it has failed, or will have
+    /// one in a moment.
+    pub fn worker_down(&self, slot: usize, why: String, failed: bool) {
+        let state = match failed {
+            true => DeviceState::Failed,
+            false => DeviceState::Starting,
+        };
+        let slot_now = Slot { state, why };
+        self.lock().slots.insert(slot, slot_now);
     }
 
-    /// Why the first of the slots that have no worker has none.
-    pub fn trouble(&self) -> Option<String> {
-        let state = self.lock();
-        let (slot, why) = state.troubles.first_key_value()?;
-        Some(format!("worker {slot}: {why}"))
+    /// How the slots are, by number. A slot that nobody has spoken of is starting.
+    pub fn slots(&self) -> BTreeMap<usize, Slot> {
+        self.lock().slots.clone()
     }
 
     /// The next job for a worker that has none. May be cancelled without losing a job.

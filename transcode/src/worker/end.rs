@@ -42,6 +42,11 @@ impl End {
         matches!(self, Self::Recycled | Self::Disposed | Self::Hung)
     }
 
+    /// It never served: the next one will hardly fare better.
+    pub(super) fn is_of_start(&self) -> bool {
+        matches!(self, Self::Start(_) | Self::NotReady(_) | Self::SelfTest(_))
+    }
+
     /// The exit status says more than the end of the socket.
     pub(super) fn with_status(self, status: ExitStatus) -> Self {
         match self {

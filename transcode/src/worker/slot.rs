@@ -46,13 +46,19 @@ impl Slot {
                 Ok(process) => self.serve(process).await,
                 Err(end) => end,
             };
-            self.scheduler.worker_down(self.number, end.to_string());
             self.count(&end);
             if end.is_expected() {
+                self.scheduler
+                    .worker_down(self.number, end.to_string(), false);
                 failures = 0;
                 continue;
             }
             failures = backoff.failures_after(failures, started.elapsed());
+            // One death says little of a device; a second one soon after, or a worker that never
+            // came up, does.
+            let failed = failures > 1 || end.is_of_start();
+            self.scheduler
+                .worker_down(self.number, end.to_string(), failed);
             let delay = backoff.delay(failures, rand::random());
             log::info!(rackcast_worker = self.number; "the next worker starts in {delay:?}");
             tokio::time::sleep(delay).await;

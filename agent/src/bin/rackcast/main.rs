@@ -4,7 +4,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use rackcast_agent::command::{
-    Args, Command, Exit, complain, config, consul, drain, generate, say, settings, status,
+    Args, Command, Exit, complain, config, consul, drain, generate, inventory, nodes, say,
+    settings, status,
 };
 use rackcast_agent::dev::{self, DevError, Programs};
 use rackcast_agent::explain;
@@ -17,6 +18,8 @@ fn main() -> ExitCode {
     }
     match args.command {
         Command::Status(options) => ask(status::run(&options)),
+        Command::Nodes(options) => ask(nodes::run(&options)),
+        Command::Inventory(options) => ask(inventory::run(&options)),
         Command::Drain(options) => ask(drain::drain(&options)),
         Command::Resume(options) => ask(drain::resume(&options)),
         Command::Explain(options) => run_explain(&options),

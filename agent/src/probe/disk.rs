@@ -3,6 +3,7 @@
 use std::io;
 use std::path::Path;
 
+use nix::sys::statfs::statfs;
 use nix::sys::statvfs::statvfs;
 
 use super::{Disk, Finding, sum};
@@ -12,9 +13,12 @@ use super::{Disk, Finding, sum};
 struct Room {
     size: u64,
     free: u64,
-    /// It cannot be written to at all.
-    read_only: bool,
+    /// It is an image, which was made full.
+    image: bool,
 }
+
+/// What cannot be written to by its nature: squashfs, EROFS, ISO 9660, cramfs (`statfs(2)`).
+const IMAGES: [u32; 4] = [0x7371_7368, 0xe0f5_e1e2, 0x9660, 0x28cd_3d45];
 
 pub(super) fn look(config: &Disk) -> Finding {
     let findings: Vec<_> = config
@@ -35,16 +39,14 @@ fn room(path: &Path) -> io::Result<Room> {
     Ok(Room {
         size: found.blocks().saturating_mul(unit),
         free: found.blocks_available().saturating_mul(unit),
-        read_only: found
-            .flags()
-            .contains(nix::sys::statvfs::FsFlags::ST_RDONLY),
+        image: IMAGES.contains(&(statfs(path)?.filesystem_type().0 as u32)),
     })
 }
 
 fn judge(path: &Path, room: Room, config: &Disk) -> Finding {
     let percent = u64::from(config.min_free_percent);
-    // A read-only file system, such as one behind systemd's ProtectSystem, does not fill.
-    let is_full = !room.read_only
+    // Whether it is mounted to be read only says nothing: behind systemd's ProtectSystem, all are.
+    let is_full = !room.image
         && room.free < config.enough_bytes
         && u128::from(room.free) * 100 < u128::from(room.size) * u128::from(percent);
     match is_full {
@@ -66,7 +68,7 @@ mod tests {
             let room = Room {
                 size,
                 free,
-                read_only: false,
+                image: false,
             };
             judge(Path::new("/x"), room, &config).state
         };
@@ -91,8 +93,7 @@ mod tests {
         };
         let found = look(&full);
         assert!(
-            found.line.contains("less than 99 % is free")
-                || room(Path::new("/")).unwrap().read_only,
+            found.line.contains("less than 99 % is free") || room(Path::new("/")).unwrap().image,
             "{found:?}"
         );
     }

@@ -7,8 +7,8 @@
 //! - Two checks: `healthz`, by which Consul itself looks at the service's admin address, and
 //!   `devices`, which the agent feeds with its judgement.
 //!
-//! Nothing here changes with the load or the health, so that a registration is written once; only
-//! the result of `devices` moves.
+//! Nothing here changes with the load, so that a registration is written once; only the result of
+//! `devices` moves. Weight and slots follow the devices that work.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};

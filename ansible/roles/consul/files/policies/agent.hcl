@@ -1,0 +1,1 @@
+../../../../../consul/policies/agent.hcl

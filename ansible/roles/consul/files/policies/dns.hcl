@@ -1,0 +1,1 @@
+../../../../../consul/policies/dns.hcl

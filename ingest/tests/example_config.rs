@@ -18,6 +18,7 @@ fn uncommented() -> String {
         "authorities =",
         "https =",
         "rtmps =",
+        "public =",
         "server_name =",
         "ladder = \"720p@2800k,",
     ];

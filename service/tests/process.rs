@@ -177,10 +177,9 @@ async fn a_child_that_ignores_sigterm_is_killed() {
 
 #[tokio::test]
 async fn nice_limits_and_group_are_the_childs_own() {
-    let script = "ulimit -n; cut -d' ' -f1,5,19 /proc/self/stat; echo \"${NOTIFY_SOCKET-none}\"";
+    let script = "ulimit -n; cut -d' ' -f1,5,19 /proc/self/stat";
     let mut child = Command::new("sh")
         .args(["-c", script])
-        .env("NOTIFY_SOCKET", "/nowhere")
         .limit(Resource::RLIMIT_NOFILE, 77)
         .nice(3)
         .stdout(Stdio::piped())
@@ -195,8 +194,34 @@ async fn nice_limits_and_group_are_the_childs_own() {
     };
     assert_eq!(group, pid.to_string(), "leads its own group");
     assert_eq!(nice.parse::<i32>().unwrap(), own_nice() + 3);
-    assert_eq!(lines.next_line().await.unwrap().unwrap(), "none");
     assert!(child.wait().await.unwrap().success());
+}
+
+/// Runs itself once more as what systemd started: the environment of a process that has threads is
+/// not to be changed.
+#[tokio::test]
+async fn what_systemd_tells_a_process_is_not_passed_on() {
+    const WITHIN: &str = "RACKCAST_TEST_WITHIN";
+    if std::env::var_os(WITHIN).is_none() {
+        let name = "what_systemd_tells_a_process_is_not_passed_on";
+        let again = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", name])
+            .env(WITHIN, "1")
+            .env("NOTIFY_SOCKET", "/nowhere")
+            .status();
+        assert!(again.unwrap().success());
+        return;
+    }
+    let said = |command: Command| async {
+        let script = "echo \"${NOTIFY_SOCKET-none}\"";
+        let command = command.args(["-c", script]).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut lines = BufReader::new(child.take_stdout().unwrap()).lines();
+        lines.next_line().await.unwrap().unwrap()
+    };
+    assert_eq!(said(Command::new("sh")).await, "none");
+    let meant = Command::new("sh").env("NOTIFY_SOCKET", "/meant");
+    assert_eq!(said(meant).await, "/meant");
 }
 
 #[tokio::test]

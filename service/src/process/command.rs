@@ -98,7 +98,7 @@ impl Command {
         self
     }
 
-    /// Sets a variable of the child's environment.
+    /// Sets a variable of the child's environment, one that would not be inherited included.
     pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
         self.command.env(name, value);
         self

@@ -124,7 +124,8 @@ async fn befall(partition: Duration) {
     let replaced = Instant::now();
     is_kept(&dc, START).await;
     println!("token replaced: kept again after {:?}", replaced.elapsed());
-    assert!(replaced.elapsed() < 5 * SECOND, "{:?}", replaced.elapsed());
+    // Half a second where nothing else runs; the agent's back-off is what bounds it.
+    assert!(replaced.elapsed() < 15 * SECOND, "{:?}", replaced.elapsed());
     until_same(&dc, &before, START).await;
     // And not only in the agent's own memory: a change reaches the others with the new token.
     dc.root(

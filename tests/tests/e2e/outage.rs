@@ -17,9 +17,10 @@ const SERVERS: u8 = 3;
 const LADDER: &str = "90p@200k,low:72@100k";
 const LIMIT: Duration = Duration::from_secs(60);
 /// What a daemon may ask of Consul in any second and in any ten, from the moment in which the
-/// servers go until all is well again. An ingest has one question, and after a restart a few more;
-/// an agent keeps four services with a check each true here.
-const INGEST: (usize, usize) = (6, 15);
+/// servers go until all is well again. An ingest has three standing questions (nodes, settings, its
+/// session in the directory of streams), each of which is asked again after 0.25 s, 0.5 s, 1 s and so
+/// on, and writes down two streams; an agent keeps four services with a check each true here.
+const INGEST: (usize, usize) = (12, 30);
 const AGENT: (usize, usize) = (20, 40);
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,7 +7,7 @@ use rackcast_service::tls::Reason;
 use rackcast_tests::fleet::Directory;
 use rackcast_tests::pki::{Authority, Files, Wish, member};
 use rackcast_tests::rack::{Ingest, NODE, Node};
-use rackcast_tests::wait::wait_for;
+use rackcast_tests::wait::{wait_for, wait_until};
 
 use crate::pair::{CALLER, Client};
 use crate::peers::intrude;
@@ -57,9 +57,11 @@ async fn a_node_lets_in_its_ingests_and_names_and_counts_everybody_else() {
         })
         .await;
         let named = format!("rackcast_reason={reason}");
-        let log = node.log();
-        assert!(log.contains("a peer was refused"), "{log}");
-        assert!(log.contains(&named), "{named} in {log}");
+        let told = |line: &str| line.contains("a peer was refused") && line.contains(&named);
+        wait_until(&format!("{named} in the log"), LIMIT, || {
+            node.log().lines().any(told)
+        })
+        .await;
     }
 
     let own = Files::new(&fleet.member(&caller), &fleet.pem);

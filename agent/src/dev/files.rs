@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use toml::{Table, toml};
 
 use super::Options;
-use super::ready::Services;
+use super::services::Services;
 
 const PREFIX: &str = "rackcast-dev-";
 const LOCK: &str = "lock";

@@ -23,6 +23,7 @@ mod programs;
 mod publisher;
 mod ready;
 mod report;
+mod services;
 
 use std::io;
 use std::net::SocketAddr;

@@ -17,6 +17,7 @@ use url::Url;
 
 use super::Kin;
 use super::files::Files;
+use super::services::Services;
 
 /// How long everything may take: a worker process loads its plugins, and two cores are busy.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -38,17 +39,6 @@ pub enum NotReady {
     /// The address of the catalog cannot be used.
     #[error("--consul: {0}")]
     Consul(#[from] rackcast_consul::client::Error),
-}
-
-/// Where the services really listen.
-#[derive(Debug)]
-pub(super) struct Services {
-    /// Publishers.
-    pub(super) rtmp: SocketAddr,
-    /// Players.
-    pub(super) http: SocketAddr,
-    /// ID in the catalog and address for segments of each transcode node, in order.
-    pub(super) transcoders: Vec<(String, SocketAddr)>,
 }
 
 /// Waits for the services.

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use super::Kin;
-use super::ready::Services;
+use super::services::Services;
 
 /// The stream that is published.
 const STREAM: &str = "live/test";

@@ -1,7 +1,6 @@
 //! One stream's way to the nodes.
 
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use rackcast_route::degrade::Reduction;
 use rackcast_route::plan::{GiveUp, Job, Plan, Renditions, Step, Trail};
@@ -10,9 +9,9 @@ use rackcast_segment::id::StreamId;
 use tokio::sync::mpsc;
 
 use super::answers::Answers;
+use super::record::record;
 use super::run::Run;
 use super::{Dispatcher, Order, Outcome, now};
-use crate::explain::{Record, Rung};
 
 /// What a stream sends its segments by. The router knows the stream (its home, its circuit, its
 /// share of what the fleet can carry) from [`Dispatcher::open`] until this is dropped.
@@ -100,30 +99,5 @@ impl Lane {
 impl Drop for Lane {
     fn drop(&mut self) {
         self.dispatcher.router().close(self.key);
-    }
-}
-
-/// What is remembered of a segment that is over.
-pub(super) fn record(stream: &StreamId, order: &Order, asked: Renditions, trail: Trail) -> Record {
-    let spec = &order.spec;
-    let rungs = spec.renditions.iter().zip(spec.works());
-    let since = now().saturating_duration_since(trail.begun());
-    Record {
-        stream: stream.clone(),
-        epoch: order.epoch,
-        sequence: order.sequence,
-        began: SystemTime::now() - since,
-        media: spec.source.duration.to_duration(),
-        deadline: order.deadline.saturating_duration_since(trail.begun()),
-        input_bytes: order.body.len() as u64,
-        ladder: rungs
-            .map(|(rendition, pixels)| Rung {
-                name: rendition.name.clone(),
-                pixels,
-            })
-            .collect(),
-        asked,
-        trail,
-        remarks: Vec::new(),
     }
 }

@@ -25,6 +25,7 @@ pub mod link;
 mod metrics;
 mod note;
 mod precious;
+mod record;
 mod run;
 mod security;
 

@@ -22,7 +22,7 @@ use tokio::time::sleep_until;
 use super::answer::{Ended, failed};
 use super::answers::Answers;
 use super::attempt::{Attempt, Progress};
-use super::lane::record;
+use super::record::record;
 use super::{Dispatcher, Order, note, now};
 use crate::explain::{About, Record, Remark};
 

@@ -20,39 +20,13 @@ use std::time::{Duration, Instant};
 
 use rackcast_segment::id::StreamId;
 
+use super::loss::Loss;
 use super::metrics::Metrics;
 use super::stream::Stream;
 use super::{gauge, lock};
 
 /// The log has one line in so much time about live playlists that became shorter.
 const TELL: Duration = Duration::from_secs(60);
-
-/// What may be given up, in this order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Loss {
-    /// A presentation that ended.
-    Ended,
-    /// A segment that is kept for slow players.
-    Kept,
-    /// A listed segment that the rules of HLS can do without.
-    Listed,
-    /// A listed segment that is not its stream's newest.
-    Needed,
-}
-
-impl Loss {
-    const ALL: [Self; 4] = [Self::Ended, Self::Kept, Self::Listed, Self::Needed];
-
-    /// As a metric's label.
-    fn label(self) -> &'static str {
-        match self {
-            Self::Ended => "ended",
-            Self::Kept => "kept",
-            Self::Listed => "listed",
-            Self::Needed => "needed",
-        }
-    }
-}
 
 /// All streams by name, and what they hold.
 #[derive(Debug)]

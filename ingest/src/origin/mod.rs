@@ -23,10 +23,12 @@
 mod config;
 pub mod http;
 mod info;
+mod loss;
 mod master;
 mod memory;
 mod metrics;
 mod mux;
+mod package_error;
 mod packager;
 mod playlist;
 mod presentation;
@@ -39,7 +41,8 @@ mod tests;
 
 pub use config::Config;
 pub use info::{Rendered, SegmentInfo, SourceVideo, StreamInfo};
-pub use packager::{MpegTs, PackageError, Packager};
+pub use package_error::PackageError;
+pub use packager::{MpegTs, Packager};
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -52,7 +55,8 @@ use rackcast_segment::ladder::RenditionSpec;
 use rackcast_segment::shape::Ratio;
 
 use crate::segmenter::Segment;
-use memory::{Loss, Memory};
+use loss::Loss;
+use memory::Memory;
 use metrics::Metrics;
 use stream::Stream;
 use window::{Bounds, Published, Window};

@@ -14,7 +14,7 @@
 use bytes::{BufMut, Bytes, BytesMut};
 use rackcast_segment::ts::{AUDIO_PID, Layout, PACKET, VIDEO_PID, Writer};
 
-use super::packager::PackageError;
+use super::package_error::PackageError;
 
 type Packet = [u8; PACKET];
 

@@ -8,18 +8,8 @@ use rackcast_segment::id::RenditionName;
 use rackcast_segment::ts::{self, Counters, Layout, Writer};
 
 use super::mux::mux;
+use super::package_error::PackageError;
 use crate::segmenter::Segment;
-
-/// Why media cannot be packaged. What it was made of is at fault; a retry cannot help.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum PackageError {
-    /// Not whole MPEG-TS packets.
-    #[error("not a sequence of MPEG-TS packets")]
-    NotTs,
-    /// A segment that cannot follow the one before it.
-    #[error("the segment cannot be made to follow the one before it: {0}")]
-    Follow(#[from] ts::TsError),
-}
 
 /// A container format, with what it must remember from one segment of an epoch to the next.
 pub trait Packager: Send + fmt::Debug {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use rackcast_segment::id::Epoch;
 
 use super::info::StreamInfo;
-use super::memory::Loss;
+use super::loss::Loss;
 use super::packager;
 use super::presentation::Presentation;
 use super::window::{Bounds, Published, Window};

@@ -12,6 +12,7 @@
 //! [`Limits`] and on input that is no transport stream of H.264 or AAC at all.
 
 mod adts;
+mod bounds;
 mod packet;
 mod pes;
 mod psi;
@@ -20,7 +21,8 @@ mod restamp;
 mod stream;
 mod write;
 
-pub use read::{Damage, Demuxed, Limits, read};
+pub use bounds::{Damage, Limits};
+pub use read::{Demuxed, read};
 pub use restamp::{Counters, restamp};
 pub use write::{AUDIO_PID, Layout, VIDEO_PID, Writer};
 

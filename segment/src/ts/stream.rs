@@ -9,9 +9,9 @@
 
 use bytes::BytesMut;
 
+use super::bounds::{Damage, Limits, count};
 use super::packet::{Arrival, Continuity, Packet};
 use super::psi::Sections;
-use super::read::{Damage, Limits, count};
 use super::{TsError, pes};
 
 /// A PID that carries sections.

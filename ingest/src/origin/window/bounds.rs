@@ -3,7 +3,7 @@
 
 use super::slot::Slot;
 use super::{Published, Window};
-use crate::origin::memory::Loss;
+use crate::origin::loss::Loss;
 
 /// However short they are and however far a rendition is behind, no more than this many times
 /// `listed` segments are listed.

@@ -10,7 +10,8 @@
 //! | Module | What it is for |
 //! |---|---|
 //! | [`front`] | HTTP: refusals before the upload, answers that grow, limits |
-//! | [`admission`] | pure: slots, queue, earliest deadline first, what cannot be in time |
+//! | [`admission`] | pure: which device, who goes first, whose turn, what cannot be in time |
+//! | [`device`] | what does the work |
 //! | [`scheduler`] | what front and workers share; guards that give back what they took |
 //! | [`worker`] | the processes: start, self-test, limits, heartbeat, restart; quarantine |
 //! | [`pipeline`] | GStreamer: a segment's pictures in, renditions out |
@@ -19,6 +20,7 @@
 
 pub mod admission;
 pub mod config;
+pub mod device;
 pub mod front;
 pub mod metrics;
 pub mod node;

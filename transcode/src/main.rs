@@ -40,6 +40,9 @@ struct WorkerArguments {
     /// Which one it is, for whoever looks at the list of processes.
     #[arg(long)]
     name: String,
+    /// What it works with, for the same reader.
+    #[arg(long)]
+    device: String,
     #[arg(long)]
     encoder: Encoder,
     #[arg(long)]
@@ -92,6 +95,7 @@ fn serve(arguments: &Arguments) -> ExitCode {
 fn work(arguments: WorkerArguments) -> ExitCode {
     let WorkerArguments {
         name,
+        device,
         encoder,
         threads,
         preset,
@@ -113,7 +117,7 @@ fn work(arguments: WorkerArguments) -> ExitCode {
             if let Err(error) = be_called(&name) {
                 log::debug!("{name} has another name in lists of processes: {error}");
             }
-            log::debug!("{name} begins");
+            log::debug!("{name} begins on {device}");
             child::serve(settings).await
         },
     )

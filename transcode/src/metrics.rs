@@ -2,9 +2,13 @@
 
 use std::time::Duration;
 
-use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+use prometheus::{
+    GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts,
+    Registry,
+};
 use rackcast_segment::wire::load::Load;
-use rackcast_segment::wire::reply::RefusalCode;
+
+use crate::admission::DeviceLoad;
 
 /// Seconds: from a small job on an idle node to a deadline.
 const SECONDS: [f64; 12] = [
@@ -33,13 +37,19 @@ pub struct Metrics {
     self_test: Histogram,
     quarantine: IntCounterVec,
     completed: IntCounter,
-    queue: Histogram,
-    work: Histogram,
-    factor: Histogram,
+    queue: HistogramVec,
+    work: HistogramVec,
+    factor: HistogramVec,
     slots: IntGauge,
     busy: IntGauge,
     queued: IntGauge,
     pixel_rate: IntGauge,
+    device_slots: GaugeVec,
+    device_busy: GaugeVec,
+    device_queued: GaugeVec,
+    device_load: GaugeVec,
+    device_slowdown: GaugeVec,
+    device_pixel_rate: GaugeVec,
 }
 
 impl Metrics {
@@ -65,6 +75,15 @@ impl Metrics {
             let metric = Histogram::with_opts(opts)?;
             registry.register(Box::new(metric.clone())).map(|()| metric)
         };
+        let by_device = |name: &str, help: &str, buckets: &[f64]| {
+            let opts = HistogramOpts::new(name, help).buckets(buckets.to_vec());
+            let metric = HistogramVec::new(opts, &["device"])?;
+            registry.register(Box::new(metric.clone())).map(|()| metric)
+        };
+        let of_device = |name: &str, help: &str| {
+            let metric = GaugeVec::new(Opts::new(name, help), &["device"])?;
+            registry.register(Box::new(metric.clone())).map(|()| metric)
+        };
         Ok(Self {
             admitted: counter("rackcast_transcode_jobs_admitted_total", "Jobs admitted.")?,
             completed: counter(
@@ -85,17 +104,17 @@ impl Metrics {
                 "From admission to the body's end.",
                 &SECONDS,
             )?,
-            queue: histogram(
+            queue: by_device(
                 "rackcast_transcode_queue_seconds",
                 "From admission to a worker.",
                 &SECONDS,
             )?,
-            work: histogram(
+            work: by_device(
                 "rackcast_transcode_work_seconds",
                 "From a worker to the last rendition.",
                 &SECONDS,
             )?,
-            factor: histogram(
+            factor: by_device(
                 "rackcast_transcode_real_time_ratio",
                 "Working time over media time.",
                 &FACTOR,
@@ -133,14 +152,35 @@ impl Metrics {
             )?,
             pixel_rate: gauge(
                 "rackcast_transcode_pixels_per_second",
-                "Output pixels a second, as measured.",
+                "Output pixels a second of the default ladder, as measured.",
+            )?,
+            device_slots: of_device("rackcast_transcode_device_slots", "Workers that are up.")?,
+            device_busy: of_device(
+                "rackcast_transcode_device_jobs_running",
+                "Jobs at a worker of the device.",
+            )?,
+            device_queued: of_device(
+                "rackcast_transcode_device_jobs_queued",
+                "Jobs uploading to the device or waiting for it.",
+            )?,
+            device_load: of_device(
+                "rackcast_transcode_device_load_ratio",
+                "Busy time over media time of the device's streams, for each slot.",
+            )?,
+            device_slowdown: of_device(
+                "rackcast_transcode_device_slowdown_ratio",
+                "What jobs take over what they should by the calibration.",
+            )?,
+            device_pixel_rate: of_device(
+                "rackcast_transcode_device_pixels_per_second",
+                "Output pixels a second of the default ladder, as measured.",
             )?,
         })
     }
 
     /// Counts a refusal or a failure.
-    pub fn refuse(&self, code: RefusalCode) {
-        self.refused.with_label_values(&[code.as_str()]).inc();
+    pub fn refuse(&self, reason: &str) {
+        self.refused.with_label_values(&[reason]).inc();
     }
 
     pub(crate) fn worker_end(&self, reason: &str) {
@@ -163,12 +203,29 @@ impl Metrics {
         self.quarantine.with_label_values(&[result]).inc();
     }
 
-    pub(crate) fn done(&self, queued: Duration, worked: Duration, media: Duration) {
+    pub(crate) fn done(&self, device: &str, queued: Duration, worked: Duration, media: Duration) {
         self.completed.inc();
-        self.queue.observe(queued.as_secs_f64());
-        self.work.observe(worked.as_secs_f64());
-        self.factor
-            .observe(worked.as_secs_f64() / media.as_secs_f64().max(0.001));
+        let factor = worked.as_secs_f64() / media.as_secs_f64().max(0.001);
+        for (histogram, value) in [
+            (&self.queue, queued.as_secs_f64()),
+            (&self.work, worked.as_secs_f64()),
+            (&self.factor, factor),
+        ] {
+            histogram.with_label_values(&[device]).observe(value);
+        }
+    }
+
+    pub(crate) fn device(&self, device: &str, load: &DeviceLoad) {
+        for (gauge, value) in [
+            (&self.device_slots, load.slots as f64),
+            (&self.device_busy, load.busy as f64),
+            (&self.device_queued, load.queued as f64),
+            (&self.device_load, load.ratio),
+            (&self.device_slowdown, load.factor),
+            (&self.device_pixel_rate, load.pixel_rate),
+        ] {
+            gauge.with_label_values(&[device]).set(value);
+        }
     }
 
     pub(crate) fn load(&self, load: &Load) {

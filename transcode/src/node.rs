@@ -19,12 +19,13 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 
+use crate::admission::SlotId;
 use crate::config::Config;
 use crate::front::Front;
 use crate::metrics::Metrics;
 use crate::scheduler::Scheduler;
 use crate::status::{Identity, Steady};
-use crate::worker::{Blueprint, supervise};
+use crate::worker::{Blueprint, Post, supervise};
 
 /// How often the status is made anew.
 const STATUS_INTERVAL: Duration = Duration::from_millis(250);
@@ -73,7 +74,9 @@ pub async fn run(mut live: Live<Config>, shutdown: CancellationToken) -> Result<
     let (admin_listener, admin_at) = bind(config.listen.admin, "admin").await?;
     let registry = Registry::new();
     service_metrics::build_info(&registry, "transcode", env!("CARGO_PKG_VERSION"))?;
-    let scheduler = Scheduler::new(Metrics::register(&registry)?);
+    let devices = config.devices();
+    let metrics = Metrics::register(&registry)?;
+    let scheduler = Scheduler::new(metrics, devices, config.worker.warm_pipelines);
     let secure = secure(&config, &registry)?;
     let reloads = reload::Metrics::register(&registry)?;
     live.part(|config: &Config| {
@@ -82,7 +85,6 @@ pub async fn run(mut live: Live<Config>, shutdown: CancellationToken) -> Result<
     });
     let live = Arc::new(live);
 
-    let workers = config.worker.processes();
     let identity = Identity {
         node: config.node_name(),
         identity: secure
@@ -91,8 +93,9 @@ pub async fn run(mut live: Live<Config>, shutdown: CancellationToken) -> Result<
         instance: config.instance.clone(),
         segments: segments_at,
         admin: admin_at,
-        workers: u32::try_from(workers).unwrap_or(u32::MAX),
+        devices: scheduler.devices().to_vec(),
     };
+    let workers = identity.workers();
     // What tells others about the node stops last.
     let end = CancellationToken::new();
     let (status_tx, status_rx) = watch::channel(identity.status(
@@ -118,25 +121,32 @@ pub async fn run(mut live: Live<Config>, shutdown: CancellationToken) -> Result<
 
     let reloading = tokio::spawn(hangups.reload(Arc::clone(&live), reloads, end.clone()));
 
-    let blueprint = Arc::new(Blueprint {
-        program: OWN_PROGRAM.into(),
-        worker: config.worker.clone(),
-        encoder: config.encoder.clone(),
-        log_level: config.log_level,
-    });
     let mut tasks = JoinSet::new();
-    for number in 0..workers {
-        tasks.spawn(supervise(
-            number,
-            blueprint.clone(),
-            scheduler.clone(),
-            end.clone(),
-        ));
+    let mut numbers = 0..;
+    for (index, device) in scheduler.devices().iter().enumerate() {
+        let blueprint = Arc::new(Blueprint {
+            program: OWN_PROGRAM.into(),
+            worker: config.worker.clone(),
+            device: device.clone(),
+            log_level: config.log_level,
+        });
+        for (slot, number) in (0..device.workers).zip(numbers.by_ref()) {
+            let id = SlotId {
+                device: index,
+                slot,
+            };
+            let (blueprint, scheduler) = (blueprint.clone(), scheduler.clone());
+            tasks.spawn(supervise(
+                Post { id, number },
+                blueprint,
+                scheduler,
+                end.clone(),
+            ));
+        }
     }
-    let device = format!("cpu/{}", config.encoder.encoder.as_str());
     let (credentials, door) = secure.unzip();
     let certificates = credentials.map(|c| tokio::spawn(c.watch(end.clone())));
-    let front = Front::new(config.front, door, scheduler.clone(), device);
+    let front = Front::new(config.front, door, scheduler.clone());
     let closing = CancellationToken::new();
     let serving = tokio::spawn(front.serve(segments, closing.clone(), GOODBYE));
     log::info!(
@@ -214,6 +224,7 @@ async fn report(
 ) {
     let fed = scheduler.clone();
     let watchdog = notify::watchdog(notify::advancing(move || fed.progress()), end.clone());
+    let workers = identity.workers();
     let reporting = async {
         let mut ticks = interval(STATUS_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -227,7 +238,7 @@ async fn report(
             let mut load = scheduler.load();
             let slots = scheduler.slots();
             let now = std::time::Instant::now();
-            load.slots = steady.of(now, load.slots, identity.workers, &slots);
+            load.slots = steady.of(now, load.slots, workers, &slots);
             let now = identity.status(&load, &slots, scheduler.progress());
             if now.ready && !ready {
                 ready = true;

@@ -1,15 +1,17 @@
 //! What the node says of itself on its status socket, from which the agent makes its
 //! registration.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use rackcast_segment::wire::PROTOCOL;
 use rackcast_segment::wire::load::Load;
-use rackcast_service::status::{Device, DeviceState, Health, Role, ServiceStatus};
+use rackcast_service::status::{self, DeviceState, Health, Role, ServiceStatus};
 use rackcast_service::tls;
 
+use crate::admission::SlotId;
+use crate::device::Device;
 use crate::scheduler::Slot;
 
 /// What does not change while the node runs.
@@ -25,8 +27,8 @@ pub struct Identity {
     pub segments: SocketAddr,
     /// The bound address of the admin endpoints.
     pub admin: SocketAddr,
-    /// Workers that should be up.
-    pub workers: u32,
+    /// What does the work.
+    pub devices: Vec<Device>,
 }
 
 impl Identity {
@@ -37,10 +39,10 @@ impl Identity {
     pub fn status(
         &self,
         load: &Load,
-        slots: &BTreeMap<usize, Slot>,
+        slots: &BTreeMap<SlotId, Slot>,
         progress: u64,
     ) -> ServiceStatus {
-        let capacity = self.workers.saturating_sub(failed(slots)).max(1);
+        let capacity = self.workers().saturating_sub(failed(slots)).max(1);
         let endpoints = [("segments", self.segments), ("admin", self.admin)];
         let meta = [
             ("protocol", PROTOCOL.to_string()),
@@ -60,7 +62,7 @@ impl Identity {
             draining: load.draining,
             health: self.health(load, slots),
             endpoints: BTreeMap::from(endpoints.map(|(name, at)| (name.to_owned(), at))),
-            tags: vec!["cpu".to_owned(), "h264".to_owned()],
+            tags: self.tags(),
             meta: meta
                 .into_iter()
                 .chain(identity)
@@ -73,27 +75,51 @@ impl Identity {
         }
     }
 
-    /// Each worker is a device: what they run on is the CPU.
-    fn devices(&self, slots: &BTreeMap<usize, Slot>) -> Vec<Device> {
-        let device = |number: usize| {
-            let slot = slots.get(&number);
-            Device {
-                name: format!("cpu-{number}"),
-                kind: "cpu".to_owned(),
-                state: slot.map_or(DeviceState::Starting, |slot| slot.state),
-                reason: slot.map_or_else(String::new, |slot| slot.why.clone()),
-                gpu: None,
-            }
-        };
-        (0..self.workers as usize).map(device).collect()
+    /// Workers that should be up.
+    pub fn workers(&self) -> u32 {
+        let workers: usize = self.devices.iter().map(|device| device.workers).sum();
+        u32::try_from(workers).unwrap_or(u32::MAX)
     }
 
-    fn health(&self, load: &Load, slots: &BTreeMap<usize, Slot>) -> Health {
-        let (up, all) = (load.slots, self.workers);
+    /// What kinds of devices there are, and what they make.
+    fn tags(&self) -> Vec<String> {
+        let kinds: BTreeSet<_> = self.devices.iter().map(|d| d.kind.as_str()).collect();
+        kinds
+            .into_iter()
+            .chain(["h264"])
+            .map(str::to_owned)
+            .collect()
+    }
+
+    /// Each worker is a device: what they run on is the CPU.
+    fn devices(&self, slots: &BTreeMap<SlotId, Slot>) -> Vec<status::Device> {
+        let mut all = Vec::new();
+        for (index, device) in self.devices.iter().enumerate() {
+            let one = |name: String, (state, reason)| status::Device {
+                name,
+                kind: device.kind.as_str().to_owned(),
+                state,
+                reason,
+                gpu: None,
+            };
+            let of = |slot| {
+                slots.get(&SlotId {
+                    device: index,
+                    slot,
+                })
+            };
+            let workers = (0..device.workers).map(|slot| (slot, state(of(slot))));
+            all.extend(workers.map(|(n, state)| one(format!("{}-{n}", device.name), state)));
+        }
+        all
+    }
+
+    fn health(&self, load: &Load, slots: &BTreeMap<SlotId, Slot>) -> Health {
+        let (up, all) = (load.slots, self.workers());
         let mut summary = format!("{up} of {all} workers up");
-        let down = |(_, slot): &(&usize, &Slot)| slot.state != DeviceState::Working;
-        if let Some((number, slot)) = slots.iter().find(down).filter(|_| up < all) {
-            summary = format!("{summary}; worker {number}: {}", slot.why);
+        let down = |(_, slot): &(&SlotId, &Slot)| slot.state != DeviceState::Working;
+        if let Some((id, slot)) = slots.iter().find(down).filter(|_| up < all) {
+            summary = format!("{summary}; worker {}: {}", self.number(*id), slot.why);
         }
         match up {
             0 => Health::critical(summary),
@@ -101,10 +127,22 @@ impl Identity {
             _ => Health::passing(summary),
         }
     }
+
+    /// The number of a slot among all of the node.
+    fn number(&self, id: SlotId) -> usize {
+        let before = self.devices.iter().take(id.device);
+        before.map(|device| device.workers).sum::<usize>() + id.slot
+    }
+}
+
+fn state(slot: Option<&Slot>) -> (DeviceState, String) {
+    slot.map_or((DeviceState::Starting, String::new()), |slot| {
+        (slot.state, slot.why.clone())
+    })
 }
 
 /// How many slots have failed.
-fn failed(slots: &BTreeMap<usize, Slot>) -> u32 {
+fn failed(slots: &BTreeMap<SlotId, Slot>) -> u32 {
     let failed = slots.values().filter(|s| s.state == DeviceState::Failed);
     u32::try_from(failed.count()).unwrap_or(u32::MAX)
 }
@@ -123,7 +161,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 impl Steady {
     /// What to show while `up` workers of `all` are up, and these slots say why others are not.
-    pub fn of(&mut self, now: Instant, up: u32, all: u32, slots: &BTreeMap<usize, Slot>) -> u32 {
+    pub fn of(&mut self, now: Instant, up: u32, all: u32, slots: &BTreeMap<SlotId, Slot>) -> u32 {
         self.show(now, up, all.saturating_sub(failed(slots)))
     }
 
@@ -159,6 +197,8 @@ mod tests {
     use super::*;
     use rackcast_service::status::HealthState;
 
+    use crate::config::{self, Config};
+
     fn status(up: u32, pixel_rate: f64, draining: bool) -> ServiceStatus {
         let identity = Identity {
             node: "n".to_owned(),
@@ -166,7 +206,14 @@ mod tests {
             instance: "1".to_owned(),
             segments: ([127, 0, 0, 1], 7400).into(),
             admin: ([127, 0, 0, 1], 9612).into(),
-            workers: 2,
+            devices: Config {
+                worker: config::Worker {
+                    count: 2,
+                    ..config::Worker::default()
+                },
+                ..Config::default()
+            }
+            .devices(),
         };
         let load = Load {
             slots: up,
@@ -176,10 +223,14 @@ mod tests {
             wait_ms: 0,
             draining,
         };
-        let working = |n| (n, slot(DeviceState::Working));
-        let mut slots: BTreeMap<usize, Slot> = (0..up as usize).map(working).collect();
-        slots.extend((up as usize..2).map(|n| (n, slot(DeviceState::Failed))));
+        let working = |n| (id(n), slot(DeviceState::Working));
+        let mut slots: BTreeMap<SlotId, Slot> = (0..up as usize).map(working).collect();
+        slots.extend((up as usize..2).map(|n| (id(n), slot(DeviceState::Failed))));
         identity.status(&load, &slots, 7)
+    }
+
+    fn id(slot: usize) -> SlotId {
+        SlotId { device: 0, slot }
     }
 
     fn slot(state: DeviceState) -> Slot {
@@ -218,7 +269,7 @@ mod tests {
         assert_eq!(node.devices[1].reason, "why");
         assert_eq!(status(2, 0.0, false).weight, 2);
         assert_eq!(status(0, 0.0, false).weight, 1, "Consul takes no less");
-        let slots = BTreeMap::from([(0, slot(DeviceState::Starting))]);
+        let slots = BTreeMap::from([(id(0), slot(DeviceState::Starting))]);
         assert_eq!(failed(&slots), 0);
     }
 

@@ -17,10 +17,11 @@ use nix::sys::signal::Signal;
 use prometheus::Registry;
 use rackcast_segment::wire::reply::RefusalCode;
 use rackcast_service::status::HealthState;
+use rackcast_transcode::admission::SlotId;
 use rackcast_transcode::config::Config;
 use rackcast_transcode::metrics::Metrics;
 use rackcast_transcode::scheduler::Scheduler;
-use rackcast_transcode::worker::{Blueprint, supervise};
+use rackcast_transcode::worker::{Blueprint, Post, supervise};
 use tokio_util::sync::CancellationToken;
 
 const SLOW: &str = "[worker]\ncount = 1\n[encoder]\npreset = 'slower'";
@@ -75,18 +76,26 @@ async fn a_worker_that_fails_its_self_test_is_out_while_the_other_serves() {
     std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
     std::fs::write(&broken, "").unwrap();
 
-    let config = Config::default();
+    let mut config = Config::default();
+    config.worker.count = 2;
+    let devices = config.devices();
     let blueprint = Arc::new(Blueprint {
         program,
         worker: config.worker,
-        encoder: config.encoder,
+        device: devices[0].clone(),
         log_level: log::LevelFilter::Warn,
     });
-    let scheduler = Scheduler::new(Metrics::register(&Registry::new()).unwrap());
+    let scheduler = Scheduler::new(Metrics::register(&Registry::new()).unwrap(), devices, 4);
     let end = CancellationToken::new();
     let slots = [0, 1].map(|slot| {
         let (blueprint, scheduler) = (blueprint.clone(), scheduler.clone());
-        tokio::spawn(supervise(slot, blueprint, scheduler, end.clone()))
+        let (id, number) = (SlotId { device: 0, slot }, slot);
+        tokio::spawn(supervise(
+            Post { id, number },
+            blueprint,
+            scheduler,
+            end.clone(),
+        ))
     });
     until(
         "one worker is up, and the other is known to be broken",
@@ -261,6 +270,6 @@ async fn sigterm_finishes_the_work_and_takes_no_more() {
 /// Why the first of the slots that have no worker has none.
 fn trouble(scheduler: &Scheduler) -> Option<String> {
     let slots = scheduler.slots();
-    let (number, slot) = slots.iter().find(|(_, slot)| !slot.why.is_empty())?;
-    Some(format!("worker {number}: {}", slot.why))
+    let (id, slot) = slots.iter().find(|(_, slot)| !slot.why.is_empty())?;
+    Some(format!("worker {}: {}", id.slot, slot.why))
 }

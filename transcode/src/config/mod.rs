@@ -1,7 +1,6 @@
 //! The configuration of `rackcast-transcode`: one TOML file, read and checked before anything
 //! is bound.
 
-mod cpus;
 mod worker;
 
 use std::net::SocketAddr;
@@ -14,9 +13,9 @@ use rackcast_service::status::Role;
 use rackcast_service::tls::{self, Use};
 use serde::Deserialize;
 
+use crate::device::{Device, Kind};
 use crate::pipeline::EncoderConfig;
 
-pub use cpus::Cpus;
 pub use worker::Worker;
 
 /// When each key takes effect: a restart drains first, and takes a moment.
@@ -148,6 +147,18 @@ impl Config {
             "" => host::name(),
             name => name.to_owned(),
         }
+    }
+
+    /// What does the work, as far as that can be said without looking at the machine.
+    pub fn devices(&self) -> Vec<Device> {
+        vec![Device {
+            name: Kind::Cpu.as_str().into(),
+            kind: Kind::Cpu,
+            workers: self.worker.processes(),
+            encoder: self.encoder.clone(),
+            cpus: self.worker.cpus.clone(),
+            rates: None,
+        }]
     }
 
     /// What certificates are used for: to prove to ingests which node this is.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::Cpus;
+use crate::device::Cpus;
 
 /// The section.
 #[derive(Debug, Clone, Deserialize)]
@@ -73,14 +73,6 @@ impl Worker {
         }
     }
 
-    /// The CPUs of a slot's workers, by number; none for any.
-    pub fn cpus_of(&self, slot: usize) -> &[usize] {
-        let entry = slot.checked_rem(self.cpus.len());
-        entry
-            .and_then(|i| self.cpus.get(i))
-            .map_or(&[], Cpus::as_slice)
-    }
-
     pub(super) fn check(&self) -> Result<(), &'static str> {
         let rules = [
             (self.count <= 256, "count must be at most 256"),
@@ -114,21 +106,5 @@ impl Worker {
             .iter()
             .find(|(holds, _)| !holds)
             .map_or(Ok(()), |(_, why)| Err(*why))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn workers_take_their_cpus_in_turn() {
-        let mut worker = Worker::default();
-        assert_eq!(worker.cpus_of(3), [0; 0]);
-        worker.cpus = ["0-1", "2,4"].map(|list| list.parse().unwrap()).into();
-        assert_eq!(
-            (worker.cpus_of(0), worker.cpus_of(3)),
-            (&[0, 1][..], &[2, 4][..])
-        );
     }
 }

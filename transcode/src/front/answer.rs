@@ -27,7 +27,6 @@ pub(super) struct Answer {
     ready: VecDeque<Bytes>,
     sent: Vec<RenditionName>,
     scheduler: Arc<Scheduler>,
-    device: String,
 }
 
 impl Answer {
@@ -36,7 +35,6 @@ impl Answer {
         first: Event,
         events: mpsc::Receiver<Event>,
         scheduler: Arc<Scheduler>,
-        device: String,
     ) -> Self {
         let (place, ready, sent) = (Some(place), VecDeque::new(), Vec::new());
         let mut answer = Self {
@@ -45,7 +43,6 @@ impl Answer {
             ready,
             sent,
             scheduler,
-            device,
         };
         answer.take(first);
         answer
@@ -75,35 +72,46 @@ impl Answer {
                 frames,
                 queued,
                 worked,
-            } => self.end(None, frames, queued, worked),
+                device,
+            } => {
+                let summary = Summary {
+                    device: device.to_string(),
+                    queue_ms: millis(queued),
+                    work_ms: millis(worked),
+                    frames,
+                    ..self.summary()
+                };
+                self.end(&summary);
+            }
             Event::Failed { code, message } => {
-                self.end(
-                    Some(No::new(code, message)),
-                    0,
-                    Duration::ZERO,
-                    Duration::ZERO,
-                );
+                let no = No::new(code, message);
+                self.scheduler.metrics.refuse(no.reason);
+                let summary = self.summary();
+                self.end(&Summary {
+                    failure: Some(no.into_refusal(summary.load.clone())),
+                    ..summary
+                });
             }
         }
     }
 
-    fn end(&mut self, failure: Option<No>, frames: u32, queued: Duration, worked: Duration) {
+    /// Of what was sent, and of nothing else.
+    fn summary(&mut self) -> Summary {
+        Summary {
+            renditions: std::mem::take(&mut self.sent),
+            failure: None,
+            device: String::new(),
+            queue_ms: 0,
+            work_ms: 0,
+            frames: 0,
+            load: self.scheduler.load(),
+        }
+    }
+
+    fn end(&mut self, summary: &Summary) {
         // The work is over: what is left to send needs no place.
         self.place = None;
-        if let Some(no) = &failure {
-            self.scheduler.metrics.refuse(no.code);
-        }
-        let load = self.scheduler.load();
-        let summary = Summary {
-            renditions: std::mem::take(&mut self.sent),
-            failure: failure.map(|no| no.into_refusal(load.clone())),
-            device: self.device.clone(),
-            queue_ms: millis(queued),
-            work_ms: millis(worked),
-            frames,
-            load,
-        };
-        self.ready.push_back(encode_summary(&summary));
+        self.ready.push_back(encode_summary(summary));
     }
 }
 

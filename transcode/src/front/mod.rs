@@ -31,6 +31,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use crate::admission::Caller;
 use crate::config;
 use crate::scheduler::Scheduler;
 
@@ -46,23 +47,15 @@ pub struct Front {
     config: config::Front,
     door: Option<Door>,
     scheduler: Arc<Scheduler>,
-    /// What summaries call the device.
-    device: String,
 }
 
 impl Front {
     /// A front for these workers; cleartext without a door.
-    pub fn new(
-        config: config::Front,
-        door: Option<Door>,
-        scheduler: Arc<Scheduler>,
-        device: String,
-    ) -> Arc<Self> {
+    pub fn new(config: config::Front, door: Option<Door>, scheduler: Arc<Scheduler>) -> Arc<Self> {
         Arc::new(Self {
             config,
             door,
             scheduler,
-            device,
         })
     }
 
@@ -100,7 +93,8 @@ impl Front {
                             true => server.http2_only(),
                             false => server,
                         };
-                        let connection = front.connection(&server, stream).into_owned();
+                        let caller = caller(&stream, peer);
+                        let connection = front.connection(&server, stream, caller).into_owned();
                         if let Err(e) = watcher.watch(connection).await {
                             log::debug!("a connection ended: {e}");
                         }
@@ -156,6 +150,7 @@ impl Front {
         self: &Arc<Self>,
         server: &'a auto::Builder<TokioExecutor>,
         stream: Stream,
+        caller: Caller,
     ) -> auto::Connection<
         'a,
         TokioIo<Stream>,
@@ -169,20 +164,28 @@ impl Front {
     > {
         let front = self.clone();
         let service = service_fn(move |request| {
-            let front = front.clone();
-            async move { Ok::<_, Infallible>(front.answer(request).await) }
+            let (front, caller) = (front.clone(), caller.clone());
+            async move { Ok::<_, Infallible>(front.answer(caller, request).await) }
         });
         server.serve_connection(TokioIo::new(stream), service)
     }
 
-    async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
+    async fn answer(&self, caller: Caller, request: Request<Incoming>) -> Response<Body> {
         match (request.method(), request.uri().path()) {
-            (&Method::POST, SEGMENTS_PATH) => segments::handle(self, request).await,
+            (&Method::POST, SEGMENTS_PATH) => segments::handle(self, caller, request).await,
             (&Method::GET, LOAD_PATH) => json(StatusCode::OK, &self.scheduler.load()),
             (_, SEGMENTS_PATH) => plain(StatusCode::METHOD_NOT_ALLOWED, "send a POST\n"),
             (_, LOAD_PATH) => plain(StatusCode::METHOD_NOT_ALLOWED, "send a GET\n"),
             _ => plain(StatusCode::NOT_FOUND, "there is nothing at this address\n"),
         }
+    }
+}
+
+/// Whose jobs these are, when slots are shared out: a member's, or those of an address.
+fn caller(stream: &Stream, peer: SocketAddr) -> Caller {
+    match stream.peer() {
+        Some(identity) => identity.to_string().into(),
+        None => peer.ip().to_canonical().to_string().into(),
     }
 }
 

@@ -8,13 +8,15 @@ use rackcast_segment::wire::load::Load;
 use rackcast_segment::wire::reply::{Refusal, RefusalCode};
 
 use super::{Body, json};
-use crate::admission::Refused;
+use crate::admission::{Cause, Refused};
 use crate::config;
 
 /// Why a request is not served; carries what the client is told.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct No {
     pub(super) code: RefusalCode,
+    /// As it is counted.
+    pub(super) reason: &'static str,
     pub(super) message: String,
     pub(super) retry_after: Option<Duration>,
 }
@@ -23,6 +25,7 @@ impl No {
     pub(super) fn new(code: RefusalCode, message: impl Into<String>) -> Self {
         Self {
             code,
+            reason: code.as_str(),
             message: message.into(),
             retry_after: None,
         }
@@ -68,15 +71,20 @@ impl From<InvalidJob> for No {
 
 impl From<Refused> for No {
     fn from(refused: Refused) -> Self {
-        let message = match refused.code {
-            RefusalCode::Draining => "the node finishes its work and takes none",
-            RefusalCode::NoDevice => "no worker is up",
-            RefusalCode::NoSlot => "every slot and the queue are taken",
-            _ => "the deadline cannot be met: the job or one before it would be late",
+        let cause = refused.cause;
+        let message = match cause {
+            Cause::Draining => "the node finishes its work and takes none",
+            Cause::NoDevice => "no worker is up",
+            Cause::NoSlot => "every slot and the queue are taken",
+            Cause::Share => "others want their share of the slots, and this is more than yours",
+            Cause::DeadlineTooClose => {
+                "the deadline cannot be met: the job or one before it would be late"
+            }
         };
         Self {
+            reason: cause.as_str(),
             retry_after: Some(refused.retry_after),
-            ..Self::new(refused.code, message)
+            ..Self::new(cause.code(), message)
         }
     }
 }

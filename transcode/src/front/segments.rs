@@ -13,21 +13,30 @@ use tokio::time::timeout_at;
 use super::answer::Answer;
 use super::refuse::{No, check};
 use super::{Body, Front};
+use crate::admission::Caller;
 use crate::scheduler::{Event, Place};
 
 /// Answers a request; whatever is refused is counted and told.
-pub(super) async fn handle(front: &Front, request: Request<Incoming>) -> Response<Body> {
-    match transcode(front, request).await {
+pub(super) async fn handle(
+    front: &Front,
+    caller: Caller,
+    request: Request<Incoming>,
+) -> Response<Body> {
+    match transcode(front, caller, request).await {
         Ok(answer) => answer.into_response(),
         Err(no) => {
-            front.scheduler.metrics.refuse(no.code);
-            log::debug!(rackcast_reason = no.code.as_str(); "refused: {}", no.message);
+            front.scheduler.metrics.refuse(no.reason);
+            log::debug!(rackcast_reason = no.reason; "refused: {}", no.message);
             no.into_response(front.scheduler.load())
         }
     }
 }
 
-async fn transcode(front: &Front, request: Request<Incoming>) -> Result<Answer, No> {
+async fn transcode(
+    front: &Front,
+    caller: Caller,
+    request: Request<Incoming>,
+) -> Result<Answer, No> {
     let now = Instant::now();
     let headers = request.headers();
     let header = |name: &'static str| headers.get(name).and_then(|v| v.to_str().ok());
@@ -36,7 +45,7 @@ async fn transcode(front: &Front, request: Request<Incoming>) -> Result<Answer, 
     check(&job, length, &front.config)?;
 
     let deadline = now + job.deadline.min(front.config.max_deadline);
-    let place = front.scheduler.admit(deadline, job.spec.work())?;
+    let place = front.scheduler.admit(caller, deadline, &job.spec)?;
     let segment = upload(
         request.into_body(),
         &job,
@@ -58,16 +67,7 @@ async fn transcode(front: &Front, request: Request<Incoming>) -> Result<Answer, 
             );
             Err(No::new(code, message))
         }
-        Ok(Some(first)) => {
-            let device = front.device.clone();
-            Ok(Answer::new(
-                place,
-                first,
-                events,
-                front.scheduler.clone(),
-                device,
-            ))
-        }
+        Ok(Some(first)) => Ok(Answer::new(place, first, events, front.scheduler.clone())),
         Ok(None) => Err(No::new(RefusalCode::Internal, "the node is stopping")),
         Err(_) => Err(No::new(
             RefusalCode::DeadlinePassed,

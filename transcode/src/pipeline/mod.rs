@@ -21,6 +21,7 @@ mod output;
 mod run;
 mod sps;
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 
@@ -33,6 +34,13 @@ pub use error::PipelineError;
 pub use run::Rendition;
 
 use graph::{Graph, Key};
+
+/// What a job's pipeline is bound to: jobs that agree in it can share one, whatever encoder it has.
+pub fn affinity(job: &JobSpec) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    format!("{:?}", Key::of(job, &EncoderConfig::default())).hash(&mut hasher);
+    hasher.finish()
+}
 
 /// The warm pipelines of a worker, most recently used last.
 pub struct Pipelines {

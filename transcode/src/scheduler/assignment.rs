@@ -29,6 +29,7 @@ pub enum Unwanted {
 pub struct Assignment {
     scheduler: Arc<Scheduler>,
     ticket: Ticket,
+    device: usize,
     started: Instant,
     /// The job, as the caller sent it.
     pub job: Job,
@@ -47,12 +48,14 @@ impl Assignment {
     pub(super) fn new(
         scheduler: Arc<Scheduler>,
         ticket: Ticket,
+        device: usize,
         started: Instant,
         order: Order,
     ) -> Self {
         Self {
             scheduler,
             ticket,
+            device,
             started,
             job: order.job,
             segment: order.segment,
@@ -108,11 +111,17 @@ impl Assignment {
             state.admission.done(self.ticket, Instant::now());
         }
         let media = self.job.spec.source.duration.to_duration();
-        self.scheduler.metrics.done(self.queued, worked, media);
+        let metrics = &self.scheduler.metrics;
+        let device = self.scheduler.devices.get(self.device);
+        let (name, label) = device
+            .map(|d| (d.name.clone(), d.label()))
+            .unwrap_or_default();
+        metrics.done(&name, self.queued, worked, media);
         self.tell(Event::Done {
             frames,
             queued: self.queued,
             worked,
+            device: label,
         });
     }
 
@@ -162,7 +171,6 @@ impl Assignment {
 impl Drop for Assignment {
     fn drop(&mut self) {
         self.scheduler.lock().admission.abandon(self.ticket);
-        self.scheduler.changed.notify_one();
-        self.scheduler.publish();
+        self.scheduler.change();
     }
 }

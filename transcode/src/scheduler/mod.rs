@@ -1,5 +1,5 @@
 //! Between the front and the workers: [`Admission`] with the jobs' bodies and a lock around
-//! it.
+//! it, and how the slots of each device are.
 //!
 //! The front asks for a [`Place`], uploads into it and listens; a worker asks for an
 //! [`Assignment`] and answers. Both are guards: whatever ends either side (a client that hangs
@@ -16,15 +16,17 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use rackcast_segment::id::RenditionName;
 use rackcast_segment::ladder::MAX_RUNGS;
-use rackcast_segment::wire::job::Job;
+use rackcast_segment::wire::job::{Job, JobSpec};
 use rackcast_segment::wire::load::Load;
 use rackcast_segment::wire::reply::RefusalCode;
 use rackcast_service::status::DeviceState;
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
-use crate::admission::{Admission, Rate, Refused, Ticket};
+use crate::admission::{Admission, Caller, DeviceLoad, Refused, Request, SlotId, Ticket, Work};
+use crate::device::Device;
 use crate::metrics::Metrics;
+use crate::pipeline;
 
 pub use assignment::{Assignment, Unwanted};
 pub use place::Place;
@@ -48,6 +50,8 @@ pub enum Event {
         queued: Duration,
         /// From then on.
         worked: Duration,
+        /// The device that did it.
+        device: Arc<str>,
     },
     /// The job is over; nothing follows.
     Failed {
@@ -93,10 +97,9 @@ impl Slot {
 struct State {
     admission: Admission,
     orders: HashMap<Ticket, Order>,
-    workers: usize,
     stopping: bool,
     /// The slots that ever had a worker, or a reason to have none.
-    slots: BTreeMap<usize, Slot>,
+    slots: BTreeMap<SlotId, Slot>,
 }
 
 /// The jobs of this node.
@@ -104,17 +107,17 @@ pub struct Scheduler {
     state: Mutex<State>,
     changed: Notify,
     progress: AtomicU64,
+    devices: Vec<Device>,
     /// What is counted.
     pub metrics: Metrics,
 }
 
 impl Scheduler {
-    /// A node without workers yet.
-    pub fn new(metrics: Metrics) -> Arc<Self> {
+    /// A node with these devices, whose workers keep so many pipelines `warm`, and are not up yet.
+    pub fn new(metrics: Metrics, devices: Vec<Device>, warm: usize) -> Arc<Self> {
         let state = State {
-            admission: Admission::new(Rate::default()),
+            admission: Admission::new(devices.iter().map(|device| device.spec(warm))),
             orders: HashMap::new(),
-            workers: 0,
             stopping: false,
             slots: BTreeMap::new(),
         };
@@ -122,17 +125,40 @@ impl Scheduler {
             state: Mutex::new(state),
             changed: Notify::new(),
             progress: AtomicU64::new(0),
+            devices,
             metrics,
         })
     }
 
-    /// Asks for a place for a job of `work` output pixels.
+    /// What does the work.
+    pub fn devices(&self) -> &[Device] {
+        &self.devices
+    }
+
+    /// Asks for a place for a job, on behalf of who sends it.
     ///
     /// # Errors
     /// The reason, and when to come back.
-    pub fn admit(self: &Arc<Self>, deadline: Instant, work: u64) -> Result<Place, Refused> {
+    pub fn admit(
+        self: &Arc<Self>,
+        caller: Caller,
+        deadline: Instant,
+        job: &JobSpec,
+    ) -> Result<Place, Refused> {
+        let format = &job.source.format;
+        let pixels = u64::from(format.width) * u64::from(format.height);
+        let request = Request {
+            caller,
+            deadline,
+            work: Work {
+                decode: pixels.saturating_mul(job.source.frames.into()),
+                encode: job.work(),
+            },
+            media: job.source.duration.to_duration(),
+            pipeline: pipeline::affinity(job),
+        };
         let admitted = Instant::now();
-        let ticket = self.lock().admission.admit(admitted, deadline, work)?;
+        let ticket = self.lock().admission.admit(admitted, request)?;
         self.metrics.admitted.inc();
         self.publish();
         Ok(Place::new(self.clone(), ticket, admitted, deadline))
@@ -141,6 +167,11 @@ impl Scheduler {
     /// What the node says of itself now.
     pub fn load(&self) -> Load {
         self.lock().admission.load(Instant::now())
+    }
+
+    /// What each device is at.
+    pub fn device_loads(&self) -> Vec<DeviceLoad> {
+        self.lock().admission.device_loads(Instant::now())
     }
 
     /// Admits nothing from now on: the node ends.
@@ -173,15 +204,20 @@ impl Scheduler {
     }
 
     /// Counts a slot's worker in for as long as the guard lives.
-    pub fn worker_up(self: &Arc<Self>, slot: usize) -> WorkerUp {
+    pub fn worker_up(self: &Arc<Self>, slot: SlotId) -> WorkerUp {
         self.lock().slots.insert(slot, Slot::working());
-        self.change_workers(|n| n + 1);
-        WorkerUp(self.clone())
+        self.set_up(slot, true);
+        WorkerUp(self.clone(), slot)
+    }
+
+    /// Another worker has taken the place of one that was up.
+    pub fn worker_changed(&self, slot: SlotId) {
+        self.set_up(slot, true);
     }
 
     /// Says why a slot has no worker, until it has one; and whether it has failed, or will have
     /// one in a moment.
-    pub fn worker_down(&self, slot: usize, why: String, failed: bool) {
+    pub fn worker_down(&self, slot: SlotId, why: String, failed: bool) {
         let state = match failed {
             true => DeviceState::Failed,
             false => DeviceState::Starting,
@@ -190,46 +226,60 @@ impl Scheduler {
         self.lock().slots.insert(slot, slot_now);
     }
 
-    /// How the slots are, by number. A slot that nobody has spoken of is starting.
-    pub fn slots(&self) -> BTreeMap<usize, Slot> {
+    /// How the slots are. One that nobody has spoken of is starting.
+    pub fn slots(&self) -> BTreeMap<SlotId, Slot> {
         self.lock().slots.clone()
     }
 
-    /// The next job for a worker that has none. May be cancelled without losing a job.
-    pub async fn next(self: &Arc<Self>) -> Assignment {
+    /// The next job for a slot's worker that has none. May be cancelled without losing a job.
+    pub async fn next(self: &Arc<Self>, slot: SlotId) -> Assignment {
         loop {
+            // Counts from here on, whenever it is waited for.
             let changed = self.changed.notified();
-            if let Some(assignment) = self.try_next() {
+            if let Some(assignment) = self.try_next(slot) {
                 return assignment;
             }
             changed.await;
         }
     }
 
-    fn try_next(self: &Arc<Self>) -> Option<Assignment> {
+    fn try_next(self: &Arc<Self>, slot: SlotId) -> Option<Assignment> {
         let mut state = self.lock();
         let now = Instant::now();
-        let ticket = state.admission.start(now)?;
+        let ticket = state.admission.start(now, slot)?;
         let order = state.orders.remove(&ticket)?;
         drop(state);
-        // One notice may have stood for two jobs: whoever takes one passes it on.
-        self.changed.notify_one();
-        self.publish();
-        Some(Assignment::new(self.clone(), ticket, now, order))
+        // What was left to this worker's warm pipeline may be another's now.
+        self.change();
+        Some(Assignment::new(
+            self.clone(),
+            ticket,
+            slot.device,
+            now,
+            order,
+        ))
     }
 
-    fn change_workers(&self, change: impl FnOnce(usize) -> usize) {
-        let mut state = self.lock();
-        state.workers = change(state.workers);
-        let workers = state.workers;
-        state.admission.set_slots(workers);
-        drop(state);
+    fn set_up(&self, slot: SlotId, up: bool) {
+        self.lock().admission.set_up(slot, up);
+        self.change();
+    }
+
+    /// Every worker without a job looks again: which of them is to have one is admission's to say.
+    fn change(&self) {
         self.changed.notify_waiters();
         self.publish();
     }
 
     fn publish(&self) {
-        self.metrics.load(&self.load());
+        let mut state = self.lock();
+        let now = Instant::now();
+        let (load, devices) = (state.admission.load(now), state.admission.device_loads(now));
+        drop(state);
+        self.metrics.load(&load);
+        for (device, load) in self.devices.iter().zip(devices) {
+            self.metrics.device(&device.name, &load);
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -238,10 +288,10 @@ impl Scheduler {
 }
 
 /// A worker that is up.
-pub struct WorkerUp(Arc<Scheduler>);
+pub struct WorkerUp(Arc<Scheduler>, SlotId);
 
 impl Drop for WorkerUp {
     fn drop(&mut self) {
-        self.0.change_workers(|n| n.saturating_sub(1));
+        self.0.set_up(self.1, false);
     }
 }

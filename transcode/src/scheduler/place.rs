@@ -57,7 +57,7 @@ impl Place {
         state.orders.insert(self.ticket, order);
         state.admission.arrived(self.ticket);
         drop(state);
-        self.scheduler.changed.notify_one();
+        self.scheduler.change();
         receiver
     }
 }

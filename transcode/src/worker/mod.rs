@@ -33,19 +33,19 @@ mod slot;
 use std::path::PathBuf;
 
 use crate::config;
-use crate::pipeline::EncoderConfig;
+use crate::device::Device;
 
-pub use slot::supervise;
+pub use slot::{Post, supervise};
 
-/// What every worker of a node is started with.
+/// What every worker of a device is started with.
 #[derive(Debug, Clone)]
 pub struct Blueprint {
     /// The program; this one.
     pub program: PathBuf,
     /// Limits of the process.
     pub worker: config::Worker,
-    /// How it encodes.
-    pub encoder: EncoderConfig,
+    /// What it works with.
+    pub device: Device,
     /// How much it logs.
     pub log_level: log::LevelFilter,
 }

@@ -14,6 +14,7 @@ use tokio::time::{sleep_until, timeout, timeout_at};
 use super::Blueprint;
 use super::end::End;
 use super::protocol::{FromWorker, SOCKET, ToWorker};
+use super::slot::Post;
 use crate::scheduler::{Assignment, Scheduler};
 
 /// Keeps freed memory in the process and pictures off the page allocator: up to 6 % of CPU.
@@ -23,9 +24,9 @@ const MALLOC: &str = "glibc.malloc.mmap_threshold=67108864:glibc.malloc.trim_thr
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role {
     /// Job after job, in this slot.
-    Serving(usize),
+    Serving(Post),
     /// One job, in the place of this slot's worker.
-    Quarantine(usize),
+    Quarantine(Post),
 }
 
 /// What became of a job, when its worker lives.
@@ -253,14 +254,16 @@ fn answered(
 
 fn spawn(blueprint: &Blueprint, role: Role) -> std::io::Result<(Child, UnixStream)> {
     let (ours, theirs) = UnixStream::pair()?;
-    let (encoder, limits) = (&blueprint.encoder, &blueprint.worker);
-    let (slot, name) = match role {
-        Role::Serving(slot) => (slot, format!("worker-{slot}")),
-        Role::Quarantine(slot) => (slot, format!("quarantine-{slot}")),
+    let (device, limits) = (&blueprint.device, &blueprint.worker);
+    let encoder = &device.encoder;
+    let (post, name) = match role {
+        Role::Serving(post) => (post, format!("worker-{}", post.number)),
+        Role::Quarantine(post) => (post, format!("quarantine-{}", post.number)),
     };
     let child = Command::new(&blueprint.program)
         .arg("worker")
         .arg(format!("--name={name}"))
+        .arg(format!("--device={}", device.name))
         .arg(format!("--encoder={}", encoder.encoder.as_str()))
         .arg(format!("--threads={}", encoder.threads))
         .arg(format!("--preset={}", encoder.preset))
@@ -269,7 +272,7 @@ fn spawn(blueprint: &Blueprint, role: Role) -> std::io::Result<(Child, UnixStrea
         .env("GLIBC_TUNABLES", MALLOC)
         .fd(SOCKET, theirs.into_std()?)
         .nice(limits.nice)
-        .cpus(limits.cpus_of(slot))
+        .cpus(device.cpus_of(post.id.slot))
         .limit(Resource::RLIMIT_DATA, limits.max_memory_bytes)
         .limit(Resource::RLIMIT_FSIZE, limits.max_file_bytes)
         .limit(Resource::RLIMIT_NOFILE, limits.max_open_files)

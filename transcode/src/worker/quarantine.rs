@@ -42,7 +42,7 @@ impl std::fmt::Display for Because {
 pub(super) async fn run(slot: &Slot, mut job: Assignment, why: Because) {
     let (stream, segment) = (job.job.stream.to_string(), job.job.sequence.0);
     log::warn!(
-        rackcast_stream = stream, rackcast_segment = segment, rackcast_worker = slot.number;
+        rackcast_stream = stream, rackcast_segment = segment, rackcast_worker = slot.post.number;
         "the segment goes into quarantine: {why}"
     );
     let metrics = slot.scheduler.metrics.clone();
@@ -59,7 +59,7 @@ pub(super) async fn run(slot: &Slot, mut job: Assignment, why: Because) {
     };
     metrics.quarantine(result);
     log::warn!(
-        rackcast_stream = stream, rackcast_segment = segment, rackcast_worker = slot.number,
+        rackcast_stream = stream, rackcast_segment = segment, rackcast_worker = slot.post.number,
         rackcast_reason = result;
         "the segment has left quarantine: {result}"
     );
@@ -67,7 +67,7 @@ pub(super) async fn run(slot: &Slot, mut job: Assignment, why: Because) {
 
 async fn alone(slot: &Slot, mut job: Assignment, why: &Because) -> &'static str {
     let started = tokio::select! {
-        started = slot.start(Role::Quarantine(slot.number)) => started,
+        started = slot.start(Role::Quarantine(slot.post)) => started,
         unwanted = job.unwanted() => {
             job.give_up(unwanted);
             return "unwanted";

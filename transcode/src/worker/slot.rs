@@ -12,17 +12,27 @@ use super::Blueprint;
 use super::end::End;
 use super::process::{Outcome, Process, Role};
 use super::quarantine::{self, Because};
+use crate::admission::SlotId;
 use crate::scheduler::{Assignment, Scheduler};
 
-/// Keeps a worker in the slot `number` until `shutdown`.
+/// A slot, and its number among all of the node, as logs and lists of processes know it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Post {
+    /// Of which device, and which of it.
+    pub id: SlotId,
+    /// From 0.
+    pub number: usize,
+}
+
+/// Keeps a worker in the slot until `shutdown`.
 pub async fn supervise(
-    number: usize,
+    post: Post,
     blueprint: Arc<Blueprint>,
     scheduler: Arc<Scheduler>,
     shutdown: CancellationToken,
 ) {
     let slot = Slot {
-        number,
+        post,
         blueprint,
         scheduler,
     };
@@ -31,7 +41,7 @@ pub async fn supervise(
 
 /// What every worker of a slot shares.
 pub(super) struct Slot {
-    pub(super) number: usize,
+    pub(super) post: Post,
     pub(super) blueprint: Arc<Blueprint>,
     pub(super) scheduler: Arc<Scheduler>,
 }
@@ -42,14 +52,14 @@ impl Slot {
         let mut failures = 0;
         loop {
             let started = Instant::now();
-            let end = match self.start(Role::Serving(self.number)).await {
+            let end = match self.start(Role::Serving(self.post)).await {
                 Ok(process) => self.serve(process).await,
                 Err(end) => end,
             };
             self.count(&end);
             if end.is_expected() {
                 self.scheduler
-                    .worker_down(self.number, end.to_string(), false);
+                    .worker_down(self.post.id, end.to_string(), false);
                 failures = 0;
                 continue;
             }
@@ -58,9 +68,9 @@ impl Slot {
             // came up, does.
             let failed = failures > 1 || end.is_of_start();
             self.scheduler
-                .worker_down(self.number, end.to_string(), failed);
+                .worker_down(self.post.id, end.to_string(), failed);
             let delay = backoff.delay(failures, rand::random());
-            log::info!(rackcast_worker = self.number; "the next worker starts in {delay:?}");
+            log::info!(rackcast_worker = self.post.number; "the next worker starts in {delay:?}");
             tokio::time::sleep(delay).await;
         }
     }
@@ -72,11 +82,12 @@ impl Slot {
 
     /// Gives a worker jobs, and its successors after it, until one ends.
     async fn serve(&self, mut process: Process) -> End {
-        let _up = self.scheduler.worker_up(self.number);
+        let _up = self.scheduler.worker_up(self.post.id);
         loop {
             match self.share(&mut process).await {
                 Ok(successor) => {
                     let mut old = std::mem::replace(&mut process, successor);
+                    self.scheduler.worker_changed(self.post.id);
                     self.count(&old.close(End::Recycled).await);
                 }
                 Err(end) => return end,
@@ -91,7 +102,7 @@ impl Slot {
         let mut successor = JoinSet::new();
         loop {
             if jobs >= self.blueprint.worker.recycle_after && successor.is_empty() {
-                let role = Role::Serving(self.number);
+                let role = Role::Serving(self.post);
                 let (blueprint, scheduler) = (self.blueprint.clone(), self.scheduler.clone());
                 successor.spawn(Process::start(blueprint, scheduler, role));
             }
@@ -106,7 +117,7 @@ impl Slot {
                         jobs = 0;
                     }
                 },
-                job = self.scheduler.next() => {
+                job = self.scheduler.next(self.post.id) => {
                     self.work(process, job).await?;
                     jobs += 1;
                 }
@@ -165,7 +176,7 @@ impl Slot {
             log::Level::Error
         };
         log::log!(
-            level, rackcast_worker = self.number, rackcast_reason = reason;
+            level, rackcast_worker = self.post.number, rackcast_reason = reason;
             "a worker is gone: {end}"
         );
     }

@@ -1,0 +1,121 @@
+//! What does the work: devices of unlike speed, and their slots.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use super::request::{Affinity, Ticket};
+use super::speed::{Rates, Speed};
+use super::standing::{Share, Standing};
+
+/// A device as it was configured and calibrated.
+#[derive(Debug, Clone, Copy)]
+pub struct Spec {
+    /// Workers side by side.
+    pub slots: usize,
+    /// Of one slot; `None` until they are measured.
+    pub rates: Option<Rates>,
+    /// Pipelines that each slot keeps warm.
+    pub warm: usize,
+}
+
+#[derive(Debug)]
+pub(super) struct Device {
+    pub(super) speed: Speed,
+    pub(super) standing: Standing,
+    warm: usize,
+    slots: Vec<Slot>,
+}
+
+/// A worker that can take a job, is at one, or is away.
+#[derive(Debug, Default, Clone)]
+pub(super) struct Slot {
+    pub(super) up: bool,
+    pub(super) running: Option<Ticket>,
+    /// The least recently used first, as the worker keeps them.
+    warm: VecDeque<Affinity>,
+}
+
+impl Slot {
+    pub(super) fn is_free(&self) -> bool {
+        self.up && self.running.is_none()
+    }
+
+    pub(super) fn is_warm(&self, pipeline: Affinity) -> bool {
+        self.warm.contains(&pipeline)
+    }
+
+    /// The worker is another one.
+    pub(super) fn renew(&mut self) {
+        self.warm.clear();
+    }
+
+    fn used(&mut self, pipeline: Affinity, keep: usize) {
+        self.warm.retain(|warm| *warm != pipeline);
+        self.warm.push_back(pipeline);
+        while self.warm.len() > keep {
+            self.warm.pop_front();
+        }
+    }
+}
+
+impl Device {
+    pub(super) fn new(spec: Spec) -> Self {
+        Self {
+            speed: Speed::new(spec.rates),
+            standing: Standing::default(),
+            warm: spec.warm,
+            slots: vec![Slot::default(); spec.slots],
+        }
+    }
+
+    pub(super) fn slots(&self) -> &[Slot] {
+        &self.slots
+    }
+
+    pub(super) fn slot(&self, number: usize) -> Option<&Slot> {
+        self.slots.get(number)
+    }
+
+    pub(super) fn slot_mut(&mut self, number: usize) -> Option<&mut Slot> {
+        self.slots.get_mut(number)
+    }
+
+    /// Slots that have a worker.
+    pub(super) fn up(&self) -> usize {
+        self.slots.iter().filter(|slot| slot.up).count()
+    }
+
+    /// Slots that have a worker without a job.
+    pub(super) fn free(&self) -> usize {
+        self.slots.iter().filter(|slot| slot.is_free()).count()
+    }
+
+    /// Any worker has the pipeline.
+    pub(super) fn is_warm(&self, pipeline: Affinity) -> bool {
+        self.slots.iter().any(|s| s.up && s.is_warm(pipeline))
+    }
+
+    /// The slot's worker takes a job with this pipeline.
+    pub(super) fn begin(&mut self, number: usize, ticket: Ticket, pipeline: Affinity) {
+        let keep = self.warm;
+        if let Some(slot) = self.slots.get_mut(number) {
+            slot.running = Some(ticket);
+            slot.used(pipeline, keep);
+        }
+    }
+
+    /// Whichever slot had the job has none.
+    pub(super) fn end(&mut self, ticket: Ticket) {
+        let slot = self.slots.iter_mut().find(|s| s.running == Some(ticket));
+        if let Some(slot) = slot {
+            slot.running = None;
+        }
+    }
+
+    /// Busy time over media time of each slot, if `more` is added.
+    pub(super) fn load(&mut self, now: Instant, more: Share) -> Share {
+        self.standing.expire(now);
+        let up = u64::try_from(self.up().max(1)).unwrap_or(u64::MAX);
+        self.standing.sum().saturating_add(more) / up
+    }
+}

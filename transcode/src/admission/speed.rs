@@ -1,0 +1,230 @@
+//! How fast a slot of a device works: as calibrated, corrected by what jobs really take.
+
+use std::time::{Duration, Instant};
+
+/// Decoding a pixel costs about this share of encoding one, until a calibration tells.
+const DECODE_SHARE: f64 = 0.125;
+/// Decoded pixels for each encoded one of the default ladder from a source of its own size.
+const LADDER_DECODE: f64 = 0.55;
+/// What the newest job says weighs so much against all before it.
+const WEIGHT: f64 = 0.2;
+/// Mean deviations above the mean by which a job is still expected to be done: about 99 % are.
+const DEVIATIONS: f64 = 3.0;
+/// After so long without a job a measurement is doubted.
+const STALE_AFTER: Duration = Duration::from_secs(10);
+/// No estimate is longer.
+const FOREVER: Duration = Duration::from_secs(3600);
+
+/// What a job costs, in pixels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Work {
+    /// Of the source, all pictures together.
+    pub decode: u64,
+    /// Of the renditions.
+    pub encode: u64,
+}
+
+/// Pixels a second of one slot while all slots of its device work.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Rates {
+    /// Decoded.
+    pub decode: f64,
+    /// Scaled and encoded.
+    pub encode: f64,
+}
+
+impl Rates {
+    /// The rates of a slot of which only the encoder's is known.
+    pub fn of_encoder(encode: f64) -> Self {
+        Self {
+            decode: encode / DECODE_SHARE,
+            encode,
+        }
+    }
+
+    /// Output pixels a second of the default ladder, its source decoded.
+    pub fn ladder(self) -> f64 {
+        1.0 / (1.0 / self.encode + LADDER_DECODE / self.decode)
+    }
+
+    /// Both are numbers that something can be divided by.
+    pub fn is_sound(self) -> bool {
+        let sound = |rate: f64| rate.is_finite() && rate > 0.0;
+        sound(self.decode) && sound(self.encode)
+    }
+
+    fn seconds(self, work: Work) -> f64 {
+        work.decode as f64 / self.decode + work.encode as f64 / self.encode
+    }
+}
+
+/// The speed of a device's slots.
+///
+/// Times follow the rates, times a factor: the exponentially weighted mean of what jobs took
+/// over what they should have. A card that heats up raises it within a few jobs, and lowers it
+/// again. What jobs deviate from it on average is kept beside it, as TCP does for its
+/// retransmission timer (Jacobson, *Congestion Avoidance and Control*, 1988): a promise is kept
+/// by the mean and some deviations, not by the mean.
+#[derive(Debug, Clone, Default)]
+pub struct Speed {
+    rates: Option<Rates>,
+    measured: Option<Measured>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Measured {
+    factor: f64,
+    deviation: f64,
+    last: Instant,
+}
+
+impl Speed {
+    /// Calibrated, or not yet known.
+    pub fn new(rates: Option<Rates>) -> Self {
+        Self {
+            rates: rates.filter(|rates| rates.is_sound()),
+            measured: None,
+        }
+    }
+
+    /// A job took so long.
+    pub fn observe(&mut self, now: Instant, work: Work, took: Duration) {
+        let took = took.as_secs_f64();
+        if took <= 0.0 || work == Work::default() {
+            return;
+        }
+        // The first job of a device that was not calibrated is its calibration.
+        let rates = *self.rates.get_or_insert_with(|| {
+            let pixels = work.encode as f64 + work.decode as f64 * DECODE_SHARE;
+            Rates::of_encoder(pixels / took)
+        });
+        let ratio = took / rates.seconds(work);
+        let next = match self.measured {
+            None => Measured {
+                factor: ratio,
+                deviation: 0.0,
+                last: now,
+            },
+            Some(m) => Measured {
+                factor: m.factor + WEIGHT * (ratio - m.factor),
+                deviation: m.deviation + WEIGHT * ((ratio - m.factor).abs() - m.deviation),
+                last: now,
+            },
+        };
+        self.measured = Some(next);
+    }
+
+    /// How long a slot will take on average; nothing while the speed is unknown.
+    pub fn expected(&self, work: Work) -> Duration {
+        self.times(work, self.factor())
+    }
+
+    /// How long it will take at most, nearly always.
+    pub fn at_most(&self, work: Work) -> Duration {
+        let deviation = self.measured.map_or(0.0, |m| m.deviation);
+        self.times(work, self.factor() + DEVIATIONS * deviation)
+    }
+
+    /// What jobs take over what they should by the calibration; 1 until one was measured.
+    pub fn factor(&self) -> f64 {
+        self.measured.map_or(1.0, |m| m.factor)
+    }
+
+    /// Output pixels a second of the default ladder, of one slot; 0 while unknown.
+    pub fn ladder_rate(&self) -> f64 {
+        self.rates.map_or(0.0, |r| r.ladder() / self.factor())
+    }
+
+    /// No job has told the speed for a long time.
+    pub fn is_stale(&self, now: Instant) -> bool {
+        self.measured
+            .is_some_and(|m| now.saturating_duration_since(m.last) >= STALE_AFTER)
+    }
+
+    fn times(&self, work: Work, factor: f64) -> Duration {
+        let Some(rates) = self.rates else {
+            return Duration::ZERO;
+        };
+        Duration::try_from_secs_f64(rates.seconds(work) * factor)
+            .unwrap_or(FOREVER)
+            .min(FOREVER)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const S: fn(f64) -> Duration = Duration::from_secs_f64;
+    const fn work(decode: u64, encode: u64) -> Work {
+        Work { decode, encode }
+    }
+
+    #[test]
+    fn a_job_takes_what_its_pixels_take() {
+        let speed = Speed::new(Some(Rates {
+            decode: 400.0,
+            encode: 100.0,
+        }));
+        assert_eq!(speed.expected(work(400, 200)), S(3.0));
+        assert_eq!(
+            speed.at_most(work(400, 0)),
+            S(1.0),
+            "nothing has deviated yet"
+        );
+        assert_eq!(speed.expected(work(u64::MAX, u64::MAX)), FOREVER);
+        assert_eq!(Speed::default().expected(work(1, 1)), Duration::ZERO);
+        assert!(Speed::new(Some(Rates::of_encoder(0.0))).rates.is_none());
+    }
+
+    #[test]
+    fn what_jobs_take_corrects_it_both_ways() {
+        let now = Instant::now();
+        let mut speed = Speed::new(Some(Rates::of_encoder(100.0)));
+        let mut observe = |took| {
+            speed.observe(now, work(0, 100), S(took));
+            speed.expected(work(0, 100)).as_secs_f64()
+        };
+        assert_eq!(observe(1.0), 1.0);
+        for _ in 0..20 {
+            observe(2.0);
+        }
+        let hot = observe(2.0);
+        assert!((1.98..2.0).contains(&hot), "{hot}");
+        for _ in 0..20 {
+            observe(1.0);
+        }
+        let cool = observe(1.0);
+        assert!((1.0..1.02).contains(&cool), "{cool}");
+    }
+
+    #[test]
+    fn a_promise_has_room_for_what_jobs_deviate() {
+        let now = Instant::now();
+        let mut speed = Speed::new(Some(Rates::of_encoder(100.0)));
+        for n in 0..200 {
+            let took = if n % 2 == 0 { 0.9 } else { 1.1 };
+            speed.observe(now, work(0, 100), S(took));
+        }
+        let (mean, most) = (speed.expected(work(0, 100)), speed.at_most(work(0, 100)));
+        assert!((0.97..1.03).contains(&mean.as_secs_f64()), "{mean:?}");
+        assert!((1.25..1.4).contains(&most.as_secs_f64()), "{most:?}");
+    }
+
+    #[test]
+    fn the_first_job_is_the_calibration_of_a_device_without() {
+        let now = Instant::now();
+        let mut speed = Speed::default();
+        speed.observe(now, work(0, 0), S(1.0));
+        speed.observe(now, work(1, 1), Duration::ZERO);
+        assert_eq!(
+            speed.ladder_rate(),
+            0.0,
+            "what says nothing changes nothing"
+        );
+        speed.observe(now, work(800, 100), S(2.0));
+        assert_eq!(speed.expected(work(0, 100)), S(1.0));
+        assert_eq!(speed.factor(), 1.0);
+        assert!(!speed.is_stale(now + S(9.9)) && speed.is_stale(now + S(10.0)));
+    }
+}

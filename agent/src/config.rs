@@ -69,7 +69,7 @@ pub struct ServiceSocket {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Check {
-    /// Time between two looks for new sockets.
+    /// Time between two looks for new sockets, and at what stands still.
     #[serde(with = "humantime_serde")]
     pub scan_interval: Duration,
     /// Time between two questions to one service. A change of its health is in Consul this
@@ -79,9 +79,13 @@ pub struct Check {
     /// A service that does not answer for so long is critical.
     #[serde(with = "humantime_serde")]
     pub silent_after: Duration,
-    /// A service whose progress stands still for so long is critical.
+    /// A service whose progress stands still for so long is critical. While it lives it moves four
+    /// times a second.
     #[serde(with = "humantime_serde")]
     pub stalled_after: Duration,
+    /// The same two for a service that the machine does not let run, and for one that starts.
+    #[serde(with = "humantime_serde")]
+    pub starved_after: Duration,
     /// A service that vanished without draining is critical, and deregistered after so long.
     #[serde(with = "humantime_serde")]
     pub forget_after: Duration,
@@ -134,10 +138,11 @@ impl Default for Check {
     fn default() -> Self {
         let seconds = Duration::from_secs;
         Self {
-            scan_interval: Duration::from_millis(250),
-            poll_interval: Duration::from_millis(250),
-            silent_after: seconds(10),
-            stalled_after: seconds(30),
+            scan_interval: Duration::from_millis(100),
+            poll_interval: Duration::from_millis(200),
+            silent_after: Duration::from_millis(700),
+            stalled_after: Duration::from_millis(700),
+            starved_after: seconds(10),
             forget_after: seconds(600),
             recover_after: seconds(5),
             settle_interval: seconds(60),
@@ -229,6 +234,8 @@ impl Check {
         at_least("poll_interval", self.poll_interval, moment)?;
         at_least("silent_after", self.silent_after, self.poll_interval)?;
         at_least("stalled_after", self.stalled_after, self.poll_interval)?;
+        at_least("starved_after", self.starved_after, self.stalled_after)?;
+        at_least("starved_after", self.starved_after, self.silent_after)?;
         at_least("ttl", self.ttl, second)?;
         at_least("http_interval", self.http_interval, second)?;
         at_least("http_timeout", self.http_timeout, moment)?;

@@ -11,7 +11,8 @@
 //!    ([`daemon`]).
 //!
 //! An operator tells it to take the machine out of service, and back, over its control socket
-//! ([`control`]); the order outlives agent and machine ([`orders`]).
+//! ([`control`]), or from anywhere through Consul ([`remote`]); the order outlives agent and machine
+//! ([`orders`]).
 //!
 //! It recovers from everything by doing the same again: an agent that was restarted hears the
 //! services anew and finds its registrations by the owner that is marked in them.
@@ -36,4 +37,6 @@ pub mod poll;
 pub mod probe;
 pub mod reach;
 pub mod registration;
+pub mod remote;
 pub mod settle;
+pub mod starved;

@@ -47,6 +47,7 @@ async fn status_shows_each_service_and_whether_all_is_well() {
         meta: [].into(),
         weight: 1,
         progress: 0,
+        beat_ms: 0,
         work: 0,
         devices: Vec::new(),
     });
@@ -132,8 +133,16 @@ fn a_machine_is_described_without_an_agent() {
 
 #[test]
 fn who_cannot_be_asked_is_said_with_code_2() {
-    let output = rackcast(&["nodes", "--consul", "http://127.0.0.1:1"]);
-    assert_eq!(output.status.code(), Some(2));
-    let why = String::from_utf8(output.stderr).unwrap();
-    assert!(why.contains("unreachable"), "{why}");
+    let nobody = ["--consul", "http://127.0.0.1:1"];
+    for command in [
+        &["nodes"][..],
+        &["streams"],
+        &["drain", "m2"],
+        &["resume", "m2"],
+    ] {
+        let output = rackcast(&[command, &nobody].concat());
+        assert_eq!(output.status.code(), Some(2), "{command:?}");
+        let why = String::from_utf8(output.stderr).unwrap();
+        assert!(why.contains("unreachable"), "{why}");
+    }
 }

@@ -6,7 +6,7 @@
 //! - [`reconcile`]: keeps a machine's registrations true whatever happens to the agent.
 //! - [`settings`]: what is set once for the whole fleet, in KV.
 //! - [`directory`]: which ingest has which stream.
-//! - [`orders`]: to a machine, to drain.
+//! - [`orders`]: to a machine, to drain or to resume.
 //! - [`watch`]: follows the healthy instances of a service, and says how sure it is.
 //! - [`artefacts`]: the ACL policies and prepared queries that an operator installs.
 //! - [`catalog`]: a development catalog that speaks enough of Consul's HTTP API for all of

@@ -1,8 +1,9 @@
-//! Orders to a machine's agent to drain, in KV under [`PREFIX`], one key a machine.
+//! Orders to a machine's agent to drain or to resume, in KV under [`PREFIX`], one key a machine.
 //!
-//! An operator writes or removes them from wherever; the agent of that machine follows its own. An
-//! order stands until it is removed, so that one who drains a machine that is down, or an agent
-//! that is restarted, finds it.
+//! An operator writes them from wherever; the agent of that machine follows its own. The last order
+//! stands, so that a machine that is down, or an agent that is restarted, finds it. Of this order and
+//! those that are given on the machine itself the later one holds. That a key is removed is no order:
+//! who may not read it any more sees the same.
 
 use std::time::{Duration, SystemTime};
 
@@ -18,7 +19,7 @@ pub const PREFIX: &str = "rackcast/drain/";
 /// How often a write begins anew because somebody else wrote meanwhile.
 const TRIES: usize = 10;
 
-/// An order to drain.
+/// An order to a machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Order {
     /// Who gave it, as `user@machine`.
@@ -36,6 +37,9 @@ pub struct Order {
         skip_serializing_if = "Option::is_none"
     )]
     pub deadline: Option<Duration>,
+    /// To work again, rather than to drain.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub resume: bool,
 }
 
 /// What is known of the order to a machine.
@@ -47,7 +51,7 @@ pub enum Standing {
     /// There is none.
     None,
     /// This one.
-    Drain(Order),
+    Given(Order),
 }
 
 /// Why an order could not be given.
@@ -64,11 +68,11 @@ pub enum OrderError {
     Contended(String),
 }
 
-/// Orders a machine to drain, in the place of an order that it may have.
+/// Gives an order to a machine, in the place of one that it may have.
 ///
 /// # Errors
 /// Consul does not take it, or no machine can have that name.
-pub async fn drain(client: &Client, node: &str, order: &Order) -> Result<(), OrderError> {
+pub async fn give(client: &Client, node: &str, order: &Order) -> Result<(), OrderError> {
     let key = key(node)?;
     let json = serde_json::to_vec(order).map_err(|e| Error::Malformed(e.to_string()))?;
     for _ in 0..TRIES {
@@ -81,23 +85,6 @@ pub async fn drain(client: &Client, node: &str, order: &Order) -> Result<(), Ord
             .await?
         {
             return Ok(());
-        }
-    }
-    Err(OrderError::Contended(node.to_owned()))
-}
-
-/// Takes the order to a machine back; false if there was none.
-///
-/// # Errors
-/// Consul does not do it, or no machine can have that name.
-pub async fn resume(client: &Client, node: &str) -> Result<bool, OrderError> {
-    let key = key(node)?;
-    for _ in 0..TRIES {
-        let Some(found) = client.kv_get(&key).await? else {
-            return Ok(false);
-        };
-        if client.kv_delete(&key, found.modify_index).await? {
-            return Ok(true);
         }
     }
     Err(OrderError::Contended(node.to_owned()))
@@ -125,7 +112,7 @@ pub fn follow(
 ) -> watch::Receiver<Standing> {
     let (standing, receiver) = watch::channel(Standing::default());
     let Ok(key) = key(node) else {
-        log::error!("no order to drain can reach this machine: its name is {node:?}");
+        log::error!("no order can reach this machine through Consul: its name is {node:?}");
         return receiver;
     };
     let mut folder = Folder::new(client, key.clone());
@@ -142,7 +129,7 @@ pub fn follow(
                 Err(error) if known => {
                     known = false;
                     log::warn!(rackcast_reason = error.to_string();
-                        "orders to drain cannot be heard: {error}");
+                        "orders from Consul cannot be heard: {error}");
                 }
                 Err(_) => {}
             }
@@ -154,9 +141,9 @@ pub fn follow(
 fn hear(standing: &watch::Sender<Standing>, order: Option<&Entry>) {
     let heard = match order.map(|entry| serde_json::from_slice::<Order>(&entry.value)) {
         None => Standing::None,
-        Some(Ok(order)) => Standing::Drain(order),
+        Some(Ok(order)) => Standing::Given(order),
         Some(Err(error)) => {
-            log::error!("an order to drain cannot be read and is not followed: {error}");
+            log::error!("an order in Consul cannot be read and is not followed: {error}");
             return;
         }
     };
@@ -187,7 +174,8 @@ mod tests {
         assert_eq!(order.deadline, Some(Duration::from_secs(300)));
         assert_eq!(serde_json::to_string(&order).unwrap(), text);
         let least = r#"{"by":"ann","at":"2027-01-15T08:00:00Z"}"#;
-        assert_eq!(serde_json::from_str::<Order>(least).unwrap().deadline, None);
+        let order = serde_json::from_str::<Order>(least).unwrap();
+        assert!(order.deadline.is_none() && !order.resume);
     }
 
     #[test]

@@ -14,6 +14,9 @@ use crate::admission::SlotId;
 use crate::device::Device;
 use crate::scheduler::Slot;
 
+/// Workers speak five times a second, and this status is made anew four times.
+const BEAT_MS: u64 = 250;
+
 /// What does not change while the node runs.
 #[derive(Debug, Clone)]
 pub struct Identity {
@@ -70,6 +73,7 @@ impl Identity {
                 .collect(),
             weight: capacity,
             progress,
+            beat_ms: BEAT_MS,
             work: u64::from(load.busy) + u64::from(load.queued),
             devices: self.devices(slots),
         }

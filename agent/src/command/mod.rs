@@ -7,11 +7,13 @@ pub mod config;
 pub mod consul;
 pub mod drain;
 mod exit;
+pub mod fleet;
 pub mod generate;
 pub mod inventory;
 pub mod nodes;
 pub mod settings;
 pub mod status;
+pub mod streams;
 
 use std::fmt::Display;
 use std::io::{self, Write};
@@ -45,6 +47,7 @@ pub struct Args {
 pub enum Command {
     Status(status::Options),
     Nodes(nodes::Options),
+    Streams(streams::Options),
     Inventory(inventory::Options),
     Drain(drain::Options),
     Resume(drain::ResumeOptions),

@@ -1,15 +1,12 @@
 //! `rackcast nodes`: the fleet as Consul has it.
 
-use std::collections::BTreeSet;
-
-use futures_util::future::join_all;
-use rackcast_consul::client::{Error, HealthQuery, Instance};
+use rackcast_consul::client::Instance;
 use rackcast_service::status::Role;
 use serde::Serialize;
 
+use super::fleet::{Consul, Fleet, machine};
 use super::{Exit, complain, say, say_json};
 use crate::explain::text::{printable, table};
-use crate::reach::Reach;
 
 /// Show every ingest and transcode node of the fleet: where it is, how it is, whether it drains.
 ///
@@ -27,26 +24,12 @@ pub struct Options {
     pub consul: Consul,
 }
 
-/// How Consul is reached, and what the services are called there.
-#[derive(Debug, Clone, clap::Args)]
-pub struct Consul {
-    /// Where Consul is.
-    #[command(flatten)]
-    pub reach: Reach,
-    /// A Consul datacenter; several times for several. Without one, the Consul agent's own.
-    #[arg(long, value_name = "DC")]
-    pub datacenter: Vec<String>,
-    /// What the services are called in Consul: PREFIX-ingest, PREFIX-transcode.
-    #[arg(long, value_name = "PREFIX", default_values = ["rackcast", "rackcast-dev"])]
-    pub service_prefix: Vec<String>,
-}
-
 /// A node of the fleet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 struct Node {
     id: String,
     role: &'static str,
-    /// The machine, as Consul calls it.
+    /// The machine, as its agent calls it.
     machine: String,
     zone: String,
     datacenter: String,
@@ -54,6 +37,8 @@ struct Node {
     health: String,
     /// It takes nothing new.
     maintenance: bool,
+    /// Who wants it so, since when and why.
+    maintenance_reason: String,
     /// Jobs side by side; of an ingest, none.
     slots: Option<u32>,
     weight: u32,
@@ -71,50 +56,22 @@ pub async fn run(options: &Options) -> Exit {
         [] => vec![None],
         some => some.iter().map(|dc| Some(dc.as_str())).collect(),
     };
-    let prefixes: BTreeSet<_> = consul.service_prefix.iter().collect();
-    let mut questions = Vec::new();
-    for datacenter in datacenters {
-        for prefix in &prefixes {
-            for role in [Role::Ingest, Role::Transcode] {
-                let client = &client;
-                let service = format!("{prefix}-{role}");
-                questions.push(async move {
-                    let query = HealthQuery {
-                        service: &service,
-                        datacenter,
-                        ..HealthQuery::default()
-                    };
-                    let found = client.health_service(&query).await?.value;
-                    let nodes = found.into_iter().map(|found| node(role, found));
-                    Ok::<Vec<Node>, Error>(nodes.collect())
-                });
-            }
-        }
-    }
-    let (mut nodes, mut failures, all) = (Vec::new(), BTreeSet::new(), questions.len());
-    let mut failed = 0;
-    for answer in join_all(questions).await {
-        match answer {
-            Ok(found) => nodes.extend(found),
-            Err(error) => {
-                failed += 1;
-                failures.insert(error.to_string());
-            }
-        }
-    }
+    let fleet = Fleet::of(&client, &consul.names, &datacenters).await;
+    let found = fleet.instances.into_iter();
+    let mut nodes: Vec<_> = found.map(|(role, found)| node(role, found)).collect();
     nodes.retain(|node| options.zone.as_ref().is_none_or(|zone| node.zone == *zone));
     nodes.sort_by(|a, b| (a.role, &a.zone, &a.id).cmp(&(b.role, &b.zone, &b.id)));
-    for failure in &failures {
+    for failure in &fleet.failures {
         complain(Exit::Incomplete, failure);
     }
     match options.json {
         true => _ = say_json(&nodes),
         false => say(printable(&page(&nodes))),
     }
-    match (failed, nodes.is_empty()) {
-        (0, false) => Exit::Yes,
-        (0, true) => complain(Exit::No, &"Consul has no such node"),
-        (failed, _) if failed == all => Exit::Unasked,
+    match (fleet.failures.is_empty(), nodes.is_empty()) {
+        (true, false) => Exit::Yes,
+        (true, true) => complain(Exit::No, &"Consul has no such node"),
+        _ if fleet.unasked => Exit::Unasked,
         _ => Exit::Incomplete,
     }
 }
@@ -133,8 +90,9 @@ fn node(role: Role, instance: Instance) -> Node {
         slots: meta("slots").parse().ok(),
         weight: instance.weight_passing,
         version: meta("version"),
+        machine: machine(&instance).to_owned(),
         id: instance.id,
-        machine: instance.node,
+        maintenance_reason: instance.maintenance_reason,
         datacenter: instance.datacenter,
     }
 }
@@ -149,19 +107,20 @@ fn page(nodes: &[Node]) -> String {
             node.machine.clone(),
             node.zone.clone(),
             node.address.clone(),
-            match node.maintenance {
-                true => format!("{}, maintenance", node.health),
-                false => node.health.clone(),
-            },
             node.slots
                 .map_or_else(String::new, |slots| slots.to_string()),
             node.version.clone(),
+            match (node.maintenance, node.maintenance_reason.as_str()) {
+                (true, "") => format!("{}, maintenance", node.health),
+                (true, why) => format!("{}, maintenance: {why}", node.health),
+                (false, _) => node.health.clone(),
+            },
         ]
     });
     let rows: Vec<_> = rows.collect();
     table(
         &[
-            "NODE", "MACHINE", "ZONE", "ADDRESS", "HEALTH", "SLOTS", "VERSION",
+            "NODE", "MACHINE", "ZONE", "ADDRESS", "SLOTS", "VERSION", "HEALTH",
         ],
         &rows,
     )

@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | the loop ([`work`]) | answers of the [`Poller`](crate::poll::Poller), orders (`watch`) | what is desired (`watch`), what is known (`watch`), its own status (`watch`) |
 //! | reconciler | what is desired | how the registrations stand (`watch`) |
+//! | orders from Consul ([`remote`]) | KV | orders |
 //! | control socket | what is known, an operator's wishes | orders |
 //! | probes ([`crate::probe`]) | | findings (`watch`) |
 //! | admin server, status socket | the agent's own status | |
@@ -33,7 +34,7 @@ use crate::config::Config;
 use crate::control::{self, Control};
 use crate::metrics::Metrics;
 use crate::orders::{OrderError, Orders};
-use crate::probe;
+use crate::{probe, remote};
 use work::{Agent, Outlets};
 
 /// Why the agent could not start.
@@ -138,6 +139,9 @@ pub async fn run_until(
     if let Some(certificates) = client.certificates() {
         tokio::spawn(certificates.watch(endpoints.clone()));
     }
+    let standing =
+        rackcast_consul::orders::follow(client.clone(), &config.node_name(), endpoints.clone());
+    tokio::spawn(remote::obey(standing, orders.clone()));
     let findings = probe::spawn(&config.probe, client.clone(), &endpoints);
     let (desired, wanted) = watch::channel(Vec::new());
     let removal = CancellationToken::new();

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::path::PathBuf;
-use std::time::Instant;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use rackcast_consul::reconcile::{Desired, Standing};
 use rackcast_service::drain::Order;
@@ -22,6 +22,9 @@ use crate::poll::{Poller, sockets_in};
 use crate::probe::{self, Findings};
 use crate::registration::Registrar;
 use crate::settle::Settled;
+use crate::starved::Sample;
+
+const PROC: &str = "/proc";
 
 /// Where what the loop finds goes.
 pub(super) struct Outlets {
@@ -64,6 +67,7 @@ impl Agent {
         let rules = Rules {
             silent_after: check.silent_after,
             stalled_after: check.stalled_after,
+            starved_after: check.starved_after,
             forget_after: check.forget_after,
             recover_after: check.recover_after,
         };
@@ -92,11 +96,21 @@ impl Agent {
     }
 
     pub(super) async fn run(mut self, mut standing: watch::Receiver<Standing>) {
-        let mut scan = tokio::time::interval(self.config.check.scan_interval);
+        let interval = self.config.check.scan_interval;
+        let mut scan = tokio::time::interval(interval);
         scan.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut turned = Instant::now();
         loop {
             tokio::select! {
-                _ = scan.tick() => self.look(),
+                // First, so that nobody is judged by time that this loop did not have.
+                biased;
+                _ = scan.tick() => {
+                    let now = Instant::now();
+                    self.board.lost(missed(now.saturating_duration_since(turned), interval));
+                    turned = now;
+                    self.look();
+                    self.publish();
+                }
                 answer = self.poller.answer() => {
                     let socket = answer.socket.clone();
                     if let Err(error) = &answer.result && !error.is_absent() {
@@ -147,6 +161,12 @@ impl Agent {
         }
         sockets.remove(&self.config.status_socket);
         self.poller.ask(sockets, Instant::now());
+        // A few small reads of a memory file system, and only while something stands still.
+        for (socket, pid) in self.board.still(Instant::now()) {
+            let own = Sample::of(Path::new(PROC), pid);
+            let children = Sample::of_children(Path::new(PROC), pid);
+            self.board.watched(&socket, own, children, Instant::now());
+        }
         self.report();
     }
 
@@ -234,5 +254,13 @@ impl Agent {
             own.ready = self.standing != Standing::Pending;
             own.health = health;
         });
+    }
+}
+
+/// Of the time between two looks, what this process did not have: it was stopped, or not let run.
+fn missed(time: Duration, interval: Duration) -> Duration {
+    match time > 2 * interval {
+        true => time - interval,
+        false => Duration::ZERO,
     }
 }

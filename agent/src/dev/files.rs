@@ -127,8 +127,6 @@ impl Files {
             [consul]
             address = consul
             [check]
-            scan_interval = "100ms"
-            poll_interval = "250ms"
             http_interval = "1s"
         }
     }

@@ -28,16 +28,16 @@ const OWN_MACHINE_ONLY: &str = "its admin address can be reached from its own ma
 
 /// What came of asking an ingest.
 #[derive(Debug)]
-pub(super) struct Asked {
+pub(crate) struct Asked {
     /// What it is called.
-    pub(super) name: String,
+    pub(crate) name: String,
     /// What it said.
-    pub(super) reply: Reply,
+    pub(crate) reply: Reply,
 }
 
 /// See [`Asked`].
 #[derive(Debug)]
-pub(super) enum Reply {
+pub(crate) enum Reply {
     /// An answer.
     Known(Value),
     /// It does not know what it was asked about.
@@ -54,7 +54,7 @@ pub(super) enum Reply {
 type Http = Client<HttpConnector, Empty<Bytes>>;
 
 /// Asks all of them the same question.
-pub(super) async fn all(ingests: Vec<Ingest>, target: &str) -> Vec<Asked> {
+pub(crate) async fn all(ingests: Vec<Ingest>, target: &str) -> Vec<Asked> {
     let mut connector = HttpConnector::new();
     connector.set_connect_timeout(Some(TIMEOUT));
     let http: Http = Client::builder(TokioExecutor::new()).build(connector);

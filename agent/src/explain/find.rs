@@ -7,21 +7,21 @@ use futures_util::future::join_all;
 use rackcast_consul::client::{HealthQuery, Instance};
 use url::Url;
 
-use super::Options;
+use super::Ingests;
 
 /// An ingest to be asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Ingest {
+pub(crate) struct Ingest {
     /// What it is called in complaints.
-    pub(super) name: String,
+    pub(crate) name: String,
     /// `http://HOST:PORT` of its admin address.
-    pub(super) base: String,
+    pub(crate) base: String,
     /// Its ID, where another ingest could be met at that address.
-    pub(super) expect: Option<String>,
+    pub(crate) expect: Option<String>,
 }
 
 /// Those that the options name, else those in Consul; and what kept others from being found.
-pub(super) async fn ingests(options: &Options) -> (Vec<Ingest>, Vec<String>) {
+pub(crate) async fn ingests(options: &Ingests) -> (Vec<Ingest>, Vec<String>) {
     if !options.ingest.is_empty() {
         return (options.ingest.iter().map(named).collect(), Vec::new());
     }
@@ -120,6 +120,7 @@ mod tests {
             datacenter: "dc1".to_owned(),
             health: Health::Critical,
             maintenance: false,
+            maintenance_reason: String::new(),
         }
     }
 

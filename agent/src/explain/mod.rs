@@ -5,43 +5,23 @@
 //! once, since any may carry the stream or have carried it, and puts the answers into words. It
 //! needs nothing from the machine that it runs on, and changes nothing anywhere.
 
-mod ask;
-mod find;
+pub(crate) mod ask;
+pub(crate) mod find;
 mod fleet;
 mod options;
 mod segment;
 mod story;
 pub(crate) mod text;
 
-use std::process::ExitCode;
-
 use rackcast_service::explain::{Answer, Nodes, Story, Streams};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-pub use options::Options;
 use options::Question;
+pub use options::{Ingests, Options};
 
+use crate::command::Exit;
 use ask::{Asked, Reply};
-
-/// What the command ends with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum End {
-    /// Something was found.
-    Found = 0,
-    /// Every ingest answered, and none knows it.
-    Unknown = 1,
-    /// No ingest could be asked.
-    NobodyAsked = 2,
-    /// None that answered knows it, and some did not answer.
-    Unsure = 3,
-}
-
-impl From<End> for ExitCode {
-    fn from(end: End) -> Self {
-        Self::from(end as u8)
-    }
-}
 
 /// What is to be printed.
 #[derive(Debug)]
@@ -51,13 +31,13 @@ pub struct Told {
     /// To standard error, line by line: who could not be asked, and why.
     pub complaints: Vec<String>,
     /// How it ended.
-    pub end: End,
+    pub end: Exit,
 }
 
 /// Asks, and puts the answers into words.
 pub async fn explain(options: &Options) -> Told {
     let question = options.question();
-    let (ingests, mut complaints) = find::ingests(options).await;
+    let (ingests, mut complaints) = find::ingests(&options.ingests).await;
     let none_found = ingests.is_empty() && complaints.is_empty();
     let mut asked = ask::all(ingests, &question.target()).await;
     if none_found {
@@ -76,7 +56,7 @@ pub async fn explain(options: &Options) -> Told {
     } else {
         in_words(&question, &asked)
     };
-    if matches!(end, End::Unknown | End::Unsure) {
+    if matches!(end, Exit::No | Exit::Incomplete) {
         complaints.extend(unknown(&question, &asked));
     }
     Told {
@@ -86,16 +66,16 @@ pub async fn explain(options: &Options) -> Told {
     }
 }
 
-fn end(asked: &[Asked], incomplete: bool) -> End {
+fn end(asked: &[Asked], incomplete: bool) -> Exit {
     let any = |wanted: fn(&Reply) -> bool| asked.iter().any(|asked| wanted(&asked.reply));
     match (
         any(|r| matches!(r, Reply::Known(_))),
         any(|r| matches!(r, Reply::Unknown { .. })),
     ) {
-        (true, _) => End::Found,
-        (false, true) if incomplete => End::Unsure,
-        (false, true) => End::Unknown,
-        (false, false) => End::NobodyAsked,
+        (true, _) => Exit::Yes,
+        (false, true) if incomplete => Exit::Incomplete,
+        (false, true) => Exit::No,
+        (false, false) => Exit::Unasked,
     }
 }
 

@@ -26,6 +26,14 @@ pub struct Options {
     /// What the ingests answered, as JSON.
     #[arg(long)]
     pub json: bool,
+    /// Who is asked.
+    #[command(flatten)]
+    pub ingests: Ingests,
+}
+
+/// Which ingests are asked, and how they are found.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Ingests {
     /// The admin address of an ingest, instead of those in Consul; several times for several.
     #[arg(long, value_name = "URL")]
     pub ingest: Vec<Url>,

@@ -11,7 +11,7 @@ pub(crate) fn printable(text: &str) -> String {
 }
 
 /// `2026-11-23 17:03:21.512 UTC`
-pub(super) fn date(unix_ms: u64) -> String {
+pub(crate) fn date(unix_ms: u64) -> String {
     let at = SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(unix_ms));
     // Later than the year 9999, which no clock says.
     let Some(at) = at.filter(|_| unix_ms < 253_402_300_800_000) else {
@@ -22,13 +22,13 @@ pub(super) fn date(unix_ms: u64) -> String {
 }
 
 /// `17:03:21`, UTC.
-pub(super) fn clock(unix_ms: u64) -> String {
+pub(crate) fn clock(unix_ms: u64) -> String {
     let date = date(unix_ms);
     date.get(11..19).unwrap_or(&date).to_owned()
 }
 
 /// `743 ms`, `12.3 s`, `4 min 5 s`
-pub(super) fn length(ms: u64) -> String {
+pub(crate) fn length(ms: u64) -> String {
     match ms {
         0..10_000 => format!("{ms} ms"),
         10_000..60_000 => format!("{}.{} s", ms / 1000, ms % 1000 / 100),
@@ -37,7 +37,7 @@ pub(super) fn length(ms: u64) -> String {
 }
 
 /// `2.0 s`: for what nobody compares to the millisecond.
-pub(super) fn seconds(ms: u64) -> String {
+pub(crate) fn seconds(ms: u64) -> String {
     match ms {
         0..60_000 => format!("{}.{} s", ms / 1000, ms % 1000 / 100),
         _ => length(ms),
@@ -45,7 +45,7 @@ pub(super) fn seconds(ms: u64) -> String {
 }
 
 /// `n` of something.
-pub(super) fn count(n: u64, one: &str, many: &str) -> String {
+pub(crate) fn count(n: u64, one: &str, many: &str) -> String {
     match n {
         1 => format!("1 {one}"),
         n => format!("{n} {many}"),
@@ -53,14 +53,14 @@ pub(super) fn count(n: u64, one: &str, many: &str) -> String {
 }
 
 /// A node without the part of its ID that all of them have: `rack5-1`.
-pub(super) fn name(node: &Node) -> &str {
+pub(crate) fn name(node: &Node) -> &str {
     let short = node.id.split_once("-transcode-");
     let short = short.map(|(_, short)| short).filter(|s| !s.is_empty());
     short.unwrap_or(&node.id)
 }
 
 /// `rack5-1 (ZONE)`
-pub(super) fn node(node: &Node) -> String {
+pub(crate) fn node(node: &Node) -> String {
     let name = name(node);
     match &node.zone {
         Some(zone) => format!("{name} ({zone})"),
@@ -69,7 +69,7 @@ pub(super) fn node(node: &Node) -> String {
 }
 
 /// A reason as the rest of a sentence that begins with a name: reasons of failures say "it".
-pub(super) fn did(why: &Why) -> &str {
+pub(crate) fn did(why: &Why) -> &str {
     why.text.strip_prefix("it ").unwrap_or(&why.text)
 }
 

@@ -64,6 +64,9 @@ pub struct Instance {
     pub health: Health,
     /// Whether it, or its node, is in maintenance mode: alive, but wants no new work.
     pub maintenance: bool,
+    /// Why; empty if nobody said.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub maintenance_reason: String,
 }
 
 #[derive(Deserialize)]
@@ -92,6 +95,8 @@ struct EntryCheck {
     id: String,
     #[serde(rename = "Status", default)]
     status: Status,
+    #[serde(rename = "Notes", default)]
+    notes: String,
 }
 
 /// Check IDs that stand for maintenance of the node and, as a prefix, of a service.
@@ -128,6 +133,11 @@ impl From<Entry> for Instance {
                 .max()
                 .unwrap_or(Status::Passing),
             maintenance: !maintenance.is_empty(),
+            maintenance_reason: maintenance
+                .into_iter()
+                .map(|check| check.notes)
+                .find(|notes| !notes.is_empty())
+                .unwrap_or_default(),
         }
     }
 }
@@ -223,10 +233,11 @@ mod tests {
                 "",
                 json!([
                     { "CheckID": "c", "Status": "passing" },
-                    { "CheckID": id, "Status": "critical" }
+                    { "CheckID": id, "Status": "critical", "Notes": "disk swap" }
                 ]),
             );
             assert!(instance.maintenance);
+            assert_eq!(instance.maintenance_reason, "disk swap");
             assert_eq!(instance.health, Status::Passing);
         }
     }

@@ -13,7 +13,7 @@ use super::lookout::Lookout;
 use super::plan::{Action, Actual, plan};
 use super::{Config, Desired, Standing};
 use crate::client::{Client, Error, TokenMark};
-use crate::register::{CheckKind, OWNER, Registration, Status};
+use crate::register::{Check, CheckKind, OWNER, Registration, Status};
 
 /// Comparisons follow each other no closer than this, whatever asks for them.
 const SYNC_PAUSE: Duration = Duration::from_millis(200);
@@ -221,6 +221,7 @@ impl Keeper {
                 self.registered.remove(id);
                 log::info!("removed {id} from Consul");
             }
+            Action::Renew { id, reason } => self.renew(id, reason).await?,
             Action::Maintain { id, reason } => {
                 self.client.set_maintenance(id, reason.as_deref()).await?;
                 let reason = reason.as_deref().unwrap_or("over");
@@ -230,8 +231,27 @@ impl Keeper {
         Ok(())
     }
 
+    /// Consul keeps the first reason of a maintenance until it ends. Between its end and the next
+    /// one nobody shall take the service for free.
+    async fn renew(&mut self, id: &str, reason: &str) -> Result<(), Error> {
+        if let Some(registration) = self.registered.get(id) {
+            for check in ttl_checks(registration) {
+                let why = "its maintenance gets another reason";
+                self.client
+                    .update_ttl(&check.id, Status::Critical, why)
+                    .await?;
+            }
+            self.feed.forget(|check| !has_check(registration, check));
+        }
+        self.client.set_maintenance(id, None).await?;
+        self.client.set_maintenance(id, Some(reason)).await?;
+        log::info!(rackcast_reason = reason; "maintenance of {id}: {reason}");
+        Ok(())
+    }
+
     /// The registration with the health that its checks have now, by report or as last seen:
-    /// Consul starts a check as critical until its first result.
+    /// Consul starts a check as critical until its first result. What is to be in maintenance at
+    /// once is not to be taken for free until then; the reports that follow say how it is.
     fn with_health(&self, registration: &Registration) -> Registration {
         let mut registration = registration.clone();
         let now = Instant::now();
@@ -240,8 +260,14 @@ impl Keeper {
             .filter(|report| self.feed.is_young(report, now))
             .map(|report| (report.check.as_str(), report.status))
             .collect();
+        let id = &registration.service.id;
+        let to_maintain = self
+            .desired
+            .iter()
+            .any(|want| want.registration.service.id == *id && want.maintenance.is_some());
         for check in &mut registration.checks {
             let known = match check.kind {
+                CheckKind::Ttl { .. } if to_maintain => Some(&Status::Critical),
                 CheckKind::Ttl { .. } => young.get(check.id.as_str()),
                 CheckKind::Http { .. } | CheckKind::Tcp { .. } => self.last_status.get(&check.id),
             };
@@ -322,6 +348,11 @@ impl Keeper {
             Err(_) => log::warn!("Consul did not take all removals within {limit:?}"),
         }
     }
+}
+
+fn ttl_checks(registration: &Registration) -> impl Iterator<Item = &Check> {
+    let checks = registration.checks.iter();
+    checks.filter(|check| matches!(check.kind, CheckKind::Ttl { .. }))
 }
 
 fn has_check(registration: &Registration, id: &str) -> bool {

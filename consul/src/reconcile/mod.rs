@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use crate::client::Client;
 use crate::register::{Registration, Status};
 use keeper::Keeper;
-pub use plan::{Action, Actual, Plan, plan};
+pub use plan::{Action, Actual, MAINTENANCE_MARK, Plan, plan};
 
 /// When things are done.
 #[derive(Debug, Clone, Deserialize)]

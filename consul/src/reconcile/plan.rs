@@ -7,7 +7,7 @@ use crate::client::{AgentCheck, AgentService};
 use crate::register::{OWNER, Registration};
 
 /// Prefix of the reason of every maintenance that we set: only those do we end.
-const MAINTENANCE_MARK: &str = "rackcast: ";
+pub const MAINTENANCE_MARK: &str = "rackcast: ";
 
 /// What the agent holds.
 #[derive(Debug, Clone, Default)]
@@ -31,6 +31,13 @@ pub enum Action {
         id: String,
         /// The reason as Consul shall show it; `None` ends it.
         reason: Option<String>,
+    },
+    /// Give another reason for a maintenance that goes on.
+    Renew {
+        /// Service ID.
+        id: String,
+        /// The reason as Consul shall show it.
+        reason: String,
     },
 }
 
@@ -146,20 +153,19 @@ fn is_maintenance(check: &AgentCheck) -> bool {
     check.id.starts_with("_service_maintenance:")
 }
 
-/// Begins the desired maintenance; ends one that is ours and no longer desired. Somebody
-/// else's is an operator's decision and stays.
+/// Begins the desired maintenance, or ends one that is ours and no longer desired. Somebody else's is
+/// an operator's decision and stays.
 fn maintenance(want: &Desired, checks: &BTreeMap<String, AgentCheck>) -> Option<Action> {
     let id = want.registration.service.id.clone();
     let held = checks.get(&format!("_service_maintenance:{id}"));
-    match (&want.maintenance, held) {
-        (Some(reason), None) => Some(Action::Maintain {
-            id,
-            reason: Some(format!("{MAINTENANCE_MARK}{reason}")),
-        }),
-        (None, Some(held)) if held.notes.starts_with(MAINTENANCE_MARK) => {
-            Some(Action::Maintain { id, reason: None })
-        }
-        _ => None,
+    let wanted = want.maintenance.as_ref();
+    let wanted = wanted.map(|reason| format!("{MAINTENANCE_MARK}{reason}"));
+    match (wanted, held) {
+        (None, None) => None,
+        (_, Some(held)) if !held.notes.starts_with(MAINTENANCE_MARK) => None,
+        (Some(reason), Some(held)) if reason == held.notes => None,
+        (Some(reason), Some(_)) => Some(Action::Renew { id, reason }),
+        (reason, _) => Some(Action::Maintain { id, reason }),
     }
 }
 
@@ -404,6 +410,12 @@ mod tests {
             reason: Some("rackcast: drain".to_owned()),
         };
         assert_eq!(planned(&[want.clone()], &idle).actions, [begin]);
+        let before = during("rackcast: another drain");
+        let renew = Action::Renew {
+            id: "a".to_owned(),
+            reason: "rackcast: drain".to_owned(),
+        };
+        assert_eq!(planned(&[want.clone()], &before).actions, [renew]);
         assert_eq!(planned(&[want.clone()], &ours), Plan::default());
         assert_eq!(planned(&[want], &operators), Plan::default());
     }

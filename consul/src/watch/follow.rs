@@ -136,6 +136,7 @@ mod tests {
             datacenter: "dc1".to_owned(),
             health: Health::Passing,
             maintenance: false,
+            maintenance_reason: String::new(),
         }
     }
 

@@ -184,17 +184,20 @@ pub async fn orders_reach_their_machine(consul: Arc<Consul>) {
         at: SystemTime::UNIX_EPOCH + SECOND * 1_800_000_000,
         reason: "disk swap".to_owned(),
         deadline: None,
+        resume: false,
     };
-    orders::drain(&client, "order-10", &order).await.unwrap();
-    let wanted = orders::Standing::Drain(order.clone());
+    orders::give(&client, "order-10", &order).await.unwrap();
+    let wanted = orders::Standing::Given(order.clone());
     ten.wait_for(|s| *s == wanted).await.unwrap();
     let all = orders::list(&client).await.unwrap();
-    assert!(all.contains(&("order-10".to_owned(), order)));
-    assert!(orders::resume(&client, "order-10").await.unwrap());
-    ten.wait_for(|s| *s == orders::Standing::None)
-        .await
-        .unwrap();
-    assert!(!orders::resume(&client, "order-10").await.unwrap());
+    assert!(all.contains(&("order-10".to_owned(), order.clone())));
+    let resume = Order {
+        resume: true,
+        ..order
+    };
+    orders::give(&client, "order-10", &resume).await.unwrap();
+    let wanted = orders::Standing::Given(resume);
+    ten.wait_for(|s| *s == wanted).await.unwrap();
     assert_eq!(*one.borrow(), orders::Standing::None);
     assert!(!one.has_changed().unwrap());
 }

@@ -133,6 +133,12 @@ pub async fn a_service_is_kept_as_desired(kind: Kind) {
         maintenance().await["Notes"] == "rackcast: drain"
     })
     .await;
+    want.maintenance = Some("drain until noon".to_owned());
+    keeping.desired.send_replace(vec![want.clone()]);
+    eventually("another reason", || async {
+        maintenance().await["Notes"] == "rackcast: drain until noon"
+    })
+    .await;
     want.maintenance = None;
     want.registration.service.port = 81;
     keeping

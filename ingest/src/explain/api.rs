@@ -6,6 +6,7 @@
 //! | `/v1/explain/APP/STREAM` | their segments: [`Story`] |
 //! | `...?segment=N`, `...?last=K` | one of them; the newest of them |
 //! | `/v1/nodes` | the table of nodes: [`Nodes`] |
+//! | `/v1/streams` | the streams that are here now: [`LiveStreams`] |
 //!
 //! What does not fit into `explain.max_answer` bytes is left out, the oldest first, and counted.
 
@@ -15,8 +16,8 @@ use std::time::SystemTime;
 use http::{StatusCode, Uri};
 use rackcast_segment::id::{InvalidName, StreamId};
 use rackcast_service::explain::{
-    Answer, EXPLAIN_PATH, Ingest, NODES_PATH, Nodes, Problem, Segment, Story, Stream, Streams,
-    VERSION,
+    Answer, EXPLAIN_PATH, Ingest, LiveStream, LiveStreams, NODES_PATH, Nodes, Outcome, Problem,
+    STREAMS_PATH, Segment, Story, Stream, Streams, VERSION,
 };
 use rackcast_service::http as server;
 use serde::Serialize;
@@ -26,6 +27,8 @@ use super::record::Record;
 use super::story::{self, unix_ms};
 use super::summary::summary;
 
+/// Of how many segments the health of a stream is told.
+const RECENT: usize = 30;
 /// The most characters of a question that a refusal repeats.
 const MAX_ECHO: usize = 100;
 
@@ -33,6 +36,7 @@ const MAX_ECHO: usize = 100;
 pub struct Api {
     trails: Arc<Trails>,
     nodes: Box<dyn Fn() -> Nodes + Send + Sync>,
+    live: Box<dyn Fn() -> Vec<LiveStream> + Send + Sync>,
     ingest: Ingest,
 }
 
@@ -80,16 +84,18 @@ impl Refusal {
 }
 
 impl Api {
-    /// Answers from `trails` and, how the nodes stand, from `nodes`, in the name of `ingest`.
+    /// Answers from `trails`, how the nodes stand from `nodes`, and which streams are here from
+    /// `live`, in the name of `ingest`.
     pub fn new(
         trails: Arc<Trails>,
         nodes: impl Fn() -> Nodes + Send + Sync + 'static,
+        live: impl Fn() -> Vec<LiveStream> + Send + Sync + 'static,
         ingest: Ingest,
     ) -> Self {
-        let nodes = Box::new(nodes);
         Self {
             trails,
-            nodes,
+            nodes: Box::new(nodes),
+            live: Box::new(live),
             ingest,
         }
     }
@@ -99,6 +105,7 @@ impl Api {
         let query = uri.query().unwrap_or_default();
         let answer = match uri.path() {
             EXPLAIN_PATH => plain(query).and_then(|()| self.streams()),
+            STREAMS_PATH => plain(query).and_then(|()| self.live()),
             NODES_PATH => plain(query).and_then(|()| self.nodes((self.nodes)())),
             path => {
                 let name = path.strip_prefix(EXPLAIN_PATH)?.strip_prefix('/')?;
@@ -113,6 +120,27 @@ impl Api {
             };
             self.say(status, problem)
         }))
+    }
+
+    /// The streams that are here, with what is remembered of the last segments of each.
+    fn live(&self) -> Result<server::Answer, Refusal> {
+        let zones = self.trails.zones();
+        let streams = (self.live)().into_iter().map(|mut stream| {
+            let id = stream.stream.parse().ok();
+            let records = id.and_then(|id: StreamId| self.trails.of(&id));
+            let records = records.unwrap_or_default();
+            let recent = records.get(records.len().saturating_sub(RECENT)..);
+            for record in recent.unwrap_or_default() {
+                stream.recent += 1;
+                stream.complete += u64::from(record.outcome() == Outcome::Complete);
+            }
+            let last = records.iter().rev().find_map(|record| record.sent().next());
+            stream.node = last.map(|sent| zones.node(&sent.node));
+            stream.last = records.last().map(|record| record.sequence.0);
+            stream
+        });
+        let (streams, omitted) = self.fit(streams.collect::<Vec<_>>().into_iter())?;
+        Ok(self.say(StatusCode::OK, LiveStreams { streams, omitted }))
     }
 
     fn nodes(&self, mut nodes: Nodes) -> Result<server::Answer, Refusal> {

@@ -7,7 +7,7 @@
 //! rtmp ──▶ registry of streams ──▶ origin ──▶ http
 //!                    └──▶ dispatch ──▶ nodes ◀── discovery ◀── Consul
 //!                             └──▶ explain ──▶ admin
-//! report (once a second) ──▶ supervisor
+//! report (4 times a second) ──▶ supervisor
 //! inside ──▶ origin, admin: what the other generations of this ingest ask for
 //! ```
 //!
@@ -188,7 +188,9 @@ pub async fn run(mut live: Live<Config>, number: u64) -> Result<(), Error> {
     let site = Arc::new(site);
     let asked = Arc::clone(&dispatcher);
     let nodes = move || explain::nodes(&mut asked.router(), Instant::now());
-    let explain = explain::api::Api::new(Arc::clone(&trails), nodes, identity(&config));
+    let told = Arc::clone(&registry);
+    let told = move || told.told();
+    let explain = explain::api::Api::new(Arc::clone(&trails), nodes, told, identity(&config));
     let pages = Arc::new(Pages::new(explain, metrics.clone(), others.relays()));
     let (rtmp_metrics, http_metrics) = (
         rtmp::Metrics::register(&metrics)?,

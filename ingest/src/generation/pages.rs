@@ -4,6 +4,8 @@
 //! counts it, and a sum over the label is the ingest. Decisions are asked of the newest generation
 //! first and then of the older ones; the table of nodes is the newest's own.
 
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -11,9 +13,11 @@ use http::request::Parts;
 use http::{Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Limited};
 use prometheus::{Registry, TEXT_FORMAT};
-use rackcast_service::explain::{Answer, EXPLAIN_PATH, Stream, Streams};
+use rackcast_service::explain::{Answer, EXPLAIN_PATH, LiveStreams, STREAMS_PATH, Stream, Streams};
 use rackcast_service::http::{self as server, content};
 use rackcast_service::metrics;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::explain::api::Api;
 use crate::relay::Relay;
@@ -50,7 +54,8 @@ impl Pages {
         let own = self.own(&uri)?;
         match uri.path() {
             "/metrics" => Some(self.all_metrics(own).await),
-            EXPLAIN_PATH => Some(self.all_streams(own).await),
+            EXPLAIN_PATH => Some(self.merged(&uri, own, explained).await),
+            STREAMS_PATH => Some(self.merged(&uri, own, live).await),
             path if path.starts_with(EXPLAIN_PATH) && own.status() == StatusCode::NOT_FOUND => {
                 let others = self.others(&uri).await;
                 let found = others
@@ -91,34 +96,27 @@ impl Pages {
         content(StatusCode::OK, TEXT_FORMAT, metrics::merge(&texts))
     }
 
-    async fn all_streams(&self, own: server::Answer) -> server::Answer {
-        let uri = Uri::from_static(EXPLAIN_PATH);
-        let others = self.others(&uri).await;
+    /// A list of streams with what other generations add to it; `join` takes one's list into that of
+    /// the newer ones.
+    async fn merged<T: Serialize + DeserializeOwned>(
+        &self,
+        uri: &Uri,
+        own: server::Answer,
+        join: impl Fn(&mut T, T),
+    ) -> server::Answer {
+        let others = self.others(uri).await;
         if others.is_empty() {
             return own;
         }
         let (status, body) = (own.status(), whole(own).await);
-        let Ok(mut all) = serde_json::from_slice::<Answer<Streams>>(&body) else {
+        let Ok(mut all) = serde_json::from_slice::<Answer<T>>(&body) else {
             return content(status, JSON, body);
         };
         for (_, other) in others {
-            if let Ok(other) = serde_json::from_slice::<Answer<Streams>>(&other) {
-                let known: Vec<_> = all
-                    .content
-                    .streams
-                    .iter()
-                    .map(|s| s.stream.clone())
-                    .collect();
-                let new = |s: &Stream| !known.contains(&s.stream);
-                all.content
-                    .streams
-                    .extend(other.content.streams.into_iter().filter(new));
-                all.content.omitted = all.content.omitted.saturating_add(other.content.omitted);
+            if let Ok(other) = serde_json::from_slice::<Answer<T>>(&other) {
+                join(&mut all.content, other.content);
             }
         }
-        all.content
-            .streams
-            .sort_by_key(|s| std::cmp::Reverse(s.last_at_ms));
         match serde_json::to_vec(&all) {
             Ok(body) => content(StatusCode::OK, JSON, body),
             Err(_) => content(status, JSON, body),
@@ -152,6 +150,21 @@ impl std::fmt::Debug for Pages {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Pages").finish_non_exhaustive()
     }
+}
+
+fn explained(all: &mut Streams, other: Streams) {
+    let known: BTreeSet<_> = all.streams.iter().map(|s| s.stream.clone()).collect();
+    let new = |s: &Stream| !known.contains(&s.stream);
+    all.streams.extend(other.streams.into_iter().filter(new));
+    all.streams.sort_by_key(|s| Reverse(s.last_at_ms));
+    all.omitted = all.omitted.saturating_add(other.omitted);
+}
+
+/// A publisher is with one generation only.
+fn live(all: &mut LiveStreams, other: LiveStreams) {
+    all.streams.extend(other.streams);
+    all.streams.sort_by(|a, b| a.stream.cmp(&b.stream));
+    all.omitted = all.omitted.saturating_add(other.omitted);
 }
 
 /// The same question to another generation.

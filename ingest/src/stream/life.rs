@@ -144,6 +144,12 @@ impl Life {
         }
     }
 
+    /// Names of the renditions that are made.
+    pub(super) fn renditions(&self) -> Vec<String> {
+        let made = self.picture.iter().flat_map(|picture| &picture.renditions);
+        made.map(|rendition| rendition.name.to_string()).collect()
+    }
+
     /// Whether a segment has the tracks of this epoch.
     pub(super) fn fits(&self, segment: &Segment) -> bool {
         self.tracks == Tracks::of(segment)

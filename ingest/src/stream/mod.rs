@@ -17,6 +17,7 @@ pub mod elsewhere;
 mod epoch;
 mod format;
 mod life;
+mod live;
 mod metrics;
 mod parts;
 mod publication;

@@ -14,10 +14,12 @@ use std::time::SystemTime;
 
 use rackcast_segment::id::StreamId;
 use rackcast_segment::ladder::Ladder;
+use rackcast_service::explain::LiveStream;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 
 use super::Parts;
+use super::live::Live;
 use super::publication::{Knock, Publication, PublishRequest, Refused};
 use super::task::{Attach, StreamTask};
 use crate::auth::{AuthRequest, Denied};
@@ -25,11 +27,18 @@ use crate::auth::{AuthRequest, Denied};
 /// How often a knock is tried again when it met a stream that was just ending.
 const TRIES: usize = 3;
 
+/// A stream as the registry knows it.
+#[derive(Debug)]
+struct Known {
+    attaches: mpsc::Sender<Attach>,
+    told: Live,
+}
+
 /// All streams of this generation.
 #[derive(Debug)]
 pub struct Registry {
     parts: Arc<Parts>,
-    streams: Mutex<HashMap<StreamId, mpsc::Sender<Attach>>>,
+    streams: Mutex<HashMap<StreamId, Known>>,
     tasks: TaskTracker,
 }
 
@@ -46,6 +55,14 @@ impl Registry {
     /// Streams with a publisher or waiting for it to return.
     pub fn len(&self) -> usize {
         self.lock().len()
+    }
+
+    /// What is to be told of each stream, in the order of their names.
+    pub fn told(&self) -> Vec<LiveStream> {
+        let told = |(id, known): (&StreamId, &Known)| known.told.told(id);
+        let mut streams: Vec<_> = self.lock().iter().map(told).collect();
+        streams.sort_by(|a, b| a.stream.cmp(&b.stream));
+        streams
     }
 
     /// There is none.
@@ -124,7 +141,8 @@ impl Registry {
     /// The way to a stream's task, if there is one.
     fn known(&self, id: &StreamId) -> Option<mpsc::Sender<Attach>> {
         let streams = self.lock();
-        streams.get(id).filter(|s| !s.is_closed()).cloned()
+        let known = streams.get(id).map(|known| &known.attaches);
+        known.filter(|attaches| !attaches.is_closed()).cloned()
     }
 
     /// The way to a stream's task, which is started if there is none.
@@ -141,8 +159,8 @@ impl Registry {
             return Err(Refused::Draining);
         }
         let mut streams = self.lock();
-        if let Some(known) = streams.get(id).filter(|s| !s.is_closed()) {
-            return Ok(known.clone());
+        if let Some(known) = streams.get(id).filter(|s| !s.attaches.is_closed()) {
+            return Ok(known.attaches.clone());
         }
         if self.parts.orders.borrow().is_drain() {
             return Err(Refused::Draining);
@@ -158,12 +176,17 @@ impl Registry {
             ));
         }
         let (attach, attaches) = mpsc::channel(1);
-        streams.insert(id.clone(), attach.clone());
+        let told = Live::new(SystemTime::now());
+        let known = Known {
+            attaches: attach.clone(),
+            told: told.clone(),
+        };
+        streams.insert(id.clone(), known);
         self.parts.metrics.streams.set(streams.len() as i64);
         let ladder = ladder.unwrap_or(&settings.config.ladder).clone();
         let (this, id) = (Arc::clone(self), id.clone());
         self.tasks.spawn(async move {
-            let task = StreamTask::new(id.clone(), ladder, Arc::clone(&this.parts));
+            let task = StreamTask::new(id.clone(), ladder, told, Arc::clone(&this.parts));
             task.run(attaches).await;
             this.forget(&id);
         });
@@ -173,13 +196,16 @@ impl Registry {
     fn forget(&self, id: &StreamId) {
         let mut streams = self.lock();
         // A successor may stand under the same name by now.
-        if streams.get(id).is_some_and(mpsc::Sender::is_closed) {
+        if streams
+            .get(id)
+            .is_some_and(|known| known.attaches.is_closed())
+        {
             streams.remove(id);
         }
         self.parts.metrics.streams.set(streams.len() as i64);
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<StreamId, mpsc::Sender<Attach>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<StreamId, Known>> {
         self.streams.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -24,6 +24,7 @@ use tokio_util::task::TaskTracker;
 use super::SecondPublisher;
 use super::epoch::{self, InHand};
 use super::life::Life;
+use super::live::Live;
 use super::parts::Parts;
 use super::publication::{Ended, Feed, Input, Refused};
 use super::timeline::Timeline;
@@ -52,6 +53,8 @@ enum Over {
 pub(super) struct StreamTask {
     id: StreamId,
     ladder: Ladder,
+    /// What is told of it.
+    told: Live,
     parts: Arc<Parts>,
     timeline: Timeline,
     segmenter: Segmenter,
@@ -72,7 +75,7 @@ pub(super) struct StreamTask {
 }
 
 impl StreamTask {
-    pub(super) fn new(id: StreamId, ladder: Ladder, parts: Arc<Parts>) -> Self {
+    pub(super) fn new(id: StreamId, ladder: Ladder, told: Live, parts: Arc<Parts>) -> Self {
         let epoch = parts.epochs.take(SystemTime::now());
         let listed = parts.origin.next_sequence(&id);
         let first = listed.unwrap_or_else(|| epoch::first_sequence(epoch.epoch()));
@@ -81,6 +84,7 @@ impl StreamTask {
             lane: parts.dispatcher.open(id.clone()),
             id,
             ladder,
+            told,
             parts,
             timeline: Timeline::default(),
             segmenter,
@@ -94,7 +98,7 @@ impl StreamTask {
     }
 
     pub(super) async fn run(mut self, mut attaches: mpsc::Receiver<Attach>) {
-        let mut next = accept(attaches.recv().await);
+        let mut next = self.accept(attaches.recv().await);
         while let Some(feed) = next {
             let over = self.live(feed, &mut attaches).await;
             self.note(&over);
@@ -145,7 +149,7 @@ impl StreamTask {
                             rackcast_peer = second.peer.to_string();
                             "another publisher takes the stream over"
                         );
-                        if let Some(next) = accept(Some(second)) {
+                        if let Some(next) = self.accept(Some(second)) {
                             feed.end(Ended::TakenOver);
                             return Over::Replaced(next);
                         }
@@ -169,11 +173,12 @@ impl StreamTask {
 
     /// Waits for the publisher to return.
     async fn waiting(&mut self, attaches: &mut mpsc::Receiver<Attach>) -> Option<Feed> {
+        self.told.is_lost(SystemTime::now());
         let shutdown = self.parts.shutdown.clone();
         let grace = self.parts.settings.load().config.grace;
         let returned = tokio::time::timeout(grace, async {
             loop {
-                let feed = accept(attaches.recv().await);
+                let feed = self.accept(attaches.recv().await);
                 if feed.is_some() || attaches.is_closed() {
                     return feed;
                 }
@@ -237,7 +242,9 @@ impl StreamTask {
                 _ => {
                     let next = self.parts.epochs.take(SystemTime::now());
                     let epoch = std::mem::replace(&mut self.epoch, next).into_use();
-                    Life::begin(&self.id, epoch, &self.ladder, &segment, &self.parts)
+                    let life = Life::begin(&self.id, epoch, &self.ladder, &segment, &self.parts);
+                    self.told.begins(epoch, life.renditions());
+                    life
                 }
             };
             let wall = self.timeline.wall(segment.start);
@@ -275,10 +282,12 @@ impl StreamTask {
             "publication over"
         );
     }
-}
 
-/// Answers a publisher; `None` if it left meanwhile.
-fn accept(attach: Option<Attach>) -> Option<Feed> {
-    let attach = attach?;
-    attach.reply.send(Ok(())).ok().map(|()| attach.feed)
+    /// Answers a publisher; `None` if it left meanwhile.
+    fn accept(&self, attach: Option<Attach>) -> Option<Feed> {
+        let attach = attach?;
+        attach.reply.send(Ok(())).ok()?;
+        self.told.is_published(attach.peer, SystemTime::now());
+        Some(attach.feed)
+    }
 }

@@ -16,7 +16,7 @@ pub const PUBLISH_FD: &str = "publish";
 /// Name under which it inherits the text of its configuration.
 pub const CONFIG_FD: &str = "config";
 
-/// From the generation, at least once a second.
+/// From the generation, several times a second.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
     /// Publishers and players are served.
@@ -25,6 +25,9 @@ pub struct Report {
     pub health: Health,
     /// Grows while the generation moves.
     pub progress: u64,
+    /// At most so long after each other, in milliseconds, while it lives; 0 if it does not say.
+    #[serde(default)]
+    pub beat_ms: u64,
     /// Streams with a publisher or waiting for it to return.
     #[serde(default)]
     pub streams: u64,

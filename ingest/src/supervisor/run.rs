@@ -245,7 +245,10 @@ impl Supervisor {
         if let Some(reloaded) = reloaded {
             self.reloaded(number, reloaded);
         }
-        self.status.send_modify(|s| s.progress += 1);
+        // One that serves players to their end must not hide that the one that accepts hangs.
+        if self.set.serving().is_none_or(|serving| serving == number) {
+            self.status.send_modify(|s| s.progress += 1);
+        }
         self.tell();
     }
 
@@ -281,8 +284,11 @@ impl Supervisor {
                 None if self.set.is_starting() && !s.ready => (false, s.health.clone()),
                 None => (false, Health::critical("no generation is running")),
             };
-            let changed = s.ready != ready || s.health != health || s.work != work;
-            (s.ready, s.health, s.work) = (ready, health, work);
+            let beat_ms = report.map_or(0, |report| report.beat_ms);
+            let now = (ready, health, work, beat_ms);
+            let before = (s.ready, s.health.clone(), s.work, s.beat_ms);
+            let changed = before != now;
+            (s.ready, s.health, s.work, s.beat_ms) = now;
             changed
         });
     }

@@ -7,15 +7,19 @@
 //! the Unix epoch, everything else a length, or an age since the segment was there to be sent.
 
 mod nodes;
+mod streams;
 
 use serde::{Deserialize, Serialize};
 
 pub use nodes::{Budget, Fleet, NodeState, Nodes, ZoneState};
+pub use streams::{LiveStream, LiveStreams};
 
 /// The version of this schema.
 pub const VERSION: u32 = 1;
 /// Where it is served on an ingest's admin address.
 pub const EXPLAIN_PATH: &str = "/v1/explain";
+/// Where the streams are that are here now.
+pub const STREAMS_PATH: &str = "/v1/streams";
 /// Where the table of nodes is.
 pub const NODES_PATH: &str = "/v1/nodes";
 

@@ -141,6 +141,9 @@ pub struct ServiceStatus {
     pub weight: u32,
     /// Grows while work is done or the idle loop is alive; standing still means stuck.
     pub progress: u64,
+    /// While it lives it moves at least this often, in milliseconds; 0 if it does not say.
+    #[serde(default)]
+    pub beat_ms: u64,
     /// What it is at: jobs or streams. A service that drains and is at nothing has finished.
     #[serde(default)]
     pub work: u64,
@@ -167,6 +170,7 @@ impl ServiceStatus {
             meta: BTreeMap::new(),
             weight: 1,
             progress: 0,
+            beat_ms: 0,
             work: 0,
             devices: Vec::new(),
         }

@@ -6,5 +6,6 @@
 
 mod dns;
 mod fleet;
+mod orders;
 mod policies;
 mod registrations;

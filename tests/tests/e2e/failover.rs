@@ -5,6 +5,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use rackcast_tests::consul::Consul;
+use rackcast_tests::http::Http;
 use rackcast_tests::player::Player;
 use rackcast_tests::process::{kill9, program};
 use rackcast_tests::publish::{Sample, publish};
@@ -63,6 +64,42 @@ async fn a_player_at_the_wrong_ingest_plays_on_when_the_right_one_dies() {
         (entries.as_array()?.len() == 1).then_some(())
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_ingest_that_is_to_redirect_sends_players_to_the_one_that_has_the_stream() {
+    let consul = Consul::start().await;
+    let redirects = format!("{OPEN}\n[directory]\nredirect = true");
+    let (has, asked) = tokio::join!(
+        Ingest::on(&consul.url, 1, OPEN),
+        Ingest::on(&consul.url, 2, &redirects),
+    );
+    let file = Sample {
+        width: 160,
+        height: 90,
+        ..Sample::default()
+    }
+    .file();
+    let _publisher = publish(&file, &format!("{}/live/there", has.rtmp));
+    let path = "/live/there/master.m3u8?token=x";
+    let http = Http::default();
+    let answer = wait_for("a redirection", LIMIT, || async {
+        let answer = http.get(&format!("{}{path}", asked.hls)).await.ok()?;
+        (answer.status != 404).then_some(answer)
+    })
+    .await;
+    assert_eq!(answer.status, 307);
+    assert_eq!(answer.header("location"), format!("{}{path}", has.hls));
+    // A player at another address than its page's may follow it.
+    assert_eq!(answer.header("access-control-allow-origin"), "*");
+    let player = Player::follow(answer.header("location")).await;
+    player.segments(1).await;
+    player.stop().await.assert_sound();
+    // Nobody's stream is nobody's, and the one that has it sends nobody away.
+    let nobodys = format!("{}/live/nobody/master.m3u8", asked.hls);
+    assert_eq!(http.get(&nobodys).await.unwrap().status, 404);
+    let own = http.get(&format!("{}{path}", has.hls)).await.unwrap();
+    assert_eq!(own.status, 200);
 }
 
 #[tokio::test(flavor = "multi_thread")]

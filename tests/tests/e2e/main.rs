@@ -6,6 +6,8 @@
 mod broadcast;
 mod catalog;
 mod demo;
+mod devices;
+mod drain;
 mod explain;
 mod failover;
 mod nodes;

@@ -193,12 +193,12 @@ impl Scheduler {
         self.lock().admission.is_idle()
     }
 
-    /// Grows while workers report progress or are alive and idle.
+    /// Grows while workers report progress or are alive and idle, or slots wait for new ones.
     pub fn progress(&self) -> u64 {
         self.progress.load(Ordering::Relaxed)
     }
 
-    /// A worker has said that it lives.
+    /// A worker, or a slot that has none, has said that it lives.
     pub fn heartbeat(&self) {
         self.progress.fetch_add(1, Ordering::Relaxed);
     }

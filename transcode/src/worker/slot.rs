@@ -1,7 +1,7 @@
 //! One slot: a task that keeps a worker in it and gives that worker jobs.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rackcast_segment::wire::reply::RefusalCode;
 use rackcast_service::process::Backoff;
@@ -14,6 +14,9 @@ use super::process::{Outcome, Process, Role};
 use super::quarantine::{self, Because};
 use crate::admission::SlotId;
 use crate::scheduler::{Assignment, Scheduler};
+
+/// How often a slot without a worker says that it lives; workers say it as often.
+const BEAT: Duration = Duration::from_millis(200);
 
 /// A slot, and its number among all of the node, as logs and lists of processes know it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,13 +74,30 @@ impl Slot {
                 .worker_down(self.post.id, end.to_string(), failed);
             let delay = backoff.delay(failures, rand::random());
             log::info!(rackcast_worker = self.post.number; "the next worker starts in {delay:?}");
-            tokio::time::sleep(delay).await;
+            self.alive(tokio::time::sleep(delay)).await;
         }
     }
 
     /// A worker that has passed its self-test.
     pub(super) async fn start(&self, role: Role) -> Result<Process, End> {
-        Process::start(self.blueprint.clone(), self.scheduler.clone(), role).await
+        self.alive(Process::start(
+            self.blueprint.clone(),
+            self.scheduler.clone(),
+            role,
+        ))
+        .await
+    }
+
+    /// Has the node's progress move while this slot waits within its limits for a worker.
+    async fn alive<T>(&self, waiting: impl Future<Output = T>) -> T {
+        tokio::pin!(waiting);
+        let mut beats = tokio::time::interval(BEAT);
+        loop {
+            tokio::select! {
+                done = &mut waiting => return done,
+                _ = beats.tick() => self.scheduler.heartbeat(),
+            }
+        }
     }
 
     /// Gives a worker jobs, and its successors after it, until one ends.

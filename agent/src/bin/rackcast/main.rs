@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use rackcast_agent::command::{
     Args, Command, Exit, complain, config, consul, drain, generate, inventory, nodes, say,
-    settings, status,
+    settings, status, streams,
 };
 use rackcast_agent::dev::{self, DevError, Programs};
 use rackcast_agent::explain;
@@ -19,6 +19,7 @@ fn main() -> ExitCode {
     match args.command {
         Command::Status(options) => ask(status::run(&options)),
         Command::Nodes(options) => ask(nodes::run(&options)),
+        Command::Streams(options) => ask(streams::run(&options)),
         Command::Inventory(options) => ask(inventory::run(&options)),
         Command::Drain(options) => ask(drain::drain(&options)),
         Command::Resume(options) => ask(drain::resume(&options)),

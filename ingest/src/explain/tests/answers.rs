@@ -23,7 +23,7 @@ fn api(config: Config, records: Vec<Record>) -> Api {
         zone: "z1".to_owned(),
     };
     let no_nodes = || unreachable!("nobody asks for them");
-    Api::new(Arc::new(trails), no_nodes, ingest)
+    Api::new(Arc::new(trails), no_nodes, Vec::new, ingest)
 }
 
 /// Status and body.

@@ -78,7 +78,12 @@ fn the_table_has_its_page_and_its_largest_size() {
         node: String::new(),
         zone: String::new(),
     };
-    let api = Api::new(Arc::new(trails(config)), move || table.clone(), ingest);
+    let api = Api::new(
+        Arc::new(trails(config)),
+        move || table.clone(),
+        Vec::new,
+        ingest,
+    );
     let (status, body) = super::answers::get(&api, "/v1/nodes");
     assert_eq!(status, 200);
     assert!(body.to_string().len() < 70 << 10);

@@ -6,8 +6,13 @@
 //! | a status that is not ready, and not ill either | critical: it starts |
 //! | a status whose progress stands still | critical after `stalled_after` |
 //! | a socket that answers late or nonsense | as before, critical after `silent_after` |
+//! | either, of a process that waits for a CPU or a disk, or that starts | critical after `starved_after` |
 //! | no socket any more, after draining | it finished: deregistered at once |
 //! | no socket any more, out of the blue | critical at once, deregistered after `forget_after` |
+//!
+//! Services move several times a second while they live, so that those two times are short. What keeps
+//! them from alarming falsely: a process that the machine does not let run is told from one that hangs
+//! ([`starved`](crate::starved)), and time that the agent itself did not have does not count.
 //!
 //! A service that comes back on its socket is judged by its new status alone; a process that was
 //! critical, and is still the same, must have been well for `recover_after` before that is believed.
@@ -18,13 +23,18 @@ use std::time::{Duration, Instant};
 
 use rackcast_service::status::{HealthState, ServiceStatus};
 
+use crate::starved::{Sample, Watch};
+
 /// When patience ends.
 #[derive(Debug, Clone, Copy)]
 pub struct Rules {
     /// A service that does not answer for so long is critical.
     pub silent_after: Duration,
-    /// A service whose progress stands still for so long is critical.
+    /// A service whose progress stands still for so long is critical, if it says that it moves more
+    /// often while it lives.
     pub stalled_after: Duration,
+    /// The same two for a service that waits for a CPU or a disk, or that has not started yet.
+    pub starved_after: Duration,
     /// A service that vanished without draining is forgotten after so long.
     pub forget_after: Duration,
     /// A process that was critical must have been well for so long to be believed.
@@ -79,6 +89,9 @@ struct Service {
     asked: Instant,
     answered: Instant,
     progressed: Instant,
+    /// The process itself, and its children, since they were seen standing still.
+    own: Watch,
+    children: Watch,
     absent_since: Option<Instant>,
     fault: Option<Fault>,
 }
@@ -131,6 +144,41 @@ impl Board {
         }
     }
 
+    /// Time that the agent did not have: nobody's silence counts for so long.
+    pub fn lost(&mut self, time: Duration) {
+        for service in self.services.values_mut() {
+            service.answered += time;
+            service.progressed += time;
+        }
+    }
+
+    /// The services that may be about to be judged hung or stuck, with their processes.
+    pub fn still(&self, now: Instant) -> Vec<(PathBuf, u32)> {
+        let limit = self.rules.stalled_after.min(self.rules.silent_after) / 3;
+        let still = |service: &Service| {
+            now.saturating_duration_since(service.progressed) >= limit
+                && service.absent_since.is_none()
+        };
+        let found = self.services.iter().filter(|(_, service)| still(service));
+        found
+            .map(|(socket, service)| (socket.clone(), service.status.pid))
+            .collect()
+    }
+
+    /// How such a process and its children are kept waiting.
+    pub fn watched(
+        &mut self,
+        socket: &Path,
+        own: Option<Sample>,
+        children: Option<Sample>,
+        now: Instant,
+    ) {
+        if let Some(service) = self.services.get_mut(socket) {
+            service.own.take(own, now);
+            service.children.take(children, now);
+        }
+    }
+
     /// The sockets of the services that are known.
     pub fn sockets(&self) -> impl Iterator<Item = &PathBuf> {
         self.services.keys()
@@ -155,6 +203,8 @@ impl Service {
             asked: now,
             answered: now,
             progressed: now,
+            own: Watch::default(),
+            children: Watch::default(),
             absent_since: None,
             fault: None,
         }
@@ -164,8 +214,13 @@ impl Service {
         let moved = status.progress != self.status.progress || status.pid != self.status.pid;
         let progressed = if moved { now } else { self.progressed };
         let same = status.pid == self.status.pid;
+        let children = match moved {
+            true => Watch::default(),
+            false => std::mem::take(&mut self.children),
+        };
         *self = Self {
             progressed,
+            children,
             fault: self.fault.take().filter(|_| same),
             ..Self::new(status, now)
         };
@@ -214,11 +269,23 @@ impl Service {
             state: HealthState::Critical,
             reason: reason.to_owned(),
         };
+        let patience = |limit: Duration, is_kept: bool| match is_kept || self.is_starting() {
+            true => limit.max(rules.starved_after),
+            false => limit,
+        };
+        let silent = rules.silent_after;
+        let stalled = match self.status.beat_ms {
+            0 => rules.stalled_after.max(rules.starved_after),
+            ms => rules.stalled_after.max(2 * Duration::from_millis(ms)),
+        };
         if self.absent_since.is_some() {
             critical("not running: nobody listens on its status socket")
-        } else if lasts(self.answered, rules.silent_after) {
+        } else if lasts(self.answered, patience(silent, self.own.is_starved())) {
             critical("hangs: no answer on its status socket")
-        } else if lasts(self.progressed, rules.stalled_after) {
+        } else if lasts(
+            self.progressed,
+            patience(stalled, self.own.is_starved() || self.children.is_starved()),
+        ) {
             critical("stuck: its progress stands still")
         } else if self.is_starting() {
             critical("starting")
@@ -232,200 +299,4 @@ impl Service {
 }
 
 #[cfg(test)]
-mod tests {
-    use rackcast_service::status::{Health, Role};
-
-    use super::*;
-
-    const RULES: Rules = Rules {
-        silent_after: Duration::from_secs(10),
-        stalled_after: Duration::from_secs(30),
-        forget_after: Duration::from_secs(600),
-        recover_after: Duration::ZERO,
-    };
-
-    /// A board with one service, on virtual time.
-    struct Scene {
-        board: Board,
-        start: Instant,
-    }
-
-    fn status(progress: u64) -> ServiceStatus {
-        ServiceStatus {
-            role: Role::Ingest,
-            instance: "1".into(),
-            node: "n".into(),
-            version: "1".into(),
-            pid: 1,
-            protocol: 1,
-            ready: true,
-            draining: false,
-            health: Health::passing("3 streams"),
-            endpoints: BTreeMap::new(),
-            tags: Vec::new(),
-            meta: BTreeMap::new(),
-            weight: 1,
-            progress,
-            work: 0,
-            devices: Vec::new(),
-        }
-    }
-
-    impl Scene {
-        fn new() -> Self {
-            Self::with(RULES)
-        }
-
-        fn with(rules: Rules) -> Self {
-            Self {
-                board: Board::new(rules),
-                start: Instant::now(),
-            }
-        }
-
-        fn at(&self, second: u64) -> Instant {
-            self.start + Duration::from_secs(second)
-        }
-
-        fn says(&mut self, second: u64, status: ServiceStatus) -> String {
-            self.hears(second, Heard::Status(Box::new(status)))
-        }
-
-        fn hears(&mut self, second: u64, heard: Heard) -> String {
-            self.board.hear(Path::new("/s"), heard, self.at(second));
-            self.judged(second)
-        }
-
-        fn judged(&self, second: u64) -> String {
-            let judged = self.board.judge(self.at(second)).next();
-            judged.map_or("unknown".into(), |judged| {
-                format!("{}: {}", judged.verdict.state, judged.verdict.reason)
-            })
-        }
-    }
-
-    #[test]
-    fn a_service_is_what_it_says() {
-        let mut scene = Scene::new();
-        assert_eq!(scene.hears(0, Heard::Absent), "unknown");
-        assert_eq!(scene.hears(0, Heard::Nothing), "unknown");
-        let starting = ServiceStatus {
-            ready: false,
-            ..status(0)
-        };
-        assert_eq!(scene.says(1, starting), "critical: starting");
-        assert_eq!(scene.says(2, status(1)), "passing: 3 streams");
-        let draining = ServiceStatus {
-            ready: false,
-            draining: true,
-            ..status(2)
-        };
-        assert_eq!(scene.says(3, draining), "passing: 3 streams");
-        let ill = ServiceStatus {
-            health: Health::critical("no device"),
-            ..status(3)
-        };
-        assert_eq!(scene.says(4, ill.clone()), "critical: no device");
-        let ill = ServiceStatus {
-            ready: false,
-            ..ill
-        };
-        assert_eq!(scene.says(5, ill), "critical: no device");
-    }
-
-    #[test]
-    fn a_service_that_stands_still_is_stuck() {
-        let mut scene = Scene::new();
-        scene.says(0, status(7));
-        assert_eq!(scene.says(29, status(7)), "passing: 3 streams");
-        assert_eq!(
-            scene.says(30, status(7)),
-            "critical: stuck: its progress stands still"
-        );
-        assert_eq!(scene.says(31, status(8)), "passing: 3 streams");
-        // A restarted service counts from the beginning, perhaps to the same number.
-        let restarted = ServiceStatus {
-            pid: 2,
-            ..status(8)
-        };
-        assert_eq!(scene.says(61, restarted), "passing: 3 streams");
-    }
-
-    #[test]
-    fn a_process_that_was_critical_must_be_well_for_a_while() {
-        let rules = Rules {
-            recover_after: Duration::from_secs(5),
-            ..RULES
-        };
-        let mut scene = Scene::with(rules);
-        let ill = ServiceStatus {
-            health: Health::critical("no device"),
-            ..status(1)
-        };
-        let yet = "critical: not well for long enough yet; it was: no device";
-        assert_eq!(scene.says(0, status(0)), "passing: 3 streams");
-        assert_eq!(scene.says(1, ill.clone()), "critical: no device", "at once");
-        assert_eq!(
-            [scene.says(2, status(2)), scene.says(6, status(6))],
-            [yet; 2]
-        );
-        assert_eq!(scene.says(7, status(7)), "passing: 3 streams");
-        // It relapses: the time counts anew.
-        scene.says(8, ill.clone());
-        scene.says(9, status(9));
-        scene.says(13, ill);
-        assert_eq!(
-            [scene.says(14, status(14)), scene.says(18, status(18))],
-            [yet; 2]
-        );
-        assert_eq!(scene.says(19, status(19)), "passing: 3 streams");
-        // So does silence, and another process is another matter.
-        scene.hears(29, Heard::Nothing);
-        let hung = "critical: not well for long enough yet; it was: hangs: no answer on its status \
-                    socket";
-        assert_eq!(scene.says(30, status(30)), hung);
-        let restarted = ServiceStatus {
-            pid: 2,
-            ..status(0)
-        };
-        assert_eq!(scene.says(31, restarted), "passing: 3 streams");
-    }
-
-    #[test]
-    fn a_service_that_answers_late_is_given_time() {
-        let mut scene = Scene::new();
-        scene.says(0, status(1));
-        assert_eq!(scene.hears(9, Heard::Nothing), "passing: 3 streams");
-        let hangs = "critical: hangs: no answer on its status socket";
-        assert_eq!(scene.hears(10, Heard::Nothing), hangs);
-        assert_eq!(scene.says(11, status(2)), "passing: 3 streams");
-    }
-
-    #[test]
-    fn a_service_that_vanishes_is_critical_at_once_and_forgotten_late() {
-        let mut scene = Scene::new();
-        scene.says(0, status(1));
-        let gone = "critical: not running: nobody listens on its status socket";
-        assert_eq!(scene.hears(1, Heard::Absent), gone);
-        assert_eq!(scene.hears(600, Heard::Absent), gone);
-        assert_eq!(scene.hears(601, Heard::Absent), "unknown");
-
-        scene.says(0, status(1));
-        scene.hears(1, Heard::Absent);
-        assert_eq!(scene.says(2, status(1)), "passing: 3 streams");
-        assert_eq!(scene.hears(602, Heard::Absent), gone, "counted anew");
-    }
-
-    #[test]
-    fn a_service_that_drained_is_forgotten_when_it_ends() {
-        let mut scene = Scene::new();
-        scene.says(
-            0,
-            ServiceStatus {
-                draining: true,
-                ..status(1)
-            },
-        );
-        assert_eq!(scene.hears(1, Heard::Absent), "unknown");
-    }
-}
+mod tests;

@@ -1,27 +1,49 @@
-//! `rackcast drain` and `rackcast resume`.
+//! `rackcast drain` and `rackcast resume`, of this machine or of another one ([`remote`]).
+
+mod remote;
 
 use std::time::{Duration, Instant};
 
+use super::fleet::Names;
 use super::{ControlSocket, Exit, complain, say, say_json};
 use crate::control::{self, AskError, Judged, Machine, Request};
+use crate::reach::Reach;
 
 /// How often to look whether the machine has finished.
 const LOOK: Duration = Duration::from_millis(200);
 
-/// Take this machine out of service: nothing new, what it has is finished.
+/// How the agent of another machine is reached.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Far {
+    /// Where Consul is.
+    #[command(flatten)]
+    pub reach: Reach,
+    /// What the services are called in Consul.
+    #[command(flatten)]
+    pub names: Names,
+}
+
+/// Take a machine out of service: nothing new, what it has is finished.
 ///
 /// Its transcode nodes refuse jobs, its ingests new streams, and Consul has it in maintenance, over
 /// restarts and reboots until `rackcast resume`. At the deadline publishers that are still there
 /// are sent to another ingest.
+///
+/// Another machine's agent is told through Consul, where the order stands until it is taken: exits with
+/// 3 if nobody was seen to take it yet.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Options {
+    /// Another machine, by the name that `rackcast nodes` has for it; without one, this machine.
+    #[arg(value_name = "NODE")]
+    pub node: Option<String>,
     /// Why, for those who find the machine so.
     #[arg(long, value_name = "TEXT", default_value = "")]
     pub reason: String,
     /// How long streams may stay, such as 30m; without one, until they end.
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     pub deadline: Option<Duration>,
-    /// Wait until nothing is left, for so long at most; exits with 1 if something is.
+    /// Wait until nothing is left, for so long at most; exits with 1 if something is. Of another
+    /// machine: until it has taken the order.
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration,
           num_args = 0..=1, default_missing_value = "1h")]
     pub wait: Option<Duration>,
@@ -31,21 +53,35 @@ pub struct Options {
     /// This machine's agent.
     #[command(flatten)]
     pub control: ControlSocket,
+    /// The way to another machine's.
+    #[command(flatten)]
+    pub far: Far,
 }
 
-/// Put this machine back to work after `rackcast drain`.
+/// Put a machine back to work after `rackcast drain`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct ResumeOptions {
+    /// Another machine, by the name that `rackcast nodes` has for it; without one, this machine.
+    #[arg(value_name = "NODE")]
+    pub node: Option<String>,
     /// The order as JSON.
     #[arg(long)]
     pub json: bool,
     /// This machine's agent.
     #[command(flatten)]
     pub control: ControlSocket,
+    /// The way to another machine's.
+    #[command(flatten)]
+    pub far: Far,
 }
 
 /// Drains.
 pub async fn drain(options: &Options) -> Exit {
+    if let Some(node) = &options.node {
+        let order = remote::order(&options.reason, options.deadline, false);
+        let wait = options.wait.unwrap_or(remote::TAKEN_WITHIN);
+        return remote::give(node, &order, &options.far, wait, options.json).await;
+    }
     let request = Request {
         reason: options.reason.clone(),
         deadline_s: options.deadline.map(|time| time.as_secs().max(1)),
@@ -67,6 +103,11 @@ pub async fn drain(options: &Options) -> Exit {
 
 /// Resumes.
 pub async fn resume(options: &ResumeOptions) -> Exit {
+    if let Some(node) = &options.node {
+        let order = remote::order("", None, true);
+        let wait = remote::TAKEN_WITHIN;
+        return remote::give(node, &order, &options.far, wait, options.json).await;
+    }
     let request = Request {
         sudo_user: std::env::var("SUDO_USER").ok(),
         ..Request::default()

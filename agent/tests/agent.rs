@@ -179,6 +179,7 @@ fn a_node() -> ServiceStatus {
         beat_ms: 10,
         work: 0,
         devices: Vec::new(),
+        gpu_driver: String::new(),
     }
 }
 

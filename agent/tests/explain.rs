@@ -107,6 +107,7 @@ async fn serve(pages: fn(&Uri) -> Option<Reply>) -> SocketAddr {
         beat_ms: 0,
         work: 0,
         devices: Vec::new(),
+        gpu_driver: String::new(),
     };
     let (_, status) = watch::channel(status);
     let registry = prometheus::Registry::new();

@@ -50,6 +50,7 @@ async fn status_shows_each_service_and_whether_all_is_well() {
         beat_ms: 0,
         work: 0,
         devices: Vec::new(),
+        gpu_driver: String::new(),
     });
     let shutdown = CancellationToken::new();
     let serving = serve(&folder.path().join("ingest.sock"), heard, shutdown.clone()).unwrap();

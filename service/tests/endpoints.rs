@@ -38,6 +38,7 @@ fn a_status() -> ServiceStatus {
         beat_ms: 0,
         work: 0,
         devices: Vec::new(),
+        gpu_driver: String::new(),
     }
 }
 

@@ -22,6 +22,7 @@ pub mod admission;
 pub mod config;
 pub mod device;
 pub mod front;
+pub mod gpus;
 pub mod metrics;
 pub mod node;
 pub mod pipeline;

@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use crate::admission::SlotId;
 use crate::config::Config;
 use crate::front::Front;
+use crate::gpus;
 use crate::metrics::Metrics;
 use crate::scheduler::Scheduler;
 use crate::status::{Identity, Steady};
@@ -96,11 +97,13 @@ pub async fn run(mut live: Live<Config>, shutdown: CancellationToken) -> Result<
         devices: scheduler.devices().to_vec(),
     };
     let workers = identity.workers();
+    let gpus = gpus::watch(&config.gpu);
     // What tells others about the node stops last.
     let end = CancellationToken::new();
     let (status_tx, status_rx) = watch::channel(identity.status(
         &scheduler.load(),
         &scheduler.slots(),
+        &gpus.borrow(),
         scheduler.progress(),
     ));
     let mut status_socket = socket::serve(&config.status_socket, status_rx.clone(), end.clone())
@@ -114,6 +117,7 @@ pub async fn run(mut live: Live<Config>, shutdown: CancellationToken) -> Result<
     let reporter = tokio::spawn(report(
         identity,
         scheduler.clone(),
+        gpus,
         orders,
         status_tx,
         end.clone(),
@@ -218,6 +222,7 @@ async fn finish(scheduler: &Scheduler, limit: Duration) {
 async fn report(
     identity: Identity,
     scheduler: Arc<Scheduler>,
+    gpus: watch::Receiver<gpus::Known>,
     mut orders: watch::Receiver<Order>,
     status: watch::Sender<rackcast_service::status::ServiceStatus>,
     end: CancellationToken,
@@ -239,7 +244,7 @@ async fn report(
             let slots = scheduler.slots();
             let now = std::time::Instant::now();
             load.slots = steady.of(now, load.slots, workers, &slots);
-            let now = identity.status(&load, &slots, scheduler.progress());
+            let now = identity.status(&load, &slots, &gpus.borrow(), scheduler.progress());
             if now.ready && !ready {
                 ready = true;
                 notify::ready();

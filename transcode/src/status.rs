@@ -12,6 +12,7 @@ use rackcast_service::tls;
 
 use crate::admission::SlotId;
 use crate::device::Device;
+use crate::gpus;
 use crate::scheduler::Slot;
 
 /// Workers speak five times a second, and this status is made anew four times.
@@ -35,7 +36,7 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// The status of a node with this load and these slots.
+    /// The status of a node with this load, these slots and these GPUs.
     ///
     /// A slot that has failed lowers what the catalog says of the node's capacity; one that is
     /// between two workers does not.
@@ -43,8 +44,10 @@ impl Identity {
         &self,
         load: &Load,
         slots: &BTreeMap<SlotId, Slot>,
+        gpus: &gpus::Known,
         progress: u64,
     ) -> ServiceStatus {
+        let now = Instant::now();
         let capacity = self.workers().saturating_sub(failed(slots)).max(1);
         let endpoints = [("segments", self.segments), ("admin", self.admin)];
         let meta = [
@@ -75,7 +78,8 @@ impl Identity {
             progress,
             beat_ms: BEAT_MS,
             work: u64::from(load.busy) + u64::from(load.queued),
-            devices: self.devices(slots),
+            devices: [self.devices(slots), gpus.devices(now)].concat(),
+            gpu_driver: gpus.statement(now).to_owned(),
         }
     }
 
@@ -230,7 +234,11 @@ mod tests {
         let working = |n| (id(n), slot(DeviceState::Working));
         let mut slots: BTreeMap<SlotId, Slot> = (0..up as usize).map(working).collect();
         slots.extend((up as usize..2).map(|n| (id(n), slot(DeviceState::Failed))));
-        identity.status(&load, &slots, 7)
+        let gpus = gpus::watch(&gpus::Config {
+            library: String::new(),
+            ..gpus::Config::default()
+        });
+        identity.status(&load, &slots, &gpus.borrow(), 7)
     }
 
     fn id(slot: usize) -> SlotId {

@@ -35,6 +35,7 @@ fn status(progress: u64) -> ServiceStatus {
         beat_ms: 250,
         work: 0,
         devices: Vec::new(),
+        gpu_driver: String::new(),
     }
 }
 

@@ -27,14 +27,17 @@ pub async fn run(options: &Options) -> Exit {
     let inventory = Inventory::take(Path::new("/"));
     let machine = control::machine(&options.control.control).await.ok();
     let devices = machine.as_ref().and_then(devices);
+    let gpu_driver = machine.as_ref().map(gpu_driver).unwrap_or_default();
     if options.json {
         let mut all = json!(inventory);
         all["devices"] = json!(devices);
+        all["gpu_driver"] = json!(gpu_driver);
         return say_json(&all);
     }
     say(Page {
         inventory: &inventory,
         devices: devices.as_deref(),
+        gpu_driver,
     });
     Exit::Yes
 }
@@ -51,4 +54,11 @@ fn devices(machine: &Machine) -> Option<Vec<Device>> {
             .flat_map(|service| service.status.devices.clone())
             .collect(),
     )
+}
+
+/// What the first transcode service that knows has to say of the GPUs' driver.
+fn gpu_driver(machine: &Machine) -> &str {
+    let services = machine.services.iter();
+    let mut said = services.map(|service| service.status.gpu_driver.as_str());
+    said.find(|said| !said.is_empty()).unwrap_or_default()
 }

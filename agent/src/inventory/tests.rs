@@ -94,6 +94,7 @@ fn a_server_is_described() {
     let page = Page {
         inventory: &inventory,
         devices: None,
+        gpu_driver: "",
     };
     let text = page.to_string();
     for line in [

@@ -13,6 +13,8 @@ pub struct Page<'a> {
     pub inventory: &'a Inventory,
     /// The devices; `None` if no transcode service could be asked.
     pub devices: Option<&'a [Device]>,
+    /// What the service has to say of the GPUs' driver; may be empty.
+    pub gpu_driver: &'a str,
 }
 
 impl fmt::Display for Page<'_> {
@@ -86,6 +88,9 @@ impl fmt::Display for Page<'_> {
             writeln!(f, "vaapi    no render node")?;
         }
         writeln!(f, "nvidia   {nvidia}")?;
+        if !self.gpu_driver.is_empty() {
+            writeln!(f, "driver   {}", self.gpu_driver)?;
+        }
         match self.devices {
             None => writeln!(f, "devices  no transcode service could be asked")?,
             Some([]) => writeln!(f, "devices  the transcode service has none")?,
@@ -169,6 +174,7 @@ pub fn device_line(device: &Device) -> String {
         DeviceState::Working => "working",
         DeviceState::Starting => "starting",
         DeviceState::Failed => "failed",
+        DeviceState::Idle => "idle",
         DeviceState::Other => "in a state that this program does not know",
     };
     let mut line = format!("{} ({}): {state}", device.name, device.kind);

@@ -9,8 +9,12 @@ use rackcast_service::status::{Device, DeviceState, HealthState};
 
 use super::Finding;
 
-/// What is to be thought of these devices.
+/// What is to be thought of these devices. Those that nobody works on are no capacity.
 pub fn judge(devices: &[Device]) -> Finding {
+    let working = devices
+        .iter()
+        .filter(|device| device.state != DeviceState::Idle);
+    let all = working.count();
     let failed: Vec<_> = devices
         .iter()
         .filter(|device| device.state == DeviceState::Failed)
@@ -18,7 +22,7 @@ pub fn judge(devices: &[Device]) -> Finding {
     let Some(first) = failed.first() else {
         return Finding::well("no device has failed");
     };
-    let (some, all) = (failed.len(), devices.len());
+    let some = failed.len();
     Finding {
         state: match some == all {
             true => HealthState::Critical,
@@ -55,7 +59,7 @@ mod tests {
                 .collect();
             judge(&devices)
         };
-        use DeviceState::{Failed, Starting, Working};
+        use DeviceState::{Failed, Idle, Starting, Working};
         assert_eq!(found(&[]).state, HealthState::Passing);
         assert_eq!(found(&[Working, Starting]).state, HealthState::Passing);
         let one = found(&[Working, Failed]);
@@ -64,5 +68,7 @@ mod tests {
             Finding::warning("1 of 2 devices failed; cpu-1: it failed its self-test")
         );
         assert_eq!(found(&[Failed, Failed]).state, HealthState::Critical);
+        assert_eq!(found(&[Failed, Idle]).state, HealthState::Critical);
+        assert_eq!(found(&[Working, Idle]).state, HealthState::Passing);
     }
 }

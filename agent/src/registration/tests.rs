@@ -36,6 +36,7 @@ fn status() -> ServiceStatus {
         beat_ms: 0,
         work: 0,
         devices: Vec::new(),
+        gpu_driver: String::new(),
     }
 }
 

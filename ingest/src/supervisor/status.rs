@@ -33,5 +33,6 @@ pub fn first(config: &Config, endpoints: &[(&'static str, SocketAddr)]) -> Servi
         beat_ms: 0,
         work: 0,
         devices: Vec::new(),
+        gpu_driver: String::new(),
     }
 }

@@ -14,6 +14,8 @@ pub enum DeviceState {
     Starting,
     /// It is out of service: its self-test failed, or it keeps dying.
     Failed,
+    /// It is there and well, as far as its driver knows, and nothing works on it.
+    Idle,
     /// A state that this version does not know.
     #[serde(other)]
     Other,
@@ -40,7 +42,7 @@ pub struct Device {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Gpu {
-    /// Product name.
+    /// Product name; empty if it does not even say that.
     pub product: String,
     /// Stays the same over reboots and slots.
     pub uuid: String,

@@ -150,6 +150,9 @@ pub struct ServiceStatus {
     /// What does the work, where that can fail by parts.
     #[serde(default)]
     pub devices: Vec<Device>,
+    /// What there is to say of the GPUs' driver, in a line; empty if nobody asked it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub gpu_driver: String,
 }
 
 impl ServiceStatus {
@@ -173,6 +176,7 @@ impl ServiceStatus {
             beat_ms: 0,
             work: 0,
             devices: Vec::new(),
+            gpu_driver: String::new(),
         }
     }
 }

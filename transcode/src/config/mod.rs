@@ -14,6 +14,7 @@ use rackcast_service::tls::{self, Use};
 use serde::Deserialize;
 
 use crate::device::{Device, Kind};
+use crate::gpus;
 use crate::pipeline::EncoderConfig;
 
 pub use worker::Worker;
@@ -49,6 +50,8 @@ pub struct Config {
     pub worker: Worker,
     /// How they encode.
     pub encoder: EncoderConfig,
+    /// What is asked of the GPUs' driver.
+    pub gpu: gpus::Config,
 }
 
 /// `[listen]`: port 0 takes a free one, which the status socket and the log name.
@@ -108,6 +111,7 @@ impl Default for Config {
             tls: tls::ServerConfig::default(),
             worker: Worker::default(),
             encoder: EncoderConfig::default(),
+            gpu: gpus::Config::default(),
         }
     }
 }
@@ -176,6 +180,7 @@ impl Config {
     pub fn check(&self) -> Result<(), String> {
         self.encoder.check().map_err(|e| format!("[encoder] {e}"))?;
         self.worker.check().map_err(|e| format!("[worker] {e}"))?;
+        self.gpu.check().map_err(|e| format!("[gpu] {e}"))?;
         let front = &self.front;
         let rules = [
             (!self.instance.is_empty(), "instance must not be empty"),

@@ -4,7 +4,7 @@
 //! stopped, or one of them runs in a circle. A process on a machine with too much to do wants to run
 //! and is not let. The kernel tells the two apart: for each thread how long it ran and how long it
 //! waited for a CPU (`/proc/PID/task/TID/schedstat`), and whether it wants one or waits for a disk now
-//! (`stat`). Where a kernel does not say, nothing is taken for starved.
+//! (`stat`). Of a process that is hidden from the agent nothing is known, and the board has patience.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};

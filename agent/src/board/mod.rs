@@ -6,7 +6,7 @@
 //! | a status that is not ready, and not ill either | critical: it starts |
 //! | a status whose progress stands still | critical after `stalled_after` |
 //! | a socket that answers late or nonsense | as before, critical after `silent_after` |
-//! | either, of a process that waits for a CPU or a disk, or that starts | critical after `starved_after` |
+//! | either, of a process that waits for a CPU or a disk, that starts, or of which the kernel says nothing | critical after `starved_after` |
 //! | no socket any more, after draining | it finished: deregistered at once |
 //! | no socket any more, out of the blue | critical at once, deregistered after `forget_after` |
 //!
@@ -92,6 +92,8 @@ struct Service {
     /// The process itself, and its children, since they were seen standing still.
     own: Watch,
     children: Watch,
+    /// The kernel does not say how its process is.
+    hidden: bool,
     absent_since: Option<Instant>,
     fault: Option<Fault>,
 }
@@ -174,6 +176,7 @@ impl Board {
         now: Instant,
     ) {
         if let Some(service) = self.services.get_mut(socket) {
+            service.hidden = own.is_none();
             service.own.take(own, now);
             service.children.take(children, now);
         }
@@ -205,6 +208,7 @@ impl Service {
             progressed: now,
             own: Watch::default(),
             children: Watch::default(),
+            hidden: false,
             absent_since: None,
             fault: None,
         }
@@ -269,7 +273,8 @@ impl Service {
             state: HealthState::Critical,
             reason: reason.to_owned(),
         };
-        let patience = |limit: Duration, is_kept: bool| match is_kept || self.is_starting() {
+        let long = self.hidden || self.is_starting();
+        let patience = |limit: Duration, is_kept: bool| match is_kept || long {
             true => limit.max(rules.starved_after),
             false => limit,
         };

@@ -244,6 +244,14 @@ fn time_that_the_agent_did_not_have_and_a_service_that_does_not_beat_count_for_l
     let stuck = "critical: stuck: its progress stands still";
     assert_eq!(scene.says(130, status(1)), stuck);
 
+    // Nor does a process count that cannot be looked at.
+    let mut scene = Scene::new();
+    scene.says(0, status(1));
+    scene.says(29, status(1));
+    let now = scene.at(29);
+    scene.board.watched(Path::new("/s"), None, None, now);
+    assert_eq!(scene.judged(30), "passing: 3 streams");
+
     let silent = |progress| ServiceStatus {
         beat_ms: 0,
         ..status(progress)

@@ -22,6 +22,7 @@ pub mod explain;
 pub mod generation;
 mod glob;
 pub mod origin;
+pub mod probe;
 pub mod relay;
 pub mod reload;
 pub mod rtmp;

@@ -8,7 +8,7 @@ use clap::{Parser, Subcommand};
 use rackcast_ingest::config::Config;
 use rackcast_ingest::reload::RULES;
 use rackcast_ingest::supervisor::control::CONFIG_FD;
-use rackcast_ingest::{generation, supervisor};
+use rackcast_ingest::{generation, probe, supervisor};
 use rackcast_service::cli::DaemonArgs;
 use rackcast_service::process::{be_called, inherited};
 use rackcast_service::reload::Live;
@@ -23,7 +23,7 @@ struct Args {
     part: Option<Part>,
 }
 
-#[derive(Debug, Clone, Copy, Subcommand)]
+#[derive(Debug, Clone, Subcommand)]
 enum Part {
     /// Does the work; started by the supervisor alone.
     #[command(hide = true)]
@@ -34,6 +34,7 @@ enum Part {
     /// Says whether this program could go on where a running supervisor is; asked by that alone.
     #[command(hide = true)]
     CanResume,
+    Probe(probe::Options),
 }
 
 fn main() -> ExitCode {
@@ -49,13 +50,14 @@ fn main() -> ExitCode {
         eprintln!("the log cannot be written: {e}");
         return ExitCode::FAILURE;
     }
-    match run(args.part, live) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(e) => {
-            log::error!("{e}");
-            ExitCode::FAILURE
-        }
-    }
+    let unasked = match args.part {
+        Some(Part::Probe(_)) => ExitCode::from(probe::UNASKED),
+        _ => ExitCode::FAILURE,
+    };
+    run(args.part, live).unwrap_or_else(|e| {
+        log::error!("{e}");
+        unasked
+    })
 }
 
 /// The text of the configuration file, as the supervisor read it: the file may be another by now.
@@ -75,7 +77,7 @@ fn can_resume() -> ExitCode {
     }
 }
 
-fn run(part: Option<Part>, live: Live<Config>) -> Result<(), Box<dyn std::error::Error>> {
+fn run(part: Option<Part>, live: Live<Config>) -> Result<ExitCode, Box<dyn std::error::Error>> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
@@ -91,9 +93,14 @@ fn run(part: Option<Part>, live: Live<Config>) -> Result<(), Box<dyn std::error:
                 }
                 generation::run(live, number).await?;
             }
+            Some(Part::Probe(options)) => {
+                let report = probe::run(&live.config(), &options).await?;
+                print!("{report}");
+                return Ok(ExitCode::from(report.exit()));
+            }
             // It was answered before.
             Some(Part::CanResume) => {}
         }
-        Ok(())
+        Ok(ExitCode::SUCCESS)
     })
 }

@@ -4,7 +4,7 @@
 //! renditions. This crate is the vocabulary that the two share, and nothing else: names
 //! ([`id`]), the 90 kHz [`time`]line, the [`media`] that a protocol layer yields, the
 //! [`ladder`] and the [`shape`] that a job pins, the [`wire`] protocol, and [`verify`], which
-//! decides whether an answer is the answer to the question. [`ts`] and [`h264`] read and
+//! decides whether an answer is the answer to the question; [`sample`] is a question to try. [`ts`] and [`h264`] read and
 //! write the two formats that travel.
 //!
 //! Everything here is pure: no I/O, no clock, no randomness. Whatever reads bytes that a peer
@@ -16,6 +16,7 @@ pub mod h264;
 pub mod id;
 pub mod ladder;
 pub mod media;
+pub mod sample;
 pub mod shape;
 pub mod time;
 pub mod ts;

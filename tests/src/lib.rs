@@ -33,6 +33,7 @@ pub mod proxy;
 pub mod publish;
 pub mod rack;
 pub mod recording;
+pub mod show;
 pub mod truth;
 pub mod wait;
 pub mod wire;

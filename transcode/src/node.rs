@@ -233,7 +233,7 @@ async fn report(
     let reporting = async {
         let mut ticks = interval(STATUS_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let (mut ready, mut summary) = (false, String::new());
+        let (mut started, mut summary) = (false, String::new());
         let mut steady = Steady::default();
         loop {
             tokio::select! {
@@ -245,8 +245,9 @@ async fn report(
             let now = std::time::Instant::now();
             load.slots = steady.of(now, load.slots, workers, &slots);
             let now = identity.status(&load, &slots, &gpus.borrow(), scheduler.progress());
-            if now.ready && !ready {
-                ready = true;
+            // One that starts on a machine that drains has started all the same.
+            if load.slots > 0 && !started {
+                started = true;
                 notify::ready();
             }
             if now.health.summary != summary {

@@ -98,7 +98,8 @@ pub(super) fn select<'a>(
     selection
 }
 
-fn member(instance: &Instance, security: &Security) -> Result<Member, Unfit> {
+/// What an instance is, if it makes sense and may be spoken to.
+pub(super) fn member(instance: &Instance, security: &Security) -> Result<Member, Unfit> {
     let meta = |key: &str| instance.meta.get(key).map(String::as_str);
     if !is_text(&instance.id, MAX_ID) || instance.id.is_empty() {
         return Err(Unfit::Id);

@@ -18,8 +18,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures_util::future::select_all;
+use rackcast_consul::client::Instance;
 use rackcast_consul::watch::{State, View};
-use rackcast_route::Member;
+use rackcast_route::{Endpoint, Member};
 use tokio::sync::watch;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -69,6 +70,17 @@ pub fn start(
         }
     });
     Ok(is_ready)
+}
+
+/// Where an instance of the catalog is found.
+///
+/// # Errors
+/// What of it makes no sense, or why it may not be spoken to.
+pub(crate) fn endpoint(instance: &Instance, dispatcher: &Dispatcher) -> Result<Endpoint, String> {
+    let member = member::member(instance, dispatcher.security());
+    member
+        .map(|m| m.endpoint)
+        .map_err(|unfit| unfit.to_string())
 }
 
 struct Follower {

@@ -28,6 +28,7 @@ mod precious;
 mod record;
 mod run;
 mod security;
+mod trial;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -47,6 +48,7 @@ pub use config::{Config, LinkConfig};
 pub use lane::Lane;
 pub use precious::PreciousConfig;
 pub use security::{Insecure, Security};
+pub use trial::TrialError;
 
 use gauges::Gauges;
 use link::Pool;

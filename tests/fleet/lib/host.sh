@@ -1,13 +1,23 @@
 # shellcheck shell=bash
 # Hosts: their disks, their power, and the ways in.
 
-# NAME SUITE NUMBER: a disk (an overlay's upper folder) with an identity, and a cable.
+# NAME SUITE NUMBER [MIB]: a disk (an overlay's upper folder) with an identity, and a cable. With MIB it
+# has that much room, in memory.
 host_new() {
     local name=$1 home=$RUN/$1 ip=$NET.$((10 + $3)) etc
     case $name in *[!a-z0-9-]* | '') die "a host's name is of a-z, 0-9 and -: $name" ;; esac
     # The cable's name is v-NAME, the delay's dbr-NAME: 15 letters at most.
     [ ${#name} -le 11 ] || die "a host's name has 11 letters at most: $name"
-    mkdir -p "$home"/{disk,work,root}
+    mkdir -p "$home/root"
+    if [ -n "${4:-}" ]; then
+        mkdir "$home/small"
+        mount -t tmpfs -o "size=$4m,mode=755" "disk of $name" "$home/small"
+        ln -s small/disk "$home/disk"
+        ln -s small/work "$home/work"
+        mkdir "$home"/small/{disk,work}
+    else
+        mkdir "$home"/{disk,work}
+    fi
     etc=$home/disk/etc
     mkdir -p "$etc/ssh" "$home/disk/root/.ssh"
     chmod 700 "$home/disk/root" "$home/disk/root/.ssh"

@@ -5,6 +5,7 @@
 //! [enters](Hosts::up) before it starts any thread; nothing that a host sends leaves the machine.
 
 mod host;
+mod repository;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -13,6 +14,7 @@ use std::process::Command;
 use nix::sched::{CloneFlags, setns};
 
 pub use host::{Host, Ran};
+pub use repository::{Repository, Version};
 
 use crate::files::root;
 use crate::process::runs;
@@ -42,6 +44,7 @@ pub struct Hosts {
     script: Script,
     hosts: Vec<Host>,
     gateway: String,
+    ssh_config: PathBuf,
 }
 
 impl Hosts {
@@ -58,20 +61,34 @@ impl Hosts {
     /// # Panics
     /// They do not come up.
     pub fn up(hosts: &[(&str, Suite)]) -> Self {
+        let hosts: Vec<_> = hosts.iter().map(|(h, s)| (*h, *s, None)).collect();
+        Self::up_with_disks(&hosts)
+    }
+
+    /// The same, where some have a disk of so many MiB, which can be full.
+    ///
+    /// # Panics
+    /// They do not come up.
+    pub fn up_with_disks(hosts: &[(&str, Suite, Option<u32>)]) -> Self {
         forget_the_dead();
         let script = Script::new(&format!("{PREFIX}{}", std::process::id()));
         let mut words = vec!["up".to_owned()];
-        words.extend(hosts.iter().map(|(h, s)| format!("{h}={}", s.name())));
+        words.extend(hosts.iter().map(|(h, s, disk)| {
+            let disk = disk.map_or_else(String::new, |mib| format!(":{mib}"));
+            format!("{h}={}{disk}", s.name())
+        }));
         // From here on there is something to take down.
         let mut up = Self {
             script,
             hosts: Vec::new(),
             gateway: String::new(),
+            ssh_config: PathBuf::new(),
         };
         up.script.must(&words);
         up.gateway = up.script.must(&["gateway"]);
         let run = PathBuf::from(up.script.must(&["run"]));
-        let host = |(name, suite): &(&str, Suite)| {
+        up.ssh_config = run.join("ssh_config");
+        let host = |(name, suite, _): &(&str, Suite, Option<u32>)| {
             let address = up.script.must(&["ip", name]).parse().unwrap();
             Host::new(up.script.clone(), &run, name, *suite, address)
         };
@@ -98,6 +115,11 @@ impl Hosts {
     /// The control side's address on the hosts' network.
     pub fn gateway(&self) -> &str {
         &self.gateway
+    }
+
+    /// `ssh -F` with it knows every host by its name and its address, with its key.
+    pub fn ssh_config(&self) -> &Path {
+        &self.ssh_config
     }
 
     /// Serves a folder to the hosts at `http://<gateway>/`, instead of the one before.

@@ -11,7 +11,6 @@
 mod faults;
 mod install;
 mod rack;
-mod repository;
 mod streams;
 mod upgrade;
 

@@ -5,12 +5,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use rackcast_tests::consul::Consul;
-use rackcast_tests::hosts::{Host, Hosts, Suite};
+use rackcast_tests::hosts::{Host, Hosts, Repository, Suite, Version};
 use rackcast_tests::wait::wait_for;
 use tokio::runtime::Runtime;
 
 use crate::Telling;
-use crate::repository::{Repository, Version};
 
 /// The packages that make a host a node.
 pub(crate) const PACKAGES: [&str; 3] = ["rackcast-agent", "rackcast-ingest", "rackcast-transcode"];

@@ -1,14 +1,13 @@
 //! `apt upgrade`, and the ways back.
 
 use rackcast_tests::check;
-use rackcast_tests::hosts::Host;
+use rackcast_tests::hosts::{Host, Version};
 use rackcast_tests::player::Player;
 use rackcast_tests::process::Process;
 use rackcast_tests::publish::{Broadcaster, Sample, publish};
 use rackcast_tests::wait::wait_until;
 
 use crate::rack::{APT, NONSENSE, PACKAGES, Rack, SOON, apt, has, master, publish_url, version};
-use crate::repository::Version;
 
 /// What an operator wrote into a configuration file, and finds there for ever.
 const NOTE: &str = "# kept by its operator";

@@ -4,6 +4,8 @@ mod remote;
 
 use std::time::{Duration, Instant};
 
+use rackcast_service::drain::Order;
+
 use super::fleet::Names;
 use super::{ControlSocket, Exit, complain, say, say_json};
 use crate::control::{self, AskError, Judged, Machine, Request};
@@ -96,7 +98,7 @@ pub async fn drain(options: &Options) -> Exit {
         false => say(format_args!("{order}\n")),
     }
     match options.wait {
-        Some(limit) => finish(&options.control, limit).await,
+        Some(limit) => finish(&options.control, limit, &order).await,
         None => Exit::Yes,
     }
 }
@@ -122,11 +124,15 @@ pub async fn resume(options: &ResumeOptions) -> Exit {
     }
 }
 
-/// Waits until nothing is left.
-async fn finish(socket: &ControlSocket, limit: Duration) -> Exit {
+/// Waits until nothing is left of what there was before this order.
+async fn finish(socket: &ControlSocket, limit: Duration, order: &Order) -> Exit {
     let began = Instant::now();
     loop {
         let left = match control::machine(&socket.control).await {
+            // It tells of the machine as it last looked at it, which may be before the order.
+            Ok(machine) if machine.order.at_ms < order.at_ms => {
+                vec!["the agent has not looked yet".to_owned()]
+            }
             Ok(machine) if !machine.order.is_drain() => {
                 return complain(Exit::No, &format!("meanwhile {}", machine.order));
             }

@@ -1,0 +1,136 @@
+//! The mixed fleet, as an operator would write it down.
+
+use rackcast_tests::hosts::{Host, Hosts, Suite};
+use serde_json::{Value, json};
+
+/// A machine that is in the fleet, or shall be.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Machine {
+    pub(crate) name: &'static str,
+    pub(crate) suite: Suite,
+    pub(crate) zone: &'static str,
+    pub(crate) role: Role,
+    /// Room on its disk in MiB, where it is to be filled.
+    pub(crate) disk: Option<u32>,
+}
+
+/// What a machine is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// A Consul server and nothing else.
+    Consul,
+    Ingest,
+    Transcode,
+}
+
+const fn machine(name: &'static str, suite: Suite, zone: &'static str, role: Role) -> Machine {
+    Machine {
+        name,
+        suite,
+        zone,
+        role,
+        disk: None,
+    }
+}
+
+/// The fleet: Debian 12 and 13, two zones.
+pub(crate) const FLEET: [Machine; 6] = [
+    machine("c1", Suite::Bookworm, "north", Role::Consul),
+    machine("i1", Suite::Trixie, "north", Role::Ingest),
+    machine("t1", Suite::Bookworm, "north", Role::Transcode),
+    machine("t2", Suite::Trixie, "north", Role::Transcode),
+    machine("t3", Suite::Bookworm, "south", Role::Transcode),
+    Machine {
+        disk: Some(1200),
+        ..machine("t4", Suite::Trixie, "south", Role::Transcode)
+    },
+];
+
+/// A bare machine that is added later.
+pub(crate) const NEW: Machine = machine("t5", Suite::Trixie, "south", Role::Transcode);
+
+/// The key that publishers need.
+pub(crate) const STREAM_KEY: &str = "a-key-of-the-tests-3f9c1e";
+
+/// Pictures that cost little.
+const LADDER: &str = "180p:180@300k,low:120@150k";
+
+/// What the inventory needs to know of the world.
+#[derive(Debug)]
+pub(crate) struct Place<'a> {
+    pub(crate) hosts: &'a Hosts,
+    pub(crate) repository_key: &'a str,
+    /// Packages of Consul, for a machine that gets it from files.
+    pub(crate) consul_debs: &'a [String],
+}
+
+/// The inventory of these machines, which have packages of this version.
+pub(crate) fn inventory(machines: &[Machine], version: &str, place: &Place<'_>) -> Value {
+    let group = |role: Role| {
+        let ours = machines.iter().filter(|m| m.role == role);
+        let hosts: serde_json::Map<_, _> = ours
+            .map(|m| (m.name.to_owned(), variables(m, place)))
+            .collect();
+        json!({ "hosts": hosts })
+    };
+    let mut transcode = group(Role::Transcode);
+    transcode["vars"] = json!({
+        "transcode_gpu": "none",
+        "transcode_config": {"worker": {"count": 1}, "encoder": {"preset": "ultrafast"}},
+    });
+    let mut ingest = group(Role::Ingest);
+    ingest["vars"] = json!({
+        "ingest_ladder": LADDER,
+        "ingest_streams": [{"app": "live", "key": STREAM_KEY}],
+    });
+    json!({
+        "rackcast": {
+            "vars": {
+                "ansible_user": "root",
+                "ansible_python_interpreter": "/usr/bin/python3",
+                "ansible_ssh_common_args": format!("-F {}", place.hosts.ssh_config().display()),
+                "rackcast_repo_url": format!("http://{}/rackcast", place.hosts.gateway()),
+                "rackcast_repo_key": place.repository_key,
+                "rackcast_version": version,
+                "rackcast_trust_domain": "fleet.test",
+                "rackcast_admin_address": "{{ ansible_host }}",
+                "consul_source": "repository",
+                "consul_dns": "resolved",
+            },
+            "children": {
+                "consul_servers": group(Role::Consul),
+                "ingest": ingest,
+                "transcode": transcode,
+            },
+        },
+    })
+}
+
+fn variables(machine: &Machine, place: &Place<'_>) -> Value {
+    let address = place.hosts.host(machine.name).address().to_string();
+    let mut variables = json!({"ansible_host": address, "rackcast_zone": machine.zone});
+    match machine.name {
+        // Its UI and its DNS are there for operators.
+        "c1" => {
+            let both = format!("127.0.0.1 {address}");
+            variables["consul_config"] = json!({"addresses": {"http": both, "dns": both}});
+        }
+        // What Consul's agent asks it then goes over loopback alone.
+        "t1" => variables["transcode_admin"] = json!("127.0.0.1:9612"),
+        "t3" => {
+            variables["consul_source"] = json!("deb");
+            variables["consul_debs"] = json!(place.consul_debs);
+        }
+        _ => {}
+    }
+    variables
+}
+
+/// Where apt finds Debian itself on a bare host, which is all that an installer would have left.
+pub(crate) fn sources(host: &Host, gateway: &str) -> String {
+    let suite = host.suite().name();
+    format!(
+        "deb [trusted=yes] http://{gateway}/{suite} ./\n\
+         deb [trusted=yes] http://{gateway}/consul ./\n"
+    )
+}

@@ -9,7 +9,7 @@
 mod common;
 
 use std::convert::Infallible;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use common::{
@@ -20,7 +20,11 @@ use http_body_util::{BodyExt, Channel};
 use rackcast_segment::verify::{Expectation, verify};
 use rackcast_segment::wire::reply::RefusalCode;
 use rackcast_segment::{h264, ts};
+use rackcast_service::drain::{self, Order, Terms};
+use rackcast_service::process::Command;
+use rackcast_service::status as service;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixDatagram;
 
 /// One worker, and a preset at which jobs last long enough to be interrupted.
 const SLOW: &str = "[worker]\ncount = 1\ngrace = '20s'\n[encoder]\npreset = 'placebo'";
@@ -349,4 +353,37 @@ async fn a_node_on_a_machine_that_drains_finishes_what_it_has_and_takes_nothing_
     node.drain(false);
     node.until_load("work", |load| !load.draining).await;
     node.transcode(&segments()[0]).await.unwrap();
+}
+
+/// Or `systemctl restart`, and an upgrade with it, would wait in vain.
+#[tokio::test]
+async fn a_node_that_starts_on_a_machine_that_drains_tells_systemd_that_it_has_started() {
+    let dir = tempfile::tempdir().unwrap();
+    let (socket, file) = (dir.path().join("status.sock"), dir.path().join("t.toml"));
+    let listen = "[listen]\nsegments = '127.0.0.1:0'\nadmin = '127.0.0.1:0'\n";
+    std::fs::write(&file, format!("status_socket = {socket:?}\n{listen}")).unwrap();
+    let order = Order::new("a test", Some(Terms::default()), SystemTime::now());
+    drain::write(&drain::file_beside(&socket), &order).unwrap();
+    let told = dir.path().join("notify");
+    let ear = UnixDatagram::bind(&told).unwrap();
+    let _node = Command::new(env!("CARGO_BIN_EXE_rackcast-transcode"))
+        .arg("--config")
+        .arg(&file)
+        .env("NOTIFY_SOCKET", &told)
+        .spawn()
+        .unwrap();
+    let ready = async {
+        let mut heard = [0; 4096];
+        loop {
+            let length = ear.recv(&mut heard).await.unwrap();
+            let text = String::from_utf8_lossy(&heard[..length]).into_owned();
+            if text.lines().any(|line| line == "READY=1") {
+                return;
+            }
+        }
+    };
+    let limit = Duration::from_secs(60);
+    tokio::time::timeout(limit, ready).await.unwrap();
+    let status = service::fetch(&socket).await.unwrap();
+    assert!(status.draining && !status.ready, "{status:?}");
 }

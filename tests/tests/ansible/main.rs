@@ -2,8 +2,8 @@
 //! whole life.
 //!
 //! The hosts are booted once. The stories are one story: each takes the fleet over from the one before,
-//! and when one fails, those after it say so instead of being told. Every playbook is run as an operator
-//! runs it, and what it wrote is searched for secrets.
+//! and waits first until all of it is in service. Every playbook is run as an operator runs it, and what
+//! it wrote is searched for secrets.
 //!
 //! On a machine that can hold no hosts (no root, no namespaces) nothing runs: every story counts
 //! as skipped, and the reason is printed.

@@ -101,17 +101,19 @@ impl Rack {
         rack
     }
 
-    /// Tells a story, unless one before it failed.
+    /// Tells a story, unless there is no fleet for it.
     pub(crate) fn tell(&self, story: Story) -> Result<(), String> {
         if let Some(failed) = self.state().failed {
-            return Err(format!("not told, since {failed} failed"));
+            return Err(format!("not told: the fleet never came up in {failed}"));
         }
         let runtime = self.runtime.as_ref().unwrap();
         let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             runtime.block_on((story.tell)(self));
         }));
         if let Err(panic) = result {
-            self.state().failed = Some(story.name);
+            let mut state = self.state();
+            state.failed = (!state.in_service).then_some(story.name);
+            drop(state);
             self.each(|host| eprintln!("--- {}\n{}", host.name(), host.last_words()));
             std::panic::resume_unwind(panic);
         }

@@ -64,7 +64,6 @@ pub(crate) async fn nothing_is_open_that_should_be_closed(rack: &Rack) {
         (Method::PUT, "/v1/kv/rackcast/settings/x"),
         (Method::GET, "/v1/kv/rackcast/settings/x"),
         (Method::GET, "/v1/acl/tokens"),
-        (Method::GET, "/v1/operator/keyring"),
         (Method::GET, "/v1/agent/self"),
     ] {
         let answer = rack.ask_consul(method, path, None).await.unwrap();

@@ -4,6 +4,7 @@
 //! `#[serde(deny_unknown_fields, default)]` and a mistake is reported with its place. A daemon
 //! reads and checks everything before it binds anything.
 
+use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -98,10 +99,11 @@ const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
 /// Where a file with a secret lies: a relative path is the name of a systemd credential
 /// (`LoadCredential=`), looked up in `$CREDENTIALS_DIRECTORY` where systemd has set that.
 pub fn credential(path: &Path) -> PathBuf {
-    std::env::var_os(CREDENTIALS).map_or_else(
-        || path.to_owned(),
-        |folder| PathBuf::from(folder).join(path),
-    )
+    credential_in(std::env::var_os(CREDENTIALS).as_deref(), path)
+}
+
+fn credential_in(folder: Option<&OsStr>, path: &Path) -> PathBuf {
+    folder.map_or_else(|| path.to_owned(), |folder| Path::new(folder).join(path))
 }
 
 /// Reads a configuration from the text of the file at `path`.
@@ -158,6 +160,16 @@ mod tests {
             refusal.starts_with("x.toml:3:8: invalid value"),
             "{refusal}"
         );
+    }
+
+    #[test]
+    fn a_relative_path_to_a_secret_is_a_credential_where_there_are_any() {
+        let folder = Some(OsStr::new("/run/credentials/x.service"));
+        let lies = |folder, path| credential_in(folder, Path::new(path));
+        let credential = Path::new("/run/credentials/x.service/tls-key");
+        assert_eq!(lies(folder, "tls-key"), credential);
+        assert_eq!(lies(folder, "/etc/tls.key"), Path::new("/etc/tls.key"));
+        assert_eq!(lies(None, "tls-key"), Path::new("tls-key"));
     }
 
     #[test]

@@ -1,15 +1,13 @@
 //! Keys from the configuration.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rackcast_segment::id::{AppName, StreamName};
 use rackcast_segment::ladder::Ladder;
+use rackcast_service::config::credential;
 
 use super::{AuthError, AuthRequest, Denied, Entry, Grant, Key};
 use crate::glob::glob;
-
-/// Environment variable in which systemd names the folder of a service's credentials.
-const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
 
 #[derive(Debug)]
 pub(super) struct Table(Vec<Row>);
@@ -24,13 +22,12 @@ struct Row {
 
 impl Table {
     pub(super) fn new(entries: &[Entry]) -> Result<Self, AuthError> {
-        let credentials = std::env::var_os(CREDENTIALS).map(PathBuf::from);
         entries
             .iter()
             .map(|entry| {
                 let key = match (&entry.key, &entry.key_file) {
                     (Some(key), _) => key.clone(),
-                    (None, Some(file)) => read_key(file, credentials.as_deref())?,
+                    (None, Some(file)) => read_key(file)?,
                     (None, None) => return Err(AuthError::Config("a stream without key".into())),
                 };
                 Ok(Row {
@@ -75,8 +72,8 @@ impl Table {
     }
 }
 
-fn read_key(file: &Path, credentials: Option<&Path>) -> Result<Key, AuthError> {
-    let path = credentials.map_or_else(|| file.to_owned(), |folder| folder.join(file));
+fn read_key(file: &Path) -> Result<Key, AuthError> {
+    let path = credential(file);
     match std::fs::read_to_string(&path) {
         Ok(text) if text.trim_end().is_empty() => Err(AuthError::EmptyKey(path)),
         Ok(text) => Ok(Key::new(text.trim_end())),
@@ -89,11 +86,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn key_files_are_credentials() {
+    fn a_key_file_holds_a_key() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("show"), "s3cret\n").unwrap();
         std::fs::write(folder.path().join("empty"), "\n").unwrap();
-        let read = |name: &str| read_key(Path::new(name), Some(folder.path()));
+        let read = |name: &str| read_key(&folder.path().join(name));
         assert!(read("show").unwrap().matches(&Key::new("s3cret")));
         assert!(matches!(read("empty"), Err(AuthError::EmptyKey(_))));
         assert!(matches!(read("none"), Err(AuthError::KeyFile { .. })));

@@ -180,6 +180,8 @@ fn a_node() -> ServiceStatus {
         work: 0,
         devices: Vec::new(),
         gpu_driver: String::new(),
+        generations: Vec::new(),
+        waiting: Default::default(),
     }
 }
 

@@ -108,6 +108,8 @@ async fn serve(pages: fn(&Uri) -> Option<Reply>) -> SocketAddr {
         work: 0,
         devices: Vec::new(),
         gpu_driver: String::new(),
+        generations: Vec::new(),
+        waiting: Default::default(),
     };
     let (_, status) = watch::channel(status);
     let registry = prometheus::Registry::new();

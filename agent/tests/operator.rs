@@ -51,6 +51,8 @@ async fn status_shows_each_service_and_whether_all_is_well() {
         work: 0,
         devices: Vec::new(),
         gpu_driver: String::new(),
+        generations: Vec::new(),
+        waiting: Default::default(),
     });
     let shutdown = CancellationToken::new();
     let serving = serve(&folder.path().join("ingest.sock"), heard, shutdown.clone()).unwrap();

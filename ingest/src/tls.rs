@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use prometheus::Registry;
-use rackcast_service::tls::{Credentials, Dialler, Door, FileError, Metrics, Protocol, Use};
+use rackcast_service::reload::Live;
+use rackcast_service::tls::{Credentials, Dialler, Door, FileError, Files, Metrics, Protocol, Use};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::config::Config;
+use crate::config::{Config, nodes_use};
 use crate::dispatch::Security;
 
 /// Why there is no TLS. None of it mends itself.
@@ -35,7 +36,15 @@ pub struct Tls {
     pub rtmps: Option<Arc<Door>>,
     /// What is counted of all of them.
     pub metrics: Metrics,
-    credentials: Vec<Arc<Credentials>>,
+    credentials: Vec<Held>,
+}
+
+/// Certificates, and where the configuration names their files.
+#[derive(Debug)]
+struct Held {
+    credentials: Arc<Credentials>,
+    table: &'static str,
+    named: fn(&Config) -> Files,
 }
 
 impl Tls {
@@ -48,25 +57,25 @@ impl Tls {
         let mut credentials = Vec::new();
         let mut nodes = Security::none();
         if config.tls.nodes.is_set() {
-            let files = config.tls.nodes.files(crate::config::nodes_use(config));
-            let own = Credentials::load("nodes", files, metrics.clone())
-                .map_err(|e| Error::Certificates("tls.nodes", e))?;
-            let dialler = Dialler::new("nodes", Arc::clone(&own), metrics.clone());
+            let named = |config: &Config| config.tls.nodes.files(nodes_use(config));
+            let held = Held::load("nodes", "tls.nodes", named, config, &metrics)?;
+            let own = Arc::clone(&held.credentials);
+            let dialler = Dialler::new("nodes", own, metrics.clone());
             nodes = Security::tls(dialler, config.tls.cleartext_nodes);
-            credentials.push(own);
+            credentials.push(held);
         }
         let (mut https, mut rtmps) = (None, None);
         let public = &config.tls.public;
         if public.is_set() {
-            let own = Credentials::load("public", public.files(Use::Public), metrics.clone())
-                .map_err(|e| Error::Certificates("tls.public", e))?;
+            let named = |config: &Config| config.tls.public.files(Use::Public);
+            let held = Held::load("public", "tls.public", named, config, &metrics)?;
             let door = |name, protocol| {
-                let (own, metrics) = (Arc::clone(&own), metrics.clone());
+                let (own, metrics) = (Arc::clone(&held.credentials), metrics.clone());
                 Door::public(name, own, protocol, public, metrics).map(Arc::new)
             };
             https = Some(door("https", Protocol::Http)?);
             rtmps = Some(door("rtmps", Protocol::Rtmp)?);
-            credentials.push(own);
+            credentials.push(held);
         }
         Ok(Self {
             nodes,
@@ -79,8 +88,35 @@ impl Tls {
 
     /// Looks now and then whether certificates were replaced, until `shutdown`.
     pub fn watch(&self, tasks: &TaskTracker, shutdown: &CancellationToken) {
-        for credentials in &self.credentials {
-            tasks.spawn(Arc::clone(credentials).watch(shutdown.clone()));
+        for held in &self.credentials {
+            tasks.spawn(Arc::clone(&held.credentials).watch(shutdown.clone()));
         }
+    }
+
+    /// Has a reload of the configuration read the certificates anew.
+    pub fn reload_with(&self, live: &mut Live<Config>) {
+        for held in &self.credentials {
+            let named = held.named;
+            let named = move |config: &Config| Some(named(config));
+            live.part(Arc::clone(&held.credentials).part(held.table, named));
+        }
+    }
+}
+
+impl Held {
+    fn load(
+        name: &'static str,
+        table: &'static str,
+        named: fn(&Config) -> Files,
+        config: &Config,
+        metrics: &Metrics,
+    ) -> Result<Self, Error> {
+        let credentials = Credentials::load(name, named(config), metrics.clone())
+            .map_err(|e| Error::Certificates(table, e))?;
+        Ok(Self {
+            credentials,
+            table,
+            named,
+        })
     }
 }

@@ -39,6 +39,8 @@ fn a_status() -> ServiceStatus {
         work: 0,
         devices: Vec::new(),
         gpu_driver: String::new(),
+        generations: Vec::new(),
+        waiting: Default::default(),
     }
 }
 

@@ -90,6 +90,19 @@ impl Node {
         ready(&mut self.process, &self.admin, Duration::from_secs(60)).await;
     }
 
+    /// Replaces text of the configuration file; the daemon does not learn of it.
+    ///
+    /// # Panics
+    /// It cannot be read or written.
+    pub fn edit(&self, text: &str, by: &str) {
+        edit(&self.file, text, by);
+    }
+
+    /// Sends a signal to the supervisor.
+    pub fn signal(&self, which: Signal) {
+        signal(self.pid(), which);
+    }
+
     /// The supervisor's process id.
     pub fn pid(&self) -> u32 {
         self.process.pid()
@@ -226,6 +239,14 @@ impl Ingest {
         this
     }
 
+    /// Starts one with these tables alone, that of Consul among them.
+    ///
+    /// # Panics
+    /// It does not become ready.
+    pub async fn bare(tables: &str) -> Self {
+        Self::with(&program("rackcast-ingest"), 1, "", tables).await
+    }
+
     /// The same, from a program of the test's own.
     ///
     /// # Panics
@@ -270,6 +291,14 @@ impl Ingest {
     /// It cannot be written.
     pub fn write(&self, extra: &str) {
         std::fs::write(&self.file, format!("{}{extra}\n", self.config)).unwrap();
+    }
+
+    /// Replaces text of the configuration file; the daemon does not learn of it.
+    ///
+    /// # Panics
+    /// It cannot be read or written.
+    pub fn edit(&self, text: &str, by: &str) {
+        edit(&self.file, text, by);
     }
 
     /// Sends a signal to the supervisor.
@@ -319,6 +348,12 @@ impl Ingest {
     pub async fn metric(&self, name: &str, labels: &[&str]) -> f64 {
         metric(&self.admin, name, labels).await
     }
+}
+
+fn edit(file: &Path, text: &str, by: &str) {
+    let whole = std::fs::read_to_string(file).unwrap();
+    assert!(whole.contains(text), "{text:?} is not in {whole}");
+    std::fs::write(file, whole.replace(text, by)).unwrap();
 }
 
 async fn metric(admin: &str, name: &str, labels: &[&str]) -> f64 {

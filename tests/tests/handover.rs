@@ -8,6 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
+use rackcast_service::status::{Phase, fetch};
 use rackcast_tests::http::Http;
 use rackcast_tests::player::{Player, Recording};
 use rackcast_tests::process::{Process, kill9, program, signal};
@@ -65,6 +66,12 @@ async fn publishers_and_players_notice_nothing_of_a_hand_over() {
         2,
         "the old one serves its publishers"
     );
+    let seen = fetch(&ingest.socket).await.unwrap().generations;
+    let seen: Vec<_> = seen
+        .iter()
+        .map(|g| (g.number, g.phase, g.streams))
+        .collect();
+    assert_eq!(seen, [(1, Phase::Retired, 3), (2, Phase::Serving, 0)]);
     for player in &players {
         player.segments(6).await;
     }
@@ -219,6 +226,7 @@ async fn an_upgrade_replaces_the_supervisor_in_its_process_and_a_broken_one_noth
     assert_eq!(ingest.generations(), first);
 
     ingest.write(OPEN);
+    ingest.edit("node = ", "zone = \"hall-2\"\nnode = ");
     ingest.signal(Signal::SIGHUP);
     ingest
         .log_line("generation 2 is ready and accepts", LIMIT)
@@ -229,6 +237,7 @@ async fn an_upgrade_replaces_the_supervisor_in_its_process_and_a_broken_one_noth
         ingest.generations().contains(&first[0]),
         "its children are still its own"
     );
+    waits(&ingest, 2, 0.0, 1.0).await;
     player.segments(6).await;
     assert!(
         publisher.ended().is_none(),
@@ -324,4 +333,29 @@ async fn a_reload_changes_keys_at_once_and_a_bad_file_changes_nothing() {
         .log_line("http.max_connections is not in force yet", LIMIT)
         .await;
     assert_eq!(ingest.metric(successful, &[]).await, 1.0);
+    ingest.edit("node = ", "zone = \"hall-2\"\nnode = ");
+    ingest.signal(Signal::SIGHUP);
+    ingest.log_line("zone is not in force yet", LIMIT).await;
+    waits(&ingest, 1, 1.0, 1.0).await;
+    let waiting = fetch(&ingest.socket).await.unwrap().waiting;
+    let keys: Vec<_> = waiting.keys().map(String::as_str).collect();
+    assert_eq!(keys, ["http.max_connections", "zone"]);
+    hand_over(&ingest, 2).await;
+    waits(&ingest, 2, 0.0, 1.0).await;
+}
+
+/// Waits until so many keys wait in a generation, for a hand-over and for a restart.
+async fn waits(ingest: &Ingest, generation: u64, handover: f64, restart: f64) {
+    let generation = format!("generation=\"{generation}\"");
+    let waiting = async |until: &str| {
+        let until = format!("until=\"{until}\"");
+        let name = "rackcast_config_waiting_keys";
+        ingest.metric(name, &[&generation, &until]).await
+    };
+    let what = format!("{handover} and {restart} keys to wait");
+    wait_for(&what, LIMIT, async || {
+        let now = (waiting("hand-over").await, waiting("restart").await);
+        (now == (handover, restart)).then_some(())
+    })
+    .await;
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use prometheus::Registry;
 use rackcast_service::drain::{self, Order};
 use rackcast_service::process::OWN_PROGRAM;
-use rackcast_service::reload::{self, Hangups, Live, commit};
+use rackcast_service::reload::{self, Hangups, Live, Waiting, commit};
 use rackcast_service::status::Role;
 use rackcast_service::tls::{self, Credentials, Door, FileError};
 use rackcast_service::{admin, metrics as service_metrics, notify, status as socket};
@@ -84,6 +84,10 @@ pub async fn run(mut live: Live<Config>, shutdown: CancellationToken) -> Result<
         let level = config.log_level;
         Ok(commit(move || rackcast_service::log::set_level(level)))
     });
+    if let Some((credentials, _)) = &secure {
+        let named = |config: &Config| Some(config.tls.files(config.tls_use()));
+        live.part(Arc::clone(credentials).part("tls", named));
+    }
     let live = Arc::new(live);
 
     let identity = Identity {
@@ -119,6 +123,7 @@ pub async fn run(mut live: Live<Config>, shutdown: CancellationToken) -> Result<
         scheduler.clone(),
         gpus,
         orders,
+        live.waiting(),
         status_tx,
         end.clone(),
     ));
@@ -224,6 +229,7 @@ async fn report(
     scheduler: Arc<Scheduler>,
     gpus: watch::Receiver<gpus::Known>,
     mut orders: watch::Receiver<Order>,
+    waiting: watch::Receiver<Waiting>,
     status: watch::Sender<rackcast_service::status::ServiceStatus>,
     end: CancellationToken,
 ) {
@@ -244,7 +250,8 @@ async fn report(
             let slots = scheduler.slots();
             let now = std::time::Instant::now();
             load.slots = steady.of(now, load.slots, workers, &slots);
-            let now = identity.status(&load, &slots, &gpus.borrow(), scheduler.progress());
+            let mut now = identity.status(&load, &slots, &gpus.borrow(), scheduler.progress());
+            now.waiting.clone_from(&waiting.borrow());
             // One that starts on a machine that drains has started all the same.
             if load.slots > 0 && !started {
                 started = true;

@@ -80,6 +80,8 @@ impl Identity {
             work: u64::from(load.busy) + u64::from(load.queued),
             devices: [self.devices(slots), gpus.devices(now)].concat(),
             gpu_driver: gpus.statement(now).to_owned(),
+            generations: Vec::new(),
+            waiting: Default::default(),
         }
     }
 

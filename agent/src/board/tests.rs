@@ -36,6 +36,8 @@ fn status(progress: u64) -> ServiceStatus {
         work: 0,
         devices: Vec::new(),
         gpu_driver: String::new(),
+        generations: Vec::new(),
+        waiting: Default::default(),
     }
 }
 

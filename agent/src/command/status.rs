@@ -2,9 +2,12 @@
 
 use std::fmt;
 use std::path::PathBuf;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
-use rackcast_service::status::{Device, DeviceState, HealthState, ServiceStatus};
+use rackcast_service::reload::Takes;
+use rackcast_service::status::{
+    Device, DeviceState, Generation, HealthState, Phase, ServiceStatus,
+};
 
 use super::{Exit, complain, say, say_json};
 use crate::control::{self, AskError, Judged, Machine};
@@ -84,6 +87,7 @@ impl fmt::Display for Screen<'_> {
         let agent = &machine.agent;
         let (version, health) = (&agent.version, &agent.health);
         writeln!(f, "agent {version}: {}: {}", health.state, health.summary)?;
+        f.write_str(&waiting(agent))?;
         for (name, found) in &machine.findings {
             if found.state != HealthState::Passing {
                 writeln!(f, "{name}: {}: {}", found.state, found.line)?;
@@ -113,6 +117,8 @@ impl fmt::Display for Screen<'_> {
                 "{id:<width$}  {state:<9} {work:>5} {version:<9} {health}: {reason}{consul}"
             )?;
             f.write_str(&devices(status))?;
+            f.write_str(&generations(status, *now))?;
+            f.write_str(&waiting(status))?;
         }
         Ok(())
     }
@@ -137,10 +143,103 @@ fn state(service: &Judged) -> &'static str {
     }
 }
 
+/// A line for each process of a service that hands over from one to the next, if there are several.
+fn generations(status: &ServiceStatus, now: SystemTime) -> String {
+    let all = &status.generations;
+    let several = all.iter().filter(|_| all.len() > 1);
+    let now = now.duration_since(SystemTime::UNIX_EPOCH);
+    let now = now.unwrap_or_default().as_secs();
+    let span = |seconds| humantime::format_duration(Duration::from_secs(seconds));
+    let line = |g: &Generation| {
+        let limit = match (g.until, g.phase) {
+            (None, _) => String::new(),
+            (Some(at), phase) => {
+                let then = match phase {
+                    Phase::Starting => "is given up",
+                    Phase::Retired => "sends its publishers to the newest",
+                    Phase::Serving | Phase::Leaving => "ends",
+                    Phase::Ending => "is killed",
+                };
+                format!("; {then} in {} at the latest", span(at.saturating_sub(now)))
+            }
+        };
+        format!(
+            "  generation {} {}: {} for {}, {} streams{limit}\n",
+            g.number,
+            g.version,
+            g.phase,
+            span(now.saturating_sub(g.since)),
+            g.streams
+        )
+    };
+    several.map(line).collect()
+}
+
+/// A line for what each of the keys waits for that are not in force.
+fn waiting(status: &ServiceStatus) -> String {
+    let line = |takes: Takes| {
+        let keys = status.waiting.iter().filter(|(_, t)| **t == takes);
+        let keys: Vec<_> = keys.map(|(key, _)| key.as_str()).collect();
+        let awaited = takes.awaited().filter(|_| !keys.is_empty());
+        awaited.map(|awaited| format!("  not in force before a {awaited}: {}\n", keys.join(", ")))
+    };
+    [Takes::Handover, Takes::Restart]
+        .into_iter()
+        .filter_map(line)
+        .collect()
+}
+
 /// A line for each device that has something to tell.
 fn devices(status: &ServiceStatus) -> String {
     let quiet = |device: &Device| device.state == DeviceState::Working && device.gpu.is_none();
     let loud = status.devices.iter().filter(|device| !quiet(device));
     loud.map(|device| format!("  {}\n", device_line(device)))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use rackcast_service::status::Role;
+
+    use super::*;
+
+    #[test]
+    fn what_serves_on_and_what_waits_is_shown() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(10_000);
+        let mut status = ServiceStatus::new(Role::Ingest, "edge-1", "1", "0.2.0");
+        let generation = |number, phase, until| Generation {
+            number,
+            pid: 7,
+            version: "0.1.0".to_owned(),
+            phase,
+            since: 9_000,
+            until,
+            streams: 2,
+        };
+        status.generations = vec![generation(2, Phase::Serving, None)];
+        assert_eq!(generations(&status, now), "", "one is no news");
+        status
+            .generations
+            .insert(0, generation(1, Phase::Retired, Some(13_600)));
+        assert_eq!(
+            generations(&status, now),
+            "  generation 1 0.1.0: retired for 16m 40s, 2 streams; sends its publishers to the \
+             newest in 1h at the latest\n  \
+             generation 2 0.1.0: serving for 16m 40s, 2 streams\n"
+        );
+
+        assert_eq!(waiting(&status), "");
+        let key = |key: &str, takes| (key.to_owned(), takes);
+        status.waiting = [
+            key("listen.https", Takes::Restart),
+            key("listen.rtmp", Takes::Restart),
+            key("http.max_connections", Takes::Handover),
+        ]
+        .into();
+        assert_eq!(
+            waiting(&status),
+            "  not in force before a hand-over: http.max_connections\n  \
+             not in force before a restart: listen.https, listen.rtmp\n"
+        );
+    }
 }

@@ -35,7 +35,7 @@ use crate::control::{self, Control};
 use crate::metrics::Metrics;
 use crate::orders::{OrderError, Orders};
 use crate::{probe, remote};
-use work::{Agent, Outlets};
+use work::{Agent, Inlets, Outlets};
 
 /// Why the agent could not start.
 #[derive(Debug, thiserror::Error)]
@@ -128,11 +128,13 @@ pub async fn run_until(
         endpoints.clone(),
     );
     tokio::spawn(watchdog);
+    let waiting = live.as_ref().map(Live::waiting);
     if let Some(mut live) = live {
         live.part(|config: &Config| {
             let level = config.log_level;
             Ok(commit(move || rackcast_service::log::set_level(level)))
         });
+        client.reload_with(&mut live, |config| &config.consul);
         tokio::spawn(hangups.reload(Arc::new(live), reloads, endpoints.clone()));
     }
 
@@ -159,7 +161,12 @@ pub async fn run_until(
         own,
         machine,
     };
-    let agent = Agent::new(config, metrics, orders.subscribe(), findings, outlets);
+    let inlets = Inlets {
+        orders: orders.subscribe(),
+        findings,
+        waiting,
+    };
+    let agent = Agent::new(config, metrics, inlets, outlets);
     // Services that start after the agent find the order in its place.
     notify::ready();
     log::info!(rackcast_node = node; "the agent runs; admin address {admin_at}");

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use rackcast_consul::reconcile::{Desired, Standing};
 use rackcast_service::drain::Order;
 use rackcast_service::notify;
+use rackcast_service::reload::Waiting;
 use rackcast_service::status::{HealthState, ServiceStatus};
 use tokio::sync::watch;
 
@@ -25,6 +26,16 @@ use crate::settle::Settled;
 use crate::starved::Sample;
 
 const PROC: &str = "/proc";
+
+/// What the loop is told.
+pub(super) struct Inlets {
+    /// What an operator wants.
+    pub(super) orders: watch::Receiver<Order>,
+    /// By the probes of the machine.
+    pub(super) findings: watch::Receiver<Findings>,
+    /// Keys of the agent's own configuration that wait, where that can be reloaded.
+    pub(super) waiting: Option<watch::Receiver<Waiting>>,
+}
 
 /// Where what the loop finds goes.
 pub(super) struct Outlets {
@@ -45,6 +56,7 @@ pub(super) struct Agent {
     metrics: Metrics,
     orders: watch::Receiver<Order>,
     findings: watch::Receiver<Findings>,
+    waiting: Option<watch::Receiver<Waiting>>,
     notice: Notice,
     outlets: Outlets,
     standing: Standing,
@@ -56,13 +68,7 @@ pub(super) struct Agent {
 }
 
 impl Agent {
-    pub(super) fn new(
-        config: Config,
-        metrics: Metrics,
-        orders: watch::Receiver<Order>,
-        findings: watch::Receiver<Findings>,
-        outlets: Outlets,
-    ) -> Self {
+    pub(super) fn new(config: Config, metrics: Metrics, inlets: Inlets, outlets: Outlets) -> Self {
         let check = &config.check;
         let rules = Rules {
             silent_after: check.silent_after,
@@ -81,8 +87,9 @@ impl Agent {
             registrar: Registrar::new(&config),
             settled: Settled::new(check.settle_interval),
             metrics,
-            orders,
-            findings,
+            orders: inlets.orders,
+            findings: inlets.findings,
+            waiting: inlets.waiting,
             notice: Notice::new(&config.socket_dir, sockets),
             outlets,
             standing: Standing::Pending,
@@ -127,6 +134,10 @@ impl Agent {
                 }
                 Ok(()) = self.findings.changed() => {
                     self.report();
+                    self.publish();
+                }
+                Some(waiting) = changed(&mut self.waiting) => {
+                    self.outlets.own.send_modify(|own| own.waiting = waiting);
                     self.publish();
                 }
                 Ok(()) = standing.changed() => {
@@ -263,4 +274,11 @@ fn missed(time: Duration, interval: Duration) -> Duration {
         true => time - interval,
         false => Duration::ZERO,
     }
+}
+
+/// What waits, whenever that changes; never, if nothing can.
+async fn changed(waiting: &mut Option<watch::Receiver<Waiting>>) -> Option<Waiting> {
+    let waiting = waiting.as_mut()?;
+    waiting.changed().await.ok()?;
+    Some(waiting.borrow_and_update().clone())
 }

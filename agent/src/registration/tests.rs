@@ -37,6 +37,8 @@ fn status() -> ServiceStatus {
         work: 0,
         devices: Vec::new(),
         gpu_driver: String::new(),
+        generations: Vec::new(),
+        waiting: Default::default(),
     }
 }
 

@@ -28,7 +28,9 @@ use http_body_util::Full;
 use hyper_util::client::legacy;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rackcast_service::config::credential;
-use rackcast_service::tls::{Credentials, Metrics};
+use rackcast_service::reload::Live;
+use rackcast_service::tls::{Credentials, Metrics, Use};
+use serde::de::DeserializeOwned;
 
 pub use admin::{Installed, Policy};
 pub use agent::{AgentCheck, AgentService, Hashed};
@@ -123,6 +125,20 @@ impl Client {
     /// spawn [`Credentials::watch`].
     pub fn certificates(&self) -> Option<Arc<Credentials>> {
         self.inner.certificates.clone()
+    }
+
+    /// Has a reload of the daemon's configuration read the certificates anew, if there are any.
+    /// `own` is where the configuration of this client stands in the daemon's. (A token is read
+    /// for every request.)
+    pub fn reload_with<C: DeserializeOwned + 'static>(
+        &self,
+        live: &mut Live<C>,
+        own: fn(&C) -> &Config,
+    ) {
+        if let Some(certificates) = self.certificates() {
+            let named = move |config: &C| Some(own(config).tls.files().files(Use::Caller));
+            live.part(certificates.part("consul.tls", named));
+        }
     }
 
     /// Sends one request; an answer that is not 2xx is an error.

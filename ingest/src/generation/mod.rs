@@ -40,7 +40,7 @@ use rackcast_consul::watch::{View, Watch};
 use rackcast_route::Router;
 use rackcast_service::explain::Ingest;
 use rackcast_service::process::{InheritError, inherited, inherited_stream};
-use rackcast_service::reload::{self as live_reload, Live};
+use rackcast_service::reload::{self as live_reload, Live, Waiting};
 use rackcast_service::status::Role;
 use rackcast_service::tls::Door;
 use rackcast_service::{admin, drain, frame, metrics as service_metrics};
@@ -129,7 +129,9 @@ pub async fn run(mut live: Live<Config>, number: u64) -> Result<(), Error> {
     )?;
     let tls = Tls::load(&config, &metrics)?;
     tls.watch(&tasks, &shutdown);
+    tls.reload_with(&mut live);
     let consul = Client::observed(&config.consul, tls.metrics)?;
+    consul.reload_with(&mut live, |config| &config.consul);
     if let Some(certificates) = consul.certificates() {
         tasks.spawn(certificates.watch(shutdown.clone()));
     }
@@ -251,6 +253,8 @@ pub async fn run(mut live: Live<Config>, number: u64) -> Result<(), Error> {
         live: Arc::clone(&live),
         settings: settings_standing,
         reloads: live_reload::Metrics::register(&metrics)?,
+        waiting: live.waiting(),
+        waiting_above: Waiting::new(),
         turn: turn.clone(),
         handover_failures,
         reloaded: None,

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use prometheus::IntCounter;
 use rackcast_consul::settings::Standing;
 use rackcast_service::frame::{FrameError, Framed};
-use rackcast_service::reload::{Live, Metrics as Reloads, Refused};
+use rackcast_service::reload::{Live, Metrics as Reloads, Outcome, Refused, Waiting};
 use rackcast_service::status::{Health, ServiceStatus};
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
@@ -41,6 +41,10 @@ pub(super) struct Reporter {
     /// How this ingest stands to the fleet's settings.
     pub(super) settings: watch::Receiver<Standing>,
     pub(super) reloads: Reloads,
+    /// Keys that wait here.
+    pub(super) waiting: watch::Receiver<Waiting>,
+    /// Keys that wait in the supervisor.
+    pub(super) waiting_above: Waiting,
     pub(super) turn: Turn,
     pub(super) handover_failures: IntCounter,
     /// How the last reload went.
@@ -106,6 +110,7 @@ impl Reporter {
                 self.reload(number, payload).await;
                 return self.report().await;
             }
+            Order::Waiting { keys } => self.waiting_above = keys,
             Order::Refused => self.reloads.failed(),
             Order::HandoverFailed => self.handover_failures.inc(),
             Order::Stop | Order::Unknown => {}
@@ -127,8 +132,12 @@ impl Reporter {
         } else {
             self.reloads.failed();
         }
+        let renewed = result
+            .as_ref()
+            .map(|outcome: &Outcome| outcome.renewed.clone());
         self.reloaded = Some(Reloaded {
             number,
+            renewed: renewed.unwrap_or_default(),
             refused: result.err().map(|refused| refused.to_string()),
         });
     }
@@ -140,6 +149,9 @@ impl Reporter {
 
     /// That this runs at all is the progress: timers fire and tasks are scheduled.
     fn state(&self) -> Report {
+        let mut waiting = self.waiting.borrow().clone();
+        waiting.extend(self.waiting_above.clone());
+        self.reloads.wait(&waiting);
         let nodes = self.dispatcher.router().table().len();
         let health = match nodes {
             0 => Health::warning("no transcode node is known: streams have their source only"),
@@ -152,6 +164,7 @@ impl Reporter {
             s.ready = *self.known.borrow();
             s.health = health;
             s.progress += 1;
+            s.waiting = waiting;
         });
         let s = self.status.borrow();
         Report {
@@ -161,6 +174,8 @@ impl Reporter {
             beat_ms: u64::try_from(INTERVAL.as_millis()).unwrap_or(u64::MAX),
             streams: u64::try_from(self.registry.len()).unwrap_or(u64::MAX),
             idle: self.is_idle(),
+            version: s.version.clone(),
+            waiting: s.waiting.clone(),
             reloaded: self.reloaded.clone(),
         }
     }

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use rackcast_service::notify;
+use rackcast_service::reload::Takes;
 
 use super::control::Order;
 use super::member::Member;
@@ -70,6 +71,8 @@ impl Supervisor {
                 Err(e) => log::warn!("what is started next works by the file of before: {e}"),
             }
         }
+        // It began with all that a generation can.
+        self.live.settle(Takes::Handover);
         self.tell();
         notify::ready();
         notify::status(&format!("generation {number} serves"));

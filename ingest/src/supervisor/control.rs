@@ -4,6 +4,7 @@
 
 use std::path::PathBuf;
 
+use rackcast_service::reload::Waiting;
 use rackcast_service::status::Health;
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +16,10 @@ pub const INSIDE_FD: &str = "inside";
 pub const PUBLISH_FD: &str = "publish";
 /// Name under which it inherits the text of its configuration.
 pub const CONFIG_FD: &str = "config";
+
+/// Name under which a supervisor leaves its successor in the same process the configuration that
+/// its listeners and names come from.
+pub const BASIS_FD: &str = "basis";
 
 /// From the generation, several times a second.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +42,12 @@ pub struct Report {
     /// How its last reload went.
     #[serde(default)]
     pub reloaded: Option<Reloaded>,
+    /// The version of its program.
+    #[serde(default)]
+    pub version: String,
+    /// Keys whose new value is not in force, there or in the supervisor.
+    #[serde(default)]
+    pub waiting: Waiting,
 }
 
 /// How a reload went.
@@ -44,6 +55,9 @@ pub struct Report {
 pub struct Reloaded {
     /// That of the order.
     pub number: u64,
+    /// What was read anew and replaced beside the file.
+    #[serde(default)]
+    pub renewed: Vec<String>,
     /// Why the configuration was refused, if it was.
     pub refused: Option<String>,
 }
@@ -78,6 +92,11 @@ pub enum Order {
     Reload {
         /// Comes back in [`Reloaded`].
         number: u64,
+    },
+    /// These keys wait in the supervisor: listeners, names.
+    Waiting {
+        /// What each of them waits for.
+        keys: Waiting,
     },
     /// A configuration was refused before it came here.
     Refused,

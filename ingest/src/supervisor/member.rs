@@ -10,6 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use rackcast_service::frame::{FrameError, Framed};
 use rackcast_service::process::{Child, Command, OWN_PROGRAM, memory_file};
+use rackcast_service::reload::Waiting;
 use tokio::net::UnixStream;
 use tokio::time::timeout;
 
@@ -68,6 +69,8 @@ pub(super) struct Member {
     pub(super) binary: Binary,
     /// What it said last.
     pub(super) report: Option<Report>,
+    /// The keys that it was told wait here.
+    pub(super) waiting: Waiting,
 }
 
 /// How a generation ended.
@@ -109,6 +112,7 @@ impl Member {
             control: Framed::new(UnixStream::from_std(ours)?),
             binary,
             report: None,
+            waiting: Waiting::new(),
         })
     }
 

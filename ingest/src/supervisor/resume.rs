@@ -4,17 +4,19 @@
 //! does not end: the new program is run in the same process, with the same children, listeners and
 //! control sockets, and goes on from this state. It was asked before whether it can.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream as StdUnixStream;
 
 use rackcast_service::frame::Framed;
 use rackcast_service::process::{Child, InheritError, RESUME_VARIABLE, inherited};
+use rackcast_service::reload::Waiting;
 use serde::{Deserialize, Serialize};
 use tokio::net::UnixStream;
 
 use super::binary::Binary;
-use super::control::{CONTROL_FD, Report};
+use super::control::{BASIS_FD, CONTROL_FD, Report};
 use super::member::{Folder, Member};
 use super::set::Saved;
 
@@ -115,10 +117,19 @@ impl State {
                 control: Framed::resume(control, &left.unread),
                 binary: left.binary,
                 report: left.report,
+                waiting: Waiting::new(),
             })
         };
         self.members.into_iter().map(take).collect()
     }
+}
+
+/// The configuration that the listeners and names of an earlier program of this process come from,
+/// if it told.
+pub(super) fn basis() -> Option<String> {
+    let mut text = String::new();
+    let mut file = File::from(inherited(BASIS_FD).ok()?);
+    file.read_to_string(&mut text).ok().map(|_| text)
 }
 
 /// Says whether this program could go on where the one that asks is.

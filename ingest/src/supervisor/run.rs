@@ -3,22 +3,23 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
+use bytes::Bytes;
 use futures_util::future::select_all;
 use rackcast_service::config::ConfigError;
 use rackcast_service::process::InheritError;
-use rackcast_service::reload::{Hangups, Live};
-use rackcast_service::status::{self as socket, Health, ServiceStatus};
+use rackcast_service::reload::{Hangups, Live, Takes};
+use rackcast_service::status::{self as socket, Generation, Health, ServiceStatus};
 use rackcast_service::{drain, notify};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::control::Report;
+use super::control::{Order, Report};
 use super::member::{Ended, Folder, Member};
-use super::resume::{ResumeError, State};
+use super::resume::{ResumeError, State, basis};
 use super::set::Set;
 use super::upgrade::{Candidate, Judged, Pending};
 use super::{BindError, Listeners, status};
@@ -168,6 +169,11 @@ impl Supervisor {
             Instant::now(),
         );
         self.members = left.members(&self.folder)?;
+        if let Some(basis) = basis()
+            && let Err(e) = self.live.stand_on(&basis)
+        {
+            log::warn!("which keys wait for a restart is not known: {e}");
+        }
         log::info!(
             "this program goes on with {} generations of the one before it",
             self.members.len()
@@ -245,6 +251,7 @@ impl Supervisor {
         if let Some(reloaded) = reloaded {
             self.reloaded(number, reloaded);
         }
+        self.tell_waiting(number).await;
         // One that serves players to their end must not hide that the one that accepts hangs.
         if self.set.serving().is_none_or(|serving| serving == number) {
             self.status.send_modify(|s| s.progress += 1);
@@ -276,21 +283,60 @@ impl Supervisor {
             .iter()
             .find(|m| Some(m.number) == serving)
             .and_then(|m| m.report.as_ref());
-        let reports = self.members.iter().filter_map(|m| m.report.as_ref());
-        let work = reports.map(|report| report.streams).sum();
+        let generations = self.generations();
+        let work = generations.iter().map(|g| g.streams).sum();
+        let waiting = report.map(|report| report.waiting.clone());
         self.status.send_if_modified(|s| {
             let (ready, health) = match report {
                 Some(report) => (report.ready, report.health.clone()),
                 None if self.set.is_starting() && !s.ready => (false, s.health.clone()),
                 None => (false, Health::critical("no generation is running")),
             };
-            let beat_ms = report.map_or(0, |report| report.beat_ms);
-            let now = (ready, health, work, beat_ms);
-            let before = (s.ready, s.health.clone(), s.work, s.beat_ms);
-            let changed = before != now;
-            (s.ready, s.health, s.work, s.beat_ms) = now;
-            changed
+            let before = s.clone();
+            s.beat_ms = report.map_or(0, |report| report.beat_ms);
+            (s.ready, s.health, s.work) = (ready, health, work);
+            s.generations = generations;
+            if let Some(waiting) = waiting {
+                s.waiting = waiting;
+            }
+            *s != before
         });
+    }
+
+    /// Each process that serves, for the status.
+    fn generations(&self) -> Vec<Generation> {
+        let (now, clock) = (Instant::now(), SystemTime::now());
+        let epoch = |at: Option<SystemTime>| {
+            let since = at.and_then(|at| at.duration_since(SystemTime::UNIX_EPOCH).ok());
+            since.map_or(0, |since| since.as_secs())
+        };
+        let shown = self.set.show(now).into_iter().map(|shown| {
+            let member = self.members.iter().find(|m| m.number == shown.number);
+            let report = member.and_then(|m| m.report.as_ref());
+            Generation {
+                number: shown.number,
+                pid: member.and_then(|m| m.child.id()).unwrap_or_default(),
+                version: report.map(|r| r.version.clone()).unwrap_or_default(),
+                phase: shown.phase,
+                since: epoch(clock.checked_sub(shown.age)),
+                until: shown.left.map(|left| epoch(clock.checked_add(left))),
+                streams: report.map_or(0, |r| r.streams),
+            }
+        });
+        shown.collect()
+    }
+
+    /// A generation shows what waits for a restart of all: only the supervisor knows.
+    async fn tell_waiting(&mut self, number: u64) {
+        let mut keys = self.live.waiting().borrow().clone();
+        keys.retain(|_, takes| *takes == Takes::Restart);
+        let member = self.members.iter_mut().find(|m| m.number == number);
+        if let Some(member) = member
+            && member.waiting != keys
+        {
+            member.waiting.clone_from(&keys);
+            member.order(&Order::Waiting { keys }, Bytes::new()).await;
+        }
     }
 }
 

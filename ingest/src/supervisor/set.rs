@@ -14,25 +14,10 @@
 use std::time::{Duration, Instant};
 
 use rackcast_service::process::Backoff;
+pub use rackcast_service::status::Phase;
 use serde::{Deserialize, Serialize};
 
 use super::Config;
-
-/// What one generation is doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Phase {
-    /// It is not ready.
-    Starting,
-    /// It accepts.
-    Serving,
-    /// A newer one accepts; it serves its publishers.
-    Retired,
-    /// It sent its publishers away; what they left can be played.
-    Leaving,
-    /// It was told to stop.
-    Ending,
-}
 
 /// What is to be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,6 +77,19 @@ pub struct Saved {
     pub next: u64,
     /// Each with its phase, and for how many milliseconds it has been in it.
     pub generations: Vec<(u64, Phase, u64)>,
+}
+
+/// One generation, as it stands at a moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shown {
+    /// Its number.
+    pub number: u64,
+    /// What it is doing.
+    pub phase: Phase,
+    /// For how long.
+    pub age: Duration,
+    /// How long it may go on, where that is limited.
+    pub left: Option<Duration>,
 }
 
 /// The generations of one ingest.
@@ -156,6 +154,21 @@ impl Set {
             next: self.next,
             generations: entries.map(|e| (e.number, e.phase, ms(e.since))).collect(),
         }
+    }
+
+    /// Each of them, the oldest first.
+    pub fn show(&self, now: Instant) -> Vec<Shown> {
+        let shown = |e: &Entry| Shown {
+            number: e.number,
+            phase: e.phase,
+            age: now.saturating_duration_since(e.since),
+            left: self
+                .limit(e)
+                .map(|(at, _)| at.saturating_duration_since(now)),
+        };
+        let mut all: Vec<_> = self.entries.iter().map(shown).collect();
+        all.sort_by_key(|shown| shown.number);
+        all
     }
 
     /// Goes by other limits from now on.

@@ -34,5 +34,7 @@ pub fn first(config: &Config, endpoints: &[(&'static str, SocketAddr)]) -> Servi
         work: 0,
         devices: Vec::new(),
         gpu_driver: String::new(),
+        generations: Vec::new(),
+        waiting: Default::default(),
     }
 }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::Config;
-use super::set::{Do, Phase, Saved, Set, Why};
+use super::set::{Do, Phase, Saved, Set, Shown, Why};
 
 const SECOND: Duration = Duration::from_secs(1);
 const RETENTION: Duration = Duration::from_secs(60);
@@ -287,4 +287,25 @@ fn limits_that_change_hold_at_once() {
     };
     scene.set.configure(short, RETENTION);
     assert_eq!(scene.pass(SECOND, &[]), [Do::Leave(1, Why::Old)]);
+}
+
+#[test]
+fn each_is_shown_with_its_age_and_its_limit() {
+    let mut scene = Scene::new();
+    scene.hand_over();
+    scene.ready(2);
+    scene.pass(100 * SECOND, &[]);
+    let retired = Shown {
+        number: 1,
+        phase: Phase::Retired,
+        age: 100 * SECOND,
+        left: Some(config().generation_limit - 100 * SECOND),
+    };
+    let serving = Shown {
+        number: 2,
+        phase: Phase::Serving,
+        age: 100 * SECOND,
+        left: None,
+    };
+    assert_eq!(scene.set.show(scene.now), [retired, serving]);
 }

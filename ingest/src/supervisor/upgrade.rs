@@ -16,7 +16,7 @@ use rackcast_service::process::{RESUME_VARIABLE, memory_file, replace_program};
 use rackcast_service::reload::{self, Refused};
 
 use super::binary::Binary;
-use super::control::{CONFIG_FD, Order, Reloaded};
+use super::control::{BASIS_FD, CONFIG_FD, Order, Reloaded};
 use super::resume::State;
 use super::run::Supervisor;
 use crate::config::Config;
@@ -108,7 +108,13 @@ impl Supervisor {
             return;
         };
         match reloaded.refused {
-            None => finish(&self.keep(pending.text)),
+            None => {
+                let kept = self.keep(pending.text);
+                finish(&kept.map(|outcome| reload::Outcome {
+                    renewed: reloaded.renewed,
+                    ..outcome
+                }));
+            }
             Some(why) => finish(&Err(Refused::Part(why))),
         }
     }
@@ -186,6 +192,11 @@ impl Supervisor {
             fds.push((
                 CONFIG_FD.to_owned(),
                 memory_file(CONFIG_FD, text.as_bytes())?,
+            ));
+            let basis = self.live.basis().map_err(std::io::Error::other)?;
+            fds.push((
+                BASIS_FD.to_owned(),
+                memory_file(BASIS_FD, basis.as_bytes())?,
             ));
             fds.extend(self.listeners.fds()?);
             let config = self.live.path().as_os_str();

@@ -40,6 +40,7 @@ impl Hangups {
     ) where
         C: DeserializeOwned + Send + Sync + 'static,
     {
+        let waiting = live.waiting();
         while shutdown.run_until_cancelled(self.next()).await.is_some() {
             notify::reloading();
             let live = Arc::clone(&live);
@@ -48,6 +49,7 @@ impl Hangups {
             match result {
                 Ok(result) => {
                     metrics.count(&result);
+                    metrics.wait(&waiting.borrow());
                     tell(&result);
                 }
                 Err(e) => log::error!("the reload broke off: {e}"),
@@ -84,13 +86,21 @@ pub fn tell(result: &Result<Outcome, Refused>) {
 impl Outcome {
     /// In a few words.
     pub fn summary(&self) -> String {
-        match (self.applied.len(), self.waiting.len()) {
-            (0, 0) => "nothing changed".to_owned(),
-            (now, 0) => format!("{now} keys changed"),
-            (now, later) => {
-                let keys: Vec<_> = self.waiting.iter().map(|(key, _)| key.as_str()).collect();
-                format!("{now} keys changed, {later} wait ({})", keys.join(", "))
-            }
+        let mut said = Vec::new();
+        match self.applied.len() {
+            0 => {}
+            n => said.push(format!("{n} keys changed")),
+        }
+        if !self.renewed.is_empty() {
+            said.push(format!("replaced: {}", self.renewed.join(", ")));
+        }
+        if !self.waiting.is_empty() {
+            let keys: Vec<_> = self.waiting.keys().map(String::as_str).collect();
+            said.push(format!("{} wait ({})", keys.len(), keys.join(", ")));
+        }
+        match said.is_empty() {
+            true => "nothing changed".to_owned(),
+            false => said.join(", "),
         }
     }
 }

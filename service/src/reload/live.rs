@@ -4,18 +4,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::de::DeserializeOwned;
+use tokio::sync::watch;
 use toml::Table;
 
-use super::change::{Rules, Takes, changed, merge};
+use super::change::{Rules, Takes, Waiting, changed, merge, settle};
+use super::commit::Commit;
 use crate::config::{self, ConfigError};
-
-/// Puts in force what was prepared. Must not fail and should not take long.
-pub type Commit = Box<dyn FnOnce() + Send>;
-
-/// A [`Commit`] of a closure.
-pub fn commit(put_in_force: impl FnOnce() + Send + 'static) -> Commit {
-    Box::new(put_in_force)
-}
 
 /// A part of a daemon that can be configured anew. Closures are parts.
 pub trait Part<C>: Send + Sync {
@@ -57,8 +51,10 @@ pub enum Refused {
 pub struct Outcome {
     /// Keys that changed and are in force.
     pub applied: Vec<(String, Takes)>,
-    /// Keys that differ from what this process began with, and wait.
-    pub waiting: Vec<(String, Takes)>,
+    /// Keys that differ from what this process works by, and wait.
+    pub waiting: Waiting,
+    /// What was read anew and replaced beside the file: certificates.
+    pub renewed: Vec<String>,
 }
 
 /// The configuration in force, and the parts that go by it.
@@ -67,15 +63,16 @@ pub struct Live<C> {
     check: fn(&C) -> Result<(), String>,
     rules: Rules,
     parts: Vec<Box<dyn Part<C>>>,
-    /// What the process began with.
-    first: Table,
     state: Mutex<State<C>>,
+    waiting: watch::Sender<Waiting>,
 }
 
 struct State<C> {
     text: String,
     over: Table,
     merged: Table,
+    /// What the process works by: of keys that wait it has the old value.
+    basis: Table,
     config: Arc<C>,
 }
 
@@ -98,13 +95,14 @@ impl<C: DeserializeOwned> Live<C> {
             check,
             rules,
             parts: Vec::new(),
-            first: first.clone(),
             state: Mutex::new(State {
                 text,
                 over: Table::new(),
-                merged: first,
+                merged: first.clone(),
+                basis: first,
                 config,
             }),
+            waiting: watch::Sender::default(),
         })
     }
 
@@ -126,6 +124,41 @@ impl<C: DeserializeOwned> Live<C> {
     /// The file that it comes from.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The keys whose new value is not in force, as they are after each change.
+    pub fn waiting(&self) -> watch::Receiver<Waiting> {
+        self.waiting.subscribe()
+    }
+
+    /// Something else than a reload has put keys in force: those that waited for `takes`, or for
+    /// less.
+    pub fn settle(&self, takes: Takes) {
+        let mut state = self.state();
+        let State { basis, merged, .. } = &mut *state;
+        settle(basis, merged, &|key| self.rules.of(key) <= takes);
+        self.tell(&state);
+    }
+
+    /// What the process works by, as TOML: for a successor in the same process.
+    ///
+    /// # Errors
+    /// It cannot be written: a defect.
+    pub fn basis(&self) -> Result<String, toml::ser::Error> {
+        toml::to_string(&self.state().basis)
+    }
+
+    /// Says that the process works by this TOML, which an earlier program left, and not by what it
+    /// began with.
+    ///
+    /// # Errors
+    /// It is none.
+    pub fn stand_on(&self, basis: &str) -> Result<(), ConfigError> {
+        let basis = config::parse(basis, &self.path)?;
+        let mut state = self.state();
+        state.basis = basis;
+        self.tell(&state);
+        Ok(())
     }
 
     /// Reads the file again and puts it in force.
@@ -176,16 +209,18 @@ impl<C: DeserializeOwned> Live<C> {
             .map(|part| part.prepare(&config))
             .collect::<Result<_, _>>()
             .map_err(Refused::Part)?;
-        let outcome = self.outcome(&state.merged, &merged);
+        let mut outcome = self.outcome(state, &merged);
         for commit in commits {
-            commit();
+            outcome.renewed.extend(commit.put_in_force());
         }
         *state = State {
             text,
             over,
             merged,
+            basis: std::mem::take(&mut state.basis),
             config: Arc::new(config),
         };
+        self.tell(state);
         Ok(outcome)
     }
 
@@ -201,17 +236,26 @@ impl<C: DeserializeOwned> Live<C> {
         Ok(config)
     }
 
-    fn outcome(&self, before: &Table, now: &Table) -> Outcome {
+    fn outcome(&self, state: &State<C>, now: &Table) -> Outcome {
         let timed = |key: String| {
             let takes = self.rules.of(&key);
             (key, takes)
         };
-        let applied = changed(before, now).into_iter().map(timed);
-        let waiting = changed(&self.first, now).into_iter().map(timed);
+        let applied = changed(&state.merged, now).into_iter().map(timed);
         Outcome {
             applied: applied.filter(|(_, takes)| takes.by_reload()).collect(),
-            waiting: waiting.filter(|(_, takes)| !takes.by_reload()).collect(),
+            waiting: self.rules.waiting(&state.basis, now),
+            renewed: Vec::new(),
         }
+    }
+
+    fn tell(&self, state: &State<C>) {
+        let waiting = self.rules.waiting(&state.basis, &state.merged);
+        self.waiting.send_if_modified(|told| {
+            let changed = *told != waiting;
+            *told = waiting;
+            changed
+        });
     }
 
     fn state(&self) -> MutexGuard<'_, State<C>> {

@@ -1,5 +1,8 @@
-use prometheus::{Gauge, IntCounter, IntGauge, Registry};
 use std::time::SystemTime;
+
+use prometheus::{Gauge, IntCounter, IntGauge, IntGaugeVec, Opts, Registry};
+
+use super::change::{Takes, Waiting};
 
 /// How reloads went: the same for every daemon.
 #[derive(Debug, Clone)]
@@ -7,6 +10,7 @@ pub struct Metrics {
     failures: IntCounter,
     last_ok: IntGauge,
     last_success: Gauge,
+    waiting: IntGaugeVec,
 }
 
 impl Metrics {
@@ -28,11 +32,20 @@ impl Metrics {
                 "rackcast_config_last_reload_success_timestamp_seconds",
                 "When a configuration was last put in force, in seconds since the Unix epoch",
             )?,
+            waiting: IntGaugeVec::new(
+                Opts::new(
+                    "rackcast_config_waiting_keys",
+                    "Keys whose new value is not in force, by what they wait for",
+                ),
+                &["until"],
+            )?,
         };
         registry.register(Box::new(metrics.failures.clone()))?;
         registry.register(Box::new(metrics.last_ok.clone()))?;
         registry.register(Box::new(metrics.last_success.clone()))?;
+        registry.register(Box::new(metrics.waiting.clone()))?;
         metrics.succeeded();
+        metrics.wait(&Waiting::new());
         Ok(metrics)
     }
 
@@ -56,5 +69,18 @@ impl Metrics {
     pub fn failed(&self) {
         self.last_ok.set(0);
         self.failures.inc();
+    }
+
+    /// These keys wait.
+    pub fn wait(&self, waiting: &Waiting) {
+        for takes in [Takes::Handover, Takes::Restart] {
+            let Some(until) = takes.awaited() else {
+                continue;
+            };
+            let keys = waiting.values().filter(|t| **t == takes).count();
+            self.waiting
+                .with_label_values(&[until])
+                .set(i64::try_from(keys).unwrap_or(i64::MAX));
+        }
     }
 }

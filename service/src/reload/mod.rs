@@ -12,17 +12,19 @@
 //! ```
 //!
 //! [`Live`] is that path; a daemon registers its parts with it and says with [`Rules`] which keys
-//! take effect when. Whoever has another source of settings than the file
+//! take effect when; what waits is [known](Live::waiting) until it is in force. Whoever has another source of settings than the file
 //! [layers](Live::layer) it over the file: both come down the same path.
 
 mod change;
+mod commit;
 mod hangup;
 mod live;
 mod metrics;
 #[cfg(test)]
 mod tests;
 
-pub use change::{Rules, Takes, changed, merge};
+pub use change::{Rules, Takes, Waiting, changed, merge};
+pub use commit::{Commit, commit};
 pub use hangup::{Hangups, tell};
-pub use live::{Commit, Live, Outcome, Part, Refused, commit};
+pub use live::{Live, Outcome, Part, Refused};
 pub use metrics::Metrics;

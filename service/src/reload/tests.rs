@@ -74,7 +74,7 @@ fn what_changed_is_named_and_what_cannot_is_named_until_it_is_taken_back() {
         outcome.applied,
         [key("level", Takes::Now), key("listen.limit", Takes::Next)]
     );
-    assert_eq!(outcome.waiting, [key("listen.port", Takes::Restart)]);
+    assert_eq!(outcome.waiting, [key("listen.port", Takes::Restart)].into());
     assert_eq!(*level.lock().unwrap(), 2);
 
     let again = live
@@ -86,7 +86,7 @@ fn what_changed_is_named_and_what_cannot_is_named_until_it_is_taken_back() {
         .replace("level = 2\n[listen]\nport = 1".into())
         .unwrap();
     assert_eq!(back.applied, [key("listen.limit", Takes::Next)]);
-    assert_eq!(back.waiting, []);
+    assert_eq!(back.waiting, Waiting::new());
 }
 
 #[test]
@@ -129,4 +129,60 @@ fn the_fleet_s_settings_lie_over_the_file_and_leave_with_it_checked_as_one() {
     assert!(live.layer(over("nonsense = 1")).is_err());
     live.layer(toml::Table::new()).unwrap();
     assert_eq!((*level.lock().unwrap(), live.config().listen.limit), (2, 0));
+}
+
+#[test]
+fn what_waits_is_known_until_something_puts_it_in_force_and_to_the_next_program() {
+    let rules = Rules {
+        keys: &[("listen", Takes::Restart), ("level", Takes::Handover)],
+        rest: Takes::Now,
+    };
+    let text = |level: u32, port: u16| format!("level = {level}\n[listen]\nport = {port}");
+    let start =
+        |text: String| Live::<Config>::new(Path::new("x.toml"), text, check, rules).unwrap();
+    let live = start(text(1, 1));
+    let waiting = live.waiting();
+    assert!(waiting.borrow().is_empty());
+    live.replace(text(2, 2)).unwrap();
+    let all = Waiting::from([
+        ("level".to_owned(), Takes::Handover),
+        ("listen.port".to_owned(), Takes::Restart),
+    ]);
+    assert_eq!(*waiting.borrow(), all);
+    live.settle(Takes::Handover);
+    let rest = Waiting::from([("listen.port".to_owned(), Takes::Restart)]);
+    assert_eq!(*waiting.borrow(), rest);
+
+    // Another program takes over in the same process, with the listeners that there are.
+    let next = start(live.text());
+    assert!(next.waiting().borrow().is_empty());
+    next.stand_on(&live.basis().unwrap()).unwrap();
+    assert_eq!(*next.waiting().borrow(), rest);
+    next.replace(text(2, 1)).unwrap();
+    assert!(next.waiting().borrow().is_empty(), "taken back");
+    // A table that is gone is one whose keys are gone.
+    next.replace("level = 2".to_owned()).unwrap();
+    assert_eq!(*next.waiting().borrow(), rest);
+    next.settle(Takes::Restart);
+    assert!(next.waiting().borrow().is_empty());
+}
+
+#[test]
+fn what_parts_read_anew_is_told() {
+    let mut live = live("level = 1");
+    live.part(|config: &Config| {
+        let put = commit(|| {});
+        Ok(match config.level {
+            2 => put.renewing("certificates for nodes"),
+            _ => put,
+        })
+    });
+    let outcome = live.replace("level = 2".into()).unwrap();
+    assert_eq!(
+        outcome.summary(),
+        "1 keys changed, replaced: certificates for nodes"
+    );
+    assert_eq!(live.replace("level = 2".into()).unwrap().renewed.len(), 1);
+    let outcome = live.replace("level = 1".into()).unwrap();
+    assert_eq!(outcome.summary(), "1 keys changed");
 }

@@ -7,6 +7,7 @@
 
 mod device;
 mod fetch;
+mod generation;
 mod serve;
 
 use std::collections::BTreeMap;
@@ -15,8 +16,11 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::reload::Waiting;
+
 pub use device::{Device, DeviceState, Gpu};
 pub use fetch::{FetchError, fetch};
+pub use generation::{Generation, Phase};
 pub use serve::{Serving, serve};
 
 /// What a service does for the fleet.
@@ -153,6 +157,12 @@ pub struct ServiceStatus {
     /// What there is to say of the GPUs' driver, in a line; empty if nobody asked it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub gpu_driver: String,
+    /// The processes that serve, where a service hands over from one to the next.
+    #[serde(default)]
+    pub generations: Vec<Generation>,
+    /// Keys of its configuration whose new value is not in force, and what each waits for.
+    #[serde(default)]
+    pub waiting: Waiting,
 }
 
 impl ServiceStatus {
@@ -177,6 +187,8 @@ impl ServiceStatus {
             work: 0,
             devices: Vec::new(),
             gpu_driver: String::new(),
+            generations: Vec::new(),
+            waiting: Waiting::new(),
         }
     }
 }

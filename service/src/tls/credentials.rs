@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use super::identity::Identity;
 use super::material::{FileError, Files, Material, Stamp};
 use super::metrics::Metrics;
+use crate::reload::{Commit, Part, commit};
 
 /// A certificate that expires within this time is worth a warning at every look that finds it so
 /// for the first time.
@@ -30,9 +31,17 @@ pub struct Credentials {
     name: &'static str,
     files: Files,
     current: ArcSwap<Material>,
-    /// The files as they were when they were last read, well or not.
-    seen: Mutex<Stamp>,
+    seen: Mutex<Seen>,
     metrics: Metrics,
+}
+
+/// The files as they were.
+#[derive(Debug, Clone, Copy)]
+struct Seen {
+    /// When they were last read, well or not.
+    last: Stamp,
+    /// When what is used now was read.
+    used: Stamp,
 }
 
 impl fmt::Debug for Credentials {
@@ -51,7 +60,11 @@ impl Credentials {
         files: Files,
         metrics: Metrics,
     ) -> Result<Arc<Self>, FileError> {
-        let seen = Mutex::new(files.stamp());
+        let stamp = files.stamp();
+        let seen = Mutex::new(Seen {
+            last: stamp,
+            used: stamp,
+        });
         let material = files.load(SystemTime::now())?;
         let this = Self {
             name,
@@ -80,37 +93,75 @@ impl Credentials {
     /// # Errors
     /// What is wrong with the new files.
     pub fn reload(&self) -> Result<(), FileError> {
-        let stamp = self.files.stamp();
-        let result = self.files.load(SystemTime::now());
-        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = stamp;
-        match result {
-            Ok(material) => {
-                self.tell_expiry(&material);
-                self.current.store(Arc::new(material));
-                self.metrics.reloaded(self.name, "done");
-                log::info!("the certificates for {} were replaced", self.name);
-                Ok(())
+        let (material, stamp) = self.read_anew()?;
+        self.replace(material, stamp);
+        Ok(())
+    }
+
+    /// Reads the files anew if they are not those that were read last. Blocks while it does.
+    pub fn refresh(&self) {
+        if self.seen().last != self.files.stamp() {
+            // What is wrong was told.
+            let _ = self.reload();
+        }
+    }
+
+    /// What a reload of the daemon's configuration does with them: the files are read at once and
+    /// used from the next handshake on, or refuse the whole reload. `named` are those that a
+    /// configuration names in `table`; if they are others than these, nothing is read, and they wait
+    /// as any key does.
+    pub fn part<C>(
+        self: Arc<Self>,
+        table: &'static str,
+        named: impl Fn(&C) -> Option<Files> + Send + Sync,
+    ) -> impl Part<C> {
+        move |config: &C| match named(config) {
+            Some(files) if self.files.are(&files) => {
+                let prepared = Arc::clone(&self).prepare();
+                prepared.map_err(|why| format!("[{table}] {why}"))
             }
-            Err(error) => {
+            _ => Ok(commit(|| {})),
+        }
+    }
+
+    fn prepare(self: Arc<Self>) -> Result<Commit, FileError> {
+        let (material, stamp) = self.read_anew()?;
+        if self.seen().used == stamp {
+            return Ok(commit(|| {}));
+        }
+        let renewed = format!("certificates for {}", self.name);
+        Ok(commit(move || self.replace(material, stamp)).renewing(renewed))
+    }
+
+    fn read_anew(&self) -> Result<(Material, Stamp), FileError> {
+        let stamp = self.files.stamp();
+        self.files
+            .load(SystemTime::now())
+            .map(|material| (material, stamp))
+            .inspect_err(|error| {
+                self.seen().last = stamp;
                 self.metrics.reloaded(self.name, "failed");
                 log::error!(
                     rackcast_reason = "certificates";
                     "the new certificates for {} cannot be used, and the old ones stay: {error}",
                     self.name
                 );
-                Err(error)
-            }
-        }
+            })
     }
 
-    /// Reads the files anew if they are not those that were read last. Blocks while it does.
-    pub fn refresh(&self) {
-        let stamp = self.files.stamp();
-        let same = *self.seen.lock().unwrap_or_else(PoisonError::into_inner) == stamp;
-        if !same {
-            // What is wrong was told.
-            let _ = self.reload();
-        }
+    fn replace(&self, material: Material, stamp: Stamp) {
+        self.tell_expiry(&material);
+        self.current.store(Arc::new(material));
+        *self.seen() = Seen {
+            last: stamp,
+            used: stamp,
+        };
+        self.metrics.reloaded(self.name, "done");
+        log::info!("the certificates for {} were replaced", self.name);
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// [`Self::refresh`] now and then, off the reactor, until `shutdown`.

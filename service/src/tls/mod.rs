@@ -17,10 +17,10 @@
 //! | [`refusal`] | why a peer was refused, for metrics and the log |
 //! | [`stream`] | a connection with or without TLS |
 //!
-//! **Rotation.** The files are looked at now and then; when they differ they are read anew, and
-//! every handshake from then on uses the new ones. Connections that are open go on. Files that do
-//! not fit together (a certificate whose key has not arrived yet) change nothing: the old ones
-//! stay, the log says why, and the next look tries again.
+//! **Rotation.** The files are looked at now and then, and at every reload of the configuration; when
+//! they differ they are read anew, and every handshake from then on uses the new ones. Connections
+//! that are open go on. Files that do not fit together (a certificate whose key has not arrived yet)
+//! change nothing: the old ones stay, the log says why, and the next look tries again.
 //!
 //! **Keys** are read into memory and appear in no log and no `Debug` output.
 
@@ -44,7 +44,7 @@ pub use client::Dialler;
 pub use config::{ClientConfig, ServerConfig};
 pub use credentials::Credentials;
 pub use identity::{Identity, Tier};
-pub use material::{FileError, Use};
+pub use material::{FileError, Files, Use};
 pub use metrics::Metrics;
 pub use refusal::{Reason, Refusal};
 pub use rustls::Error;

@@ -7,4 +7,5 @@ mod files;
 mod line;
 mod pair;
 mod peers;
+mod reload;
 mod rotation;

@@ -55,16 +55,18 @@ soak: ## kill transcoders and stop Consul's servers under running streams (MINUT
 # Where a package was built must not show in it: the folders of sources have other names in panics and
 # in debug symbols. Flags of its own need a folder of its own, or every build would undo another's.
 DEB_PROFILE := $(or $(PROFILE),release)
-DEB_PROGRAMS := $(if $(filter dev,$(DEB_PROFILE)),target/debug,target/package/$(DEB_PROFILE))
 DEB_RUSTFLAGS := --remap-path-prefix=$(CURDIR)=/usr/src/rackcast \
 	--remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)/registry/src=/usr/src/crates
 
 .PHONY: deb
-deb: ## package the programs into target/deb (PROFILE=dev VERSION=0.1.1~try)
-	@tools/install-deps deb
-	$(if $(filter dev,$(DEB_PROFILE)),,RUSTFLAGS='$(DEB_RUSTFLAGS)' CARGO_TARGET_DIR=target/package) \
-		cargo build $(CARGO_FLAGS) --bins --profile $(DEB_PROFILE)
-	packaging/build --programs $(DEB_PROGRAMS) $(if $(VERSION),--version $(VERSION))
+deb: ## package the programs into target/deb (PROFILE=dev VERSION=0.1.1~try ARCH=arm64)
+	@tools/install-deps deb $(addprefix deb-,$(ARCH))
+	RUSTFLAGS='$(DEB_RUSTFLAGS)' packaging/compile --profile $(DEB_PROFILE) $(addprefix --arch ,$(ARCH)) \
+		$(addprefix --version ,$(VERSION))
+
+.PHONY: reproduce
+reproduce: ## package the programs in two places, and compare the packages (twice the time of make deb)
+	packaging/reproduce
 
 .PHONY: apt-repo
 apt-repo: ## add target/deb to a signed apt repository in target/apt-repo (KEY=me@example.org)

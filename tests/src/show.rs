@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::check;
-use crate::player::Player;
+use crate::player::{Player, Recording};
 use crate::process::Process;
 use crate::publish::publish;
 
@@ -34,11 +34,11 @@ impl Show {
         self.player.segments(seen + segments).await;
     }
 
-    /// The publisher had one connection all the time, and the viewer missed nothing.
+    /// The publisher had one connection all the time, and the viewer missed nothing: what was seen.
     ///
     /// # Panics
     /// That is not so.
-    pub async fn end_unharmed(mut self) {
+    pub async fn end_unharmed(mut self) -> Recording {
         assert!(
             self.publisher.ended().is_none(),
             "the publisher was cut off"
@@ -49,5 +49,6 @@ impl Show {
         assert!(!recording.transcoded().is_empty(), "nothing is transcoded");
         check::assert_nothing_lost(&recording);
         check::assert_same_pictures(&recording);
+        recording
     }
 }

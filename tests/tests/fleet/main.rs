@@ -11,6 +11,7 @@
 mod faults;
 mod install;
 mod rack;
+mod secure;
 mod streams;
 mod upgrade;
 
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
         install::fresh_debian_12_and_13_install_from_the_signed_repository,
         streams::a_stream_is_published_transcoded_and_played_on_each,
         streams::the_journal_tells_the_story_of_a_stream,
+        secure::certificates_by_reload_and_by_credential_guard_every_segment,
         upgrade::an_upgrade_under_three_streams_loses_nothing,
         upgrade::an_old_generation_serves_on_and_is_stopped_at_its_limit,
         upgrade::apt_tells_of_broken_configurations_and_leaves_what_runs,

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use rackcast_tests::consul::Consul;
 use rackcast_tests::hosts::{Host, Hosts, Repository, Suite, Version};
+use rackcast_tests::publish::Sample;
+use rackcast_tests::show::Show;
 use rackcast_tests::wait::wait_for;
 use tokio::runtime::Runtime;
 
@@ -36,6 +38,11 @@ pub(crate) const NONSENSE: &str = "colour = \"red\"";
 const MEND: &str = r"
 rm -f /etc/systemd/system/rackcast-*.service.d/story.conf
 [ ! -e /etc/rackcast ] || sed -i '/^colour = /d' /etc/rackcast/*.toml
+if [ -d /root/cleartext ]; then
+    cp /root/cleartext/*.toml /etc/rackcast
+    rm -rf /root/cleartext /etc/credstore/rackcast-* /etc/rackcast/credentials/*/*
+    systemctl restart rackcast-ingest rackcast-transcode
+fi
 systemctl daemon-reload
 systemctl reset-failed
 for unit in agent ingest transcode; do
@@ -230,6 +237,12 @@ pub(crate) fn apt(host: &Host, words: &str) -> String {
 
 /// The same where it may fail.
 pub(crate) const APT: &str = "DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends";
+
+/// A long stream to a host, and somebody who watches it there.
+pub(crate) async fn show(host: &Host, stream: &str) -> Show {
+    let (to, at) = (publish_url(host, stream), master(host, stream));
+    Show::begin(&Sample::long().file(), &to, &at).await
+}
 
 /// Where players find a stream of a host.
 pub(crate) fn master(host: &Host, stream: &str) -> String {

@@ -3,11 +3,12 @@
 use rackcast_tests::check;
 use rackcast_tests::hosts::{Host, Version};
 use rackcast_tests::player::Player;
-use rackcast_tests::process::Process;
-use rackcast_tests::publish::{Broadcaster, Sample, publish};
+use rackcast_tests::publish::{Broadcaster, Sample};
 use rackcast_tests::wait::wait_until;
 
-use crate::rack::{APT, NONSENSE, PACKAGES, Rack, SOON, apt, has, master, publish_url, version};
+use crate::rack::{
+    APT, NONSENSE, PACKAGES, Rack, SOON, apt, has, master, publish_url, show, version,
+};
 
 /// What an operator wrote into a configuration file, and finds there for ever.
 const NOTE: &str = "# kept by its operator";
@@ -23,10 +24,10 @@ pub(crate) async fn an_upgrade_under_three_streams_loses_nothing(rack: &Rack) {
     rack.each(|host| host.run(&format!("echo '{NOTE}' >>{CONFIGURATION}")));
     let mut shows = Vec::new();
     for (host, stream) in [("d12", "one"), ("d12", "two"), ("d13", "three")] {
-        shows.push(Show::begin(rack.hosts.host(host), stream).await);
+        shows.push(show(rack.hosts.host(host), stream).await);
     }
     for show in &shows {
-        show.player.segments(3).await;
+        show.goes_on(3).await;
     }
 
     rack.repository.offer(Version::Next);
@@ -41,8 +42,7 @@ pub(crate) async fn an_upgrade_under_three_streams_loses_nothing(rack: &Rack) {
         assert!(!file.contains(Version::Next.text()), "{file}");
         // The next host is upgraded when this one is at work again.
         for show in &shows {
-            let seen = show.player.so_far().common();
-            show.player.segments(seen + 3).await;
+            show.goes_on(3).await;
         }
     }
     for show in shows {
@@ -113,6 +113,14 @@ pub(crate) async fn an_old_generation_serves_on_and_is_stopped_at_its_limit(rack
     player.segments(2).await;
     host.run("systemctl kill --kill-whom=main --signal=SIGUSR2 rackcast-ingest");
     wait_until("two generations", SOON, || generations() == 2).await;
+    let told = host.attempt("rackcast status").text;
+    for line in [
+        "generation 1 ",
+        ": retired for ",
+        "sends its publishers to the newest in",
+    ] {
+        assert!(told.contains(line), "no {line:?} in {told}");
+    }
     player.segments(player.so_far().common() + 3).await;
     wait_until("the old one to end", SOON, || generations() == 1).await;
     player.segments(player.so_far().common() + 3).await;
@@ -130,7 +138,7 @@ pub(crate) async fn apt_tells_of_broken_configurations_and_leaves_what_runs(rack
     rack.ready().await;
     rack.repository.offer(Version::Next);
     let host = rack.hosts.host("d12");
-    let show = Show::begin(host, "unbroken").await;
+    let show = show(host, "unbroken").await;
     let pids = || PACKAGES.map(|unit| host.property(unit, "MainPID"));
     let before = pids();
     host.run(&format!(
@@ -148,7 +156,7 @@ pub(crate) async fn apt_tells_of_broken_configurations_and_leaves_what_runs(rack
     assert!(said.good, "{}", said.text);
     assert_eq!(pids(), before);
     assert_eq!(version(host), Version::Next.text());
-    show.player.segments(5).await;
+    show.goes_on(5).await;
     show.end_unharmed().await;
 
     // Mended, they can be taken into use.
@@ -156,33 +164,6 @@ pub(crate) async fn apt_tells_of_broken_configurations_and_leaves_what_runs(rack
     host.run(&format!("systemctl restart {}", PACKAGES.join(" ")));
     runs_what_is_installed(host);
     rack.passing(2).await;
-}
-
-/// A stream with somebody who watches it.
-struct Show {
-    publisher: Process,
-    player: Player,
-}
-
-impl Show {
-    async fn begin(host: &Host, stream: &str) -> Self {
-        let publisher = publish(&Sample::long().file(), &publish_url(host, stream));
-        let player = Player::follow(&master(host, stream)).await;
-        Self { publisher, player }
-    }
-
-    /// The publisher had one connection all the time, and nobody missed anything.
-    async fn end_unharmed(mut self) {
-        assert!(
-            self.publisher.ended().is_none(),
-            "the publisher was cut off"
-        );
-        let recording = self.player.stop().await;
-        recording.assert_sound();
-        assert_eq!(recording.outages, [""; 0]);
-        check::assert_nothing_lost(&recording);
-        check::assert_same_pictures(&recording);
-    }
 }
 
 /// The services run the programs that are installed. (An ingest's older generations serve on as

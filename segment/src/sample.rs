@@ -16,7 +16,6 @@ use crate::wire::job::{JobSpec, Source};
 
 const SEGMENT: &[u8] = include_bytes!("sample.ts");
 const RATE: u32 = 25;
-const FRAME: Ticks = Ticks(3_600);
 /// One rung of the source's size, one that is scaled.
 const LADDER: &str = "whole:96@100k,less:64@50k";
 
@@ -47,7 +46,17 @@ pub fn segment() -> Bytes {
 /// # Errors
 /// The sample is not what it should be.
 pub fn job() -> Result<JobSpec, SampleError> {
-    let video = ts::read(SEGMENT, Timestamp(0), &ts::Limits::default())?.video;
+    job_of(SEGMENT, RATE, LADDER)
+}
+
+/// What is to be made of another one: H.264 in MPEG-TS with B-frames that refer to each other, and so
+/// many pictures a second, a divisor of 90,000.
+///
+/// # Errors
+/// It is not what it should be.
+pub fn job_of(media: &[u8], rate: u32, ladder: &str) -> Result<JobSpec, SampleError> {
+    let frame = Ticks(i64::from(90_000 / rate.max(1)));
+    let video = ts::read(media, Timestamp(0), &ts::Limits::default())?.video;
     let sps = video.iter().flat_map(|unit| h264::nal_units(&unit.data));
     let mut sps = sps.filter(|nal| nal.first().is_some_and(|header| header & 0x1f == 7));
     let format = h264::parse_sps(sps.next().ok_or(SampleError::Empty)?)?;
@@ -56,21 +65,21 @@ pub fn job() -> Result<JobSpec, SampleError> {
     let (first_pts, last_pts) = span.ok_or(SampleError::Empty)?;
     let shape = Shape {
         reorder_depth: 2,
-        dts_offset: Ticks(2 * FRAME.0),
+        dts_offset: Ticks(2 * frame.0),
         colour: format.colour,
         sample_aspect: format.sample_aspect,
     };
-    let renditions = LADDER
+    let renditions = ladder
         .parse::<Ladder>()?
-        .resolve(format.width, format.height, RATE.into());
+        .resolve(format.width, format.height, rate.into());
     Ok(JobSpec {
         source: Source {
             frames: u32::try_from(video.len()).unwrap_or(u32::MAX),
-            frame_rate: Ratio::new(RATE, 1).ok_or(SampleError::Empty)?,
+            frame_rate: Ratio::new(rate, 1).ok_or(SampleError::Empty)?,
             first_pts,
             last_pts,
-            duration: Ticks(last_pts.0 - first_pts.0 + FRAME.0),
-            bytes: SEGMENT.len() as u64,
+            duration: Ticks(last_pts.0 - first_pts.0 + frame.0),
+            bytes: media.len() as u64,
             format,
         },
         renditions,

@@ -12,6 +12,7 @@
 //! | [`front`] | HTTP: refusals before the upload, answers that grow, limits |
 //! | [`admission`] | pure: which device, who goes first, whose turn, what cannot be in time |
 //! | [`device`] | what does the work |
+//! | [`calibrate`] | what each device can do, measured |
 //! | [`scheduler`] | what front and workers share; guards that give back what they took |
 //! | [`worker`] | the processes: start, self-test, limits, heartbeat, restart; quarantine |
 //! | [`pipeline`] | GStreamer: a segment's pictures in, renditions out |
@@ -19,6 +20,7 @@
 //! | [`config`], [`metrics`], [`status`] | what an operator sets and sees |
 
 pub mod admission;
+pub mod calibrate;
 pub mod config;
 pub mod device;
 pub mod front;

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,7 +20,10 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use crate::admission::SlotId;
+use crate::calibrate::{self, Report};
 use crate::config::Config;
+use crate::device::find::Found;
+use crate::device::look;
 use crate::front::Front;
 use crate::gpus;
 use crate::metrics::Metrics;
@@ -75,7 +78,11 @@ pub async fn run(mut live: Live<Config>, shutdown: CancellationToken) -> Result<
     let (admin_listener, admin_at) = bind(config.listen.admin, "admin").await?;
     let registry = Registry::new();
     service_metrics::build_info(&registry, "transcode", env!("CARGO_PKG_VERSION"))?;
-    let devices = config.devices();
+    let mut devices = config.devices(&look(&config).await);
+    let like = Arc::new(blueprint(&config));
+    let state = config.state_folder();
+    let calibrating = calibrate::at_start(&mut devices, state.as_deref(), &like);
+    shutdown.run_until_cancelled(calibrating).await;
     let metrics = Metrics::register(&registry)?;
     let scheduler = Scheduler::new(metrics, devices, config.worker.warm_pipelines);
     let secure = secure(&config, &registry)?;
@@ -133,18 +140,12 @@ pub async fn run(mut live: Live<Config>, shutdown: CancellationToken) -> Result<
     let mut tasks = JoinSet::new();
     let mut numbers = 0..;
     for (index, device) in scheduler.devices().iter().enumerate() {
-        let blueprint = Arc::new(Blueprint {
-            program: OWN_PROGRAM.into(),
-            worker: config.worker.clone(),
-            device: device.clone(),
-            log_level: config.log_level,
-        });
         for (slot, number) in (0..device.workers).zip(numbers.by_ref()) {
             let id = SlotId {
                 device: index,
                 slot,
             };
-            let (blueprint, scheduler) = (blueprint.clone(), scheduler.clone());
+            let (blueprint, scheduler) = (like.clone(), scheduler.clone());
             tasks.spawn(supervise(
                 Post { id, number },
                 blueprint,
@@ -178,6 +179,40 @@ pub async fn run(mut live: Live<Config>, shutdown: CancellationToken) -> Result<
     }
     log::info!("stopped");
     Ok(())
+}
+
+/// How workers are started.
+fn blueprint(config: &Config) -> Blueprint {
+    Blueprint {
+        program: OWN_PROGRAM.into(),
+        worker: config.worker.clone(),
+        log_level: config.log_level,
+    }
+}
+
+/// Measures what this machine's devices can do, thoroughly.
+pub async fn calibrate(config: &Config) -> Report {
+    let devices = config.devices(&look(config).await);
+    let state = config.state_folder();
+    calibrate::thorough(&devices, state.as_deref(), &blueprint(config)).await
+}
+
+/// The GPUs of this machine, where it is not said what does the work.
+async fn look(config: &Config) -> Vec<Found> {
+    if !config.device.is_empty() {
+        return Vec::new();
+    }
+    let found = look::ask(Path::new(OWN_PROGRAM)).await.unwrap_or_else(|e| {
+        log::warn!("GPUs were not looked for, and the CPU works alone: {e}");
+        Vec::new()
+    });
+    for gpu in &found {
+        match gpu.is_usable() {
+            true => log::info!(rackcast_device = gpu.name; "{} was found", gpu.name),
+            false => log::warn!(rackcast_device = gpu.name; "{} idles: {}", gpu.name, gpu.lacks),
+        }
+    }
+    found
 }
 
 /// The certificates and the door that they guard, where TLS is asked for.

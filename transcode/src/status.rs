@@ -11,7 +11,7 @@ use rackcast_service::status::{self, DeviceState, Health, Role, ServiceStatus};
 use rackcast_service::tls;
 
 use crate::admission::SlotId;
-use crate::device::Device;
+use crate::device::{Device, Kind};
 use crate::gpus;
 use crate::scheduler::Slot;
 
@@ -78,7 +78,7 @@ impl Identity {
             progress,
             beat_ms: BEAT_MS,
             work: u64::from(load.busy) + u64::from(load.queued),
-            devices: [self.devices(slots), gpus.devices(now)].concat(),
+            devices: self.devices(slots, gpus.devices(now)),
             gpu_driver: gpus.statement(now).to_owned(),
             generations: Vec::new(),
             waiting: Default::default(),
@@ -101,8 +101,13 @@ impl Identity {
             .collect()
     }
 
-    /// Each worker is a device: what they run on is the CPU.
-    fn devices(&self, slots: &BTreeMap<SlotId, Slot>) -> Vec<status::Device> {
+    /// Where the CPU is the device, each worker is one; a GPU's workers are one together, with what its
+    /// driver says. GPUs that nobody works on follow.
+    fn devices(
+        &self,
+        slots: &BTreeMap<SlotId, Slot>,
+        mut gpus: Vec<status::Device>,
+    ) -> Vec<status::Device> {
         let mut all = Vec::new();
         for (index, device) in self.devices.iter().enumerate() {
             let one = |name: String, (state, reason)| status::Device {
@@ -112,15 +117,29 @@ impl Identity {
                 reason,
                 gpu: None,
             };
-            let of = |slot| {
-                slots.get(&SlotId {
-                    device: index,
-                    slot,
-                })
+            let id = |slot| SlotId {
+                device: index,
+                slot,
             };
-            let workers = (0..device.workers).map(|slot| (slot, state(of(slot))));
-            all.extend(workers.map(|(n, state)| one(format!("{}-{n}", device.name), state)));
+            let workers = (0..device.workers).map(|slot| (slot, state(slots.get(&id(slot)))));
+            if device.kind == Kind::Cpu {
+                all.extend(workers.map(|(n, state)| one(format!("{}-{n}", device.name), state)));
+                continue;
+            }
+            // It works if one of them does, else it starts, else it has failed.
+            let best = workers.map(|(_, state)| state).min();
+            let best = best.unwrap_or((DeviceState::Failed, "it has no workers".to_owned()));
+            let mut own = one(device.name.to_string(), best);
+            if let Some(at) = gpus.iter().position(|gpu| is_same(device, gpu)) {
+                let known = gpus.remove(at);
+                own.gpu = known.gpu;
+                if known.state == DeviceState::Failed {
+                    (own.state, own.reason) = (known.state, known.reason);
+                }
+            }
+            all.push(own);
         }
+        all.append(&mut gpus);
         all
     }
 
@@ -129,7 +148,13 @@ impl Identity {
         let mut summary = format!("{up} of {all} workers up");
         let down = |(_, slot): &(&SlotId, &Slot)| slot.state != DeviceState::Working;
         if let Some((id, slot)) = slots.iter().find(down).filter(|_| up < all) {
-            summary = format!("{summary}; worker {}: {}", self.number(*id), slot.why);
+            let device = self
+                .devices
+                .get(id.device)
+                .filter(|_| self.devices.len() > 1);
+            let device = device.map_or_else(String::new, |d| format!(" of {}", d.name));
+            let number = self.number(*id);
+            summary = format!("{summary}; worker {number}{device}: {}", slot.why);
         }
         match up {
             0 => Health::critical(summary),
@@ -143,6 +168,13 @@ impl Identity {
         let before = self.devices.iter().take(id.device);
         before.map(|device| device.workers).sum::<usize>() + id.slot
     }
+}
+
+/// Whether the driver speaks of this device: by its index or its UUID.
+fn is_same(device: &Device, gpu: &status::Device) -> bool {
+    let uuid = gpu.gpu.as_ref().map_or("", |gpu| gpu.uuid.as_str());
+    let named = gpu.name == format!("{}-{}", Kind::Nvidia, device.gpu);
+    device.kind == Kind::Nvidia && (named || (!uuid.is_empty() && uuid == device.gpu))
 }
 
 fn state(slot: Option<&Slot>) -> (DeviceState, String) {
@@ -223,7 +255,7 @@ mod tests {
                 },
                 ..Config::default()
             }
-            .devices(),
+            .devices(&[]),
         };
         let load = Load {
             slots: up,

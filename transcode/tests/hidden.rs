@@ -73,24 +73,7 @@ async fn callers_notice_nothing_and_nothing_is_left() {
 
     node.until_load("nothing runs", |l| (l.slots, l.busy, l.queued) == (2, 0, 0))
         .await;
-    until(
-        "only the two that serve are left, and no zombie",
-        || async {
-            let all = node.workers();
-            (all.len() == 2 && all.iter().all(|pid| state(*pid) != Some('Z'))).then_some(())
-        },
-    )
-    .await;
-    until("no descriptor is left", || async {
-        (node.open_files() <= open_before).then_some(())
-    })
-    .await;
-    let maps = std::fs::read_to_string(format!("/proc/{}/maps", node.child.id().unwrap()));
-    let maps = maps.unwrap();
-    let shared = ["/dev/shm", "memfd:", "SYSV"];
-    assert!(!shared.iter().any(|name| maps.contains(name)), "{maps}");
-    let files: Vec<_> = std::fs::read_dir(&node.temporary).unwrap().collect();
-    assert!(files.is_empty(), "{files:?}");
+    node.leaves_nothing(2, open_before).await;
 }
 
 /// A segment for each caller, each with a ladder of its own: more than a worker keeps
@@ -156,9 +139,4 @@ fn starve_it(worker: Pid) {
         .arg(format!("--data={LITTLE}"))
         .status();
     assert!(set.unwrap().success());
-}
-
-fn state(pid: Pid) -> Option<char> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    stat.rsplit_once(") ")?.1.chars().next()
 }

@@ -13,7 +13,9 @@ use rackcast_segment::media::AccessUnit;
 use rackcast_segment::shape::Colour;
 use rackcast_segment::time::{Ticks, Timestamp};
 use rackcast_segment::ts;
-use rackcast_transcode::pipeline::{Encoder, EncoderConfig, PipelineError, Pipelines, Rendition};
+use rackcast_transcode::pipeline::{
+    Encoder, EncoderConfig, Engine, PipelineError, Pipelines, Rendition,
+};
 use tokio_util::sync::CancellationToken;
 
 fn pipelines(encoder: Encoder) -> Pipelines {
@@ -29,7 +31,9 @@ fn pipelines(encoder: Encoder) -> Pipelines {
 
 fn transcode(p: &mut Pipelines, s: &Segment) -> Result<Vec<Rendition>, PipelineError> {
     let mut out = Vec::new();
-    p.transcode(&s.job, &s.units, &CancellationToken::new(), |r| out.push(r))?;
+    p.transcode(&s.job, &s.units, &CancellationToken::new(), &mut |r| {
+        out.push(r);
+    })?;
     out.sort_by_key(|r| s.job.renditions.iter().position(|spec| spec.name == r.name));
     Ok(out)
 }
@@ -225,7 +229,7 @@ fn a_cancelled_job_ends_early_and_its_pipeline_serves_the_next() {
     cancel.cancel();
     let s = &segments()[0];
     let error = p
-        .transcode(&s.job, &s.units, &cancel, |_| panic!("a result"))
+        .transcode(&s.job, &s.units, &cancel, &mut |_| panic!("a result"))
         .unwrap_err();
     assert_eq!(error, PipelineError::Cancelled);
     check(s, &transcode(&mut p, s).unwrap());

@@ -78,11 +78,10 @@ async fn a_worker_that_fails_its_self_test_is_out_while_the_other_serves() {
 
     let mut config = Config::default();
     config.worker.count = 2;
-    let devices = config.devices();
+    let devices = config.devices(&[]);
     let blueprint = Arc::new(Blueprint {
         program,
         worker: config.worker,
-        device: devices[0].clone(),
         log_level: log::LevelFilter::Warn,
     });
     let scheduler = Scheduler::new(Metrics::register(&Registry::new()).unwrap(), devices, 4);

@@ -99,13 +99,6 @@ impl Admission {
         self.draining = draining;
     }
 
-    /// The device's rates are these: it was calibrated.
-    pub fn set_rates(&mut self, device: usize, rates: Rates) {
-        if let Some(device) = self.devices.get_mut(device) {
-            device.speed = Speed::new(Some(rates));
-        }
-    }
-
     /// No job is left.
     pub fn is_idle(&self) -> bool {
         self.jobs.is_empty()

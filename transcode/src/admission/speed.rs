@@ -2,6 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use rackcast_segment::wire::job::JobSpec;
+use serde::{Deserialize, Serialize};
+
 /// Decoding a pixel costs about this share of encoding one, until a calibration tells.
 const DECODE_SHARE: f64 = 0.125;
 /// Decoded pixels for each encoded one of the default ladder from a source of its own size.
@@ -24,8 +27,19 @@ pub struct Work {
     pub encode: u64,
 }
 
+impl From<&JobSpec> for Work {
+    fn from(job: &JobSpec) -> Self {
+        let format = &job.source.format;
+        let pixels = u64::from(format.width) * u64::from(format.height);
+        Self {
+            decode: pixels.saturating_mul(job.source.frames.into()),
+            encode: job.work(),
+        }
+    }
+}
+
 /// Pixels a second of one slot while all slots of its device work.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Rates {
     /// Decoded.
     pub decode: f64,
@@ -40,6 +54,23 @@ impl Rates {
             decode: encode / DECODE_SHARE,
             encode,
         }
+    }
+
+    /// The rates by which these two jobs, of the same pictures, take so long; none, if the one with
+    /// more to encode took no longer.
+    pub fn solve((more, long): (Work, Duration), (less, short): (Work, Duration)) -> Option<Self> {
+        let seconds = long.checked_sub(short)?.as_secs_f64();
+        let encode = more.encode.checked_sub(less.encode)? as f64 / seconds;
+        let decoding = short.as_secs_f64() - less.encode as f64 / encode;
+        // Too little to be seen is taken to be as usual.
+        let rates = match decoding > 0.0 {
+            true => Self {
+                decode: less.decode as f64 / decoding,
+                encode,
+            },
+            false => Self::of_encoder(encode),
+        };
+        rates.is_sound().then_some(rates)
     }
 
     /// Output pixels a second of the default ladder, its source decoded.
@@ -135,10 +166,11 @@ impl Speed {
         self.rates.map_or(0.0, |r| r.ladder() / self.factor())
     }
 
-    /// No job has told the speed for a long time.
+    /// No job has told the speed for a long time, or ever: a calibration may have been made while the
+    /// machine was busy with something else.
     pub fn is_stale(&self, now: Instant) -> bool {
         self.measured
-            .is_some_and(|m| now.saturating_duration_since(m.last) >= STALE_AFTER)
+            .is_none_or(|m| now.saturating_duration_since(m.last) >= STALE_AFTER)
     }
 
     fn times(&self, work: Work, factor: f64) -> Duration {
@@ -175,6 +207,21 @@ mod tests {
         assert_eq!(speed.expected(work(u64::MAX, u64::MAX)), FOREVER);
         assert_eq!(Speed::default().expected(work(1, 1)), Duration::ZERO);
         assert!(Speed::new(Some(Rates::of_encoder(0.0))).rates.is_none());
+    }
+
+    #[test]
+    fn two_jobs_of_the_same_pictures_tell_both_rates() {
+        let solve =
+            |long, short| Rates::solve((work(400, 500), S(long)), (work(400, 100), S(short)));
+        let rates = solve(6.0, 2.0).unwrap();
+        assert_eq!((rates.encode, rates.decode), (100.0, 400.0));
+        let quick = solve(5.0, 1.0).unwrap();
+        assert_eq!(
+            (quick.encode, quick.decode),
+            (100.0, 800.0),
+            "nothing is seen of decoding"
+        );
+        assert!(solve(2.0, 2.0).is_none() && solve(1.0, 2.0).is_none());
     }
 
     #[test]
@@ -215,6 +262,7 @@ mod tests {
     fn the_first_job_is_the_calibration_of_a_device_without() {
         let now = Instant::now();
         let mut speed = Speed::default();
+        assert!(speed.is_stale(now));
         speed.observe(now, work(0, 0), S(1.0));
         speed.observe(now, work(1, 1), Duration::ZERO);
         assert_eq!(

@@ -4,8 +4,22 @@ use super::*;
 
 const S: fn(f64) -> Duration = Duration::from_secs_f64;
 
-/// Devices whose slots encode so many pixels a second, all up.
+/// Devices whose slots encode so many pixels a second, all up, as a job has shown.
 fn node(devices: &[(usize, f64)]) -> (Admission, Instant) {
+    let (mut node, now) = calibrated(devices);
+    for (device, (_, encode)) in node.devices.iter_mut().zip(devices) {
+        let (decode, pixels) = (0, 1_000);
+        let work = Work {
+            decode,
+            encode: pixels,
+        };
+        device.speed.observe(now, work, S(1_000.0 / encode));
+    }
+    (node, now)
+}
+
+/// The same before their first job.
+fn calibrated(devices: &[(usize, f64)]) -> (Admission, Instant) {
     let spec = |(slots, encode): &(usize, f64)| Spec {
         slots: *slots,
         rates: Some(Rates::of_encoder(*encode)),
@@ -342,8 +356,18 @@ fn a_node_that_knows_nothing_of_its_speed_tries() {
 }
 
 #[test]
+fn a_calibration_that_no_job_has_confirmed_keeps_no_first_job_out() {
+    let (mut node, now) = calibrated(&[(1, 1.0)]);
+    node.take(now, job(now + S(1.0), 100));
+    let late = Some(Cause::DeadlineTooClose);
+    assert_eq!(cause(node.admit(now, job(now + S(1.0), 100))), late);
+    node.run(now, slot(0, 0), 0.5);
+    assert_eq!(cause(node.admit(now, job(now + S(1.0), 100))), None);
+}
+
+#[test]
 fn a_device_that_was_slow_once_is_tried_again_when_idle() {
-    let (mut node, now) = node(&[(1, 1000.0)]);
+    let (mut node, now) = calibrated(&[(1, 1000.0)]);
     node.take(now, job(now + S(9.0), 100));
     node.run(now, slot(0, 0), 1.0);
     let mut ask = |at: f64| cause(node.admit(now + S(at), job(now + S(at + 0.9), 100)));

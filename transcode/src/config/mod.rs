@@ -1,8 +1,10 @@
 //! The configuration of `rackcast-transcode`: one TOML file, read and checked before anything
 //! is bound.
 
+mod device;
 mod worker;
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,10 +15,12 @@ use rackcast_service::status::Role;
 use rackcast_service::tls::{self, Use};
 use serde::Deserialize;
 
-use crate::device::{Device, Kind};
+use crate::device::Device;
+use crate::device::find::Found;
 use crate::gpus;
 use crate::pipeline::EncoderConfig;
 
+pub use device::Declared;
 pub use worker::Worker;
 
 /// When each key takes effect: a restart drains first, and takes a moment.
@@ -37,6 +41,9 @@ pub struct Config {
     pub log_level: log::LevelFilter,
     /// Unix socket at which this service tells the agent about itself.
     pub status_socket: PathBuf,
+    /// Where it is kept what devices can do; empty for systemd's `StateDirectory`, and nowhere without
+    /// either.
+    pub state_dir: PathBuf,
     /// How long running jobs may take to finish after SIGTERM.
     #[serde(with = "humantime_serde")]
     pub drain_timeout: Duration,
@@ -52,6 +59,8 @@ pub struct Config {
     pub encoder: EncoderConfig,
     /// What is asked of the GPUs' driver.
     pub gpu: gpus::Config,
+    /// What does the work, where it is not left to be found.
+    pub device: Vec<Declared>,
 }
 
 /// `[listen]`: port 0 takes a free one, which the status socket and the log name.
@@ -105,6 +114,7 @@ impl Default for Config {
             instance: "1".to_owned(),
             log_level: log::LevelFilter::Info,
             status_socket: PathBuf::from("/run/rackcast/transcode.sock"),
+            state_dir: PathBuf::new(),
             drain_timeout: Duration::from_secs(15),
             listen: Listen::default(),
             front: Front::default(),
@@ -112,6 +122,7 @@ impl Default for Config {
             worker: Worker::default(),
             encoder: EncoderConfig::default(),
             gpu: gpus::Config::default(),
+            device: Vec::new(),
         }
     }
 }
@@ -153,16 +164,45 @@ impl Config {
         }
     }
 
-    /// What does the work, as far as that can be said without looking at the machine.
-    pub fn devices(&self) -> Vec<Device> {
-        vec![Device {
-            name: Kind::Cpu.as_str().into(),
-            kind: Kind::Cpu,
-            workers: self.worker.processes(),
-            encoder: self.encoder.clone(),
-            cpus: self.worker.cpus.clone(),
-            rates: None,
-        }]
+    /// What does the work: what is declared, or else the CPU and the GPUs that were `found` and
+    /// lack nothing.
+    pub fn devices(&self, found: &[Found]) -> Vec<Device> {
+        let found = found.iter().filter(|found| found.is_usable());
+        let all = match self.device.is_empty() {
+            true => found
+                .map(Declared::found)
+                .chain([Declared::cpu()])
+                .collect(),
+            false => self.device.clone(),
+        };
+        all.iter()
+            .map(|declared| declared.device(&self.worker, &self.encoder))
+            .collect()
+    }
+
+    /// Where it is kept what devices can do, if anywhere.
+    pub fn state_folder(&self) -> Option<PathBuf> {
+        if !self.state_dir.as_os_str().is_empty() {
+            return Some(self.state_dir.clone());
+        }
+        let given = std::env::var_os("STATE_DIRECTORY")?;
+        let first = std::env::split_paths(&given).next();
+        first.filter(|first| !first.as_os_str().is_empty())
+    }
+
+    fn check_devices(&self) -> Result<(), String> {
+        let mut names = BTreeSet::new();
+        for declared in &self.device {
+            let name = declared.name();
+            let wrong = |why: String| format!("[[device]] {name}: {why}");
+            declared.check().map_err(wrong)?;
+            if !names.insert(name.clone()) {
+                return Err(format!(
+                    "[[device]] {name}: two devices have this name; set name for each"
+                ));
+            }
+        }
+        Ok(())
     }
 
     /// What certificates are used for: to prove to ingests which node this is.
@@ -181,6 +221,7 @@ impl Config {
         self.encoder.check().map_err(|e| format!("[encoder] {e}"))?;
         self.worker.check().map_err(|e| format!("[worker] {e}"))?;
         self.gpu.check().map_err(|e| format!("[gpu] {e}"))?;
+        self.check_devices()?;
         let front = &self.front;
         let rules = [
             (!self.instance.is_empty(), "instance must not be empty"),

@@ -10,7 +10,8 @@ use crate::device::Cpus;
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Worker {
-    /// Worker processes, each with one job at a time: the node's slots. 0 for half the cores.
+    /// Worker processes, each with one job at a time: the node's slots. 0 for what a
+    /// calibration found best, else half the cores.
     pub count: usize,
     /// Niceness, 0 to 19.
     pub nice: i32,

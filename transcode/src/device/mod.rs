@@ -1,38 +1,21 @@
-//! What does the work: the CPU, or a GPU.
+//! What does the work: the CPU, a GPU, or something that pretends to.
+//!
+//! A device has workers, processes with one job at a time each ([`worker`](crate::worker)); they see
+//! no GPU but their own. Which devices a node has is configured, or [found](find).
 
-use std::fmt;
+mod cpus;
+pub mod find;
+mod kind;
+pub mod look;
+
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use serde::Deserialize;
-
 use crate::admission::{Rates, Spec};
-mod cpus;
+use crate::pipeline::{EncoderConfig, Simulation};
 
-use crate::pipeline::EncoderConfig;
 pub use cpus::Cpus;
-
-/// What a device is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Kind {
-    /// Cores of this machine.
-    Cpu,
-}
-
-impl Kind {
-    /// As it stands in the configuration, in names and tags.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Cpu => "cpu",
-        }
-    }
-}
-
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
+pub use kind::Kind;
 
 /// A device as this node uses it.
 #[derive(Debug, Clone)]
@@ -43,10 +26,18 @@ pub struct Device {
     pub kind: Kind,
     /// Worker processes, each with one job at a time.
     pub workers: usize,
-    /// How it encodes.
+    /// Their number is the best that a calibration found, if one did.
+    pub finds_workers: bool,
+    /// How it encodes, unless it is simulated.
     pub encoder: EncoderConfig,
     /// CPUs of its workers, round and round; anywhere without an entry.
     pub cpus: Vec<Cpus>,
+    /// Of NVIDIA, the GPU's index or UUID; else empty.
+    pub gpu: String,
+    /// Of VA-API, the render node; else empty.
+    pub render_node: PathBuf,
+    /// How it pretends, if it does.
+    pub simulation: Option<Simulation>,
     /// What a worker of it can do, as far as that was measured.
     pub rates: Option<Rates>,
 }
@@ -62,7 +53,11 @@ impl Device {
 
     /// As answers name it: what it is and how it encodes.
     pub fn label(&self) -> Arc<str> {
-        format!("{}/{}", self.name, self.encoder.encoder.as_str()).into()
+        let how = match self.simulation {
+            Some(_) => Kind::Simulated.as_str(),
+            None => self.encoder.encoder.as_str(),
+        };
+        format!("{}/{how}", self.name).into()
     }
 
     /// As admission sees it.
@@ -72,6 +67,36 @@ impl Device {
             rates: self.rates,
             warm,
         }
+    }
+
+    /// What a worker must have in its environment to see this GPU and no other: CUDA numbers them
+    /// anew among those that are visible.
+    pub fn environment(&self) -> [(&'static str, &str); 2] {
+        [
+            ("CUDA_DEVICE_ORDER", "PCI_BUS_ID"),
+            ("CUDA_VISIBLE_DEVICES", &self.gpu),
+        ]
+    }
+
+    /// What a worker is told of it on its command line.
+    pub fn arguments(&self) -> Vec<String> {
+        let encoder = &self.encoder;
+        let mut all = vec![
+            format!("--device={}", self.name),
+            format!("--encoder={}", encoder.encoder.as_str()),
+            format!("--threads={}", encoder.threads),
+            format!("--preset={}", encoder.preset),
+        ];
+        let node = encoder.render_node;
+        all.extend(node.map(|number| format!("--render-node={number}")));
+        if let Some(Simulation { pixel_rate, fault }) = self.simulation {
+            all.push(format!("--pixel-rate={pixel_rate}"));
+            if let Some((fault, every)) = fault {
+                all.push(format!("--fault={}", fault.as_str()));
+                all.push(format!("--fault-every={every}"));
+            }
+        }
+        all
     }
 }
 
@@ -85,8 +110,12 @@ mod tests {
             name: "cpu".into(),
             kind: Kind::Cpu,
             workers: 4,
+            finds_workers: false,
             encoder: EncoderConfig::default(),
             cpus: Vec::new(),
+            gpu: String::new(),
+            render_node: PathBuf::new(),
+            simulation: None,
             rates: None,
         };
         assert_eq!(device.cpus_of(3), [0; 0]);
@@ -96,5 +125,6 @@ mod tests {
             (&[0, 1][..], &[2, 4][..])
         );
         assert_eq!(&*device.label(), "cpu/x264");
+        assert_eq!(device.environment()[1], ("CUDA_VISIBLE_DEVICES", ""));
     }
 }

@@ -1,8 +1,8 @@
 //! What NVIDIA's driver says of the GPUs of this machine.
 //!
 //! The driver's library is loaded while the node runs, from wherever the system has it: a machine
-//! without GPUs, without a driver or with a broken one is a plain statement and no error. No worker
-//! encodes on a GPU yet, so that GPUs are devices that are idle; one that its driver has lost has failed.
+//! without GPUs, without a driver or with a broken one is a plain statement and no error. A GPU on which
+//! no worker is set to encode is a device that is idle; one that its driver has lost has failed.
 //!
 //! What makes it act: a clock of its own, and errors (Xid) that the driver reports in between. A driver
 //! may hang in a call, so that it is asked in a thread that nobody waits for; what it said last is old

@@ -9,8 +9,9 @@ use rackcast_segment::ladder::RenditionSpec;
 use rackcast_segment::shape::{Profile, Shape};
 use serde::Deserialize;
 
+use super::chain::{self, Chain};
+use super::element::make;
 use super::error::PipelineError;
-use super::graph::make;
 
 /// An H.264 encoder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize, Default, clap::ValueEnum)]
@@ -22,6 +23,10 @@ pub enum Encoder {
     /// openh264: no B-frames; where x264's licence does not fit, and as the unlike neighbour
     /// in tests.
     Openh264,
+    /// An NVIDIA GPU's.
+    Nvh264,
+    /// That of a GPU with VA-API.
+    Vah264,
 }
 
 /// How encoders are set.
@@ -35,6 +40,9 @@ pub struct EncoderConfig {
     pub threads: u32,
     /// x264's preset, `ultrafast` to `placebo`.
     pub preset: String,
+    /// The number of the render node that it is on, with VA-API.
+    #[serde(skip)]
+    pub render_node: Option<u32>,
 }
 
 impl Encoder {
@@ -43,6 +51,8 @@ impl Encoder {
         match self {
             Self::X264 => "x264",
             Self::Openh264 => "openh264",
+            Self::Nvh264 => "nvh264",
+            Self::Vah264 => "vah264",
         }
     }
 
@@ -51,11 +61,19 @@ impl Encoder {
         match self {
             Self::X264 => ("x264enc", "gstreamer1.0-plugins-ugly"),
             Self::Openh264 => ("openh264enc", "gstreamer1.0-plugins-bad"),
+            Self::Nvh264 => ("nvh264enc", "gstreamer1.0-plugins-bad"),
+            Self::Vah264 => ("vah264enc", "gstreamer1.0-plugins-bad"),
         }
     }
 
+    /// It needs no GPU.
+    pub fn is_of_cpu(self) -> bool {
+        matches!(self, Self::X264 | Self::Openh264)
+    }
+
     /// Whether a flush leaves it as new. openh264enc 1.22 goes on with the old sequence: the
-    /// next segment would not begin with an IDR.
+    /// next segment would not begin with an IDR. Those of GPUs were never run: they have a new
+    /// pipeline for each segment, which is slower and cannot be wrong.
     pub(super) fn is_reusable(self) -> bool {
         self == Self::X264
     }
@@ -67,6 +85,7 @@ impl Default for EncoderConfig {
             encoder: Encoder::X264,
             threads: 1,
             preset: "veryfast".to_owned(),
+            render_node: None,
         }
     }
 }
@@ -93,6 +112,12 @@ impl EncoderConfig {
                 PRESETS.join(", ")
             ));
         }
+        if !self.encoder.is_of_cpu() {
+            return Err(format!(
+                "encoder {} is a GPU's; declare the GPU as a [[device]]",
+                self.encoder.as_str()
+            ));
+        }
         if !(1..=64).contains(&self.threads) {
             return Err("threads must be between 1 and 64".to_owned());
         }
@@ -107,13 +132,31 @@ const VBV_MS: u32 = 1000;
 
 pub(super) fn build(
     config: &EncoderConfig,
+    chain: &Chain,
     spec: &RenditionSpec,
     shape: &Shape,
 ) -> Result<gst::Element, PipelineError> {
     match config.encoder {
         Encoder::X264 => x264(config, spec, shape),
         Encoder::Openh264 => openh264(config, spec),
+        Encoder::Nvh264 | Encoder::Vah264 => {
+            let element = make(&chain.encoder)?;
+            for (name, value) in chain::settings(config, spec, shape) {
+                set(&element, name, &value)?;
+            }
+            Ok(element)
+        }
     }
+}
+
+/// Sets a property that not every version of the element has.
+fn set(element: &gst::Element, name: &str, value: &str) -> Result<(), PipelineError> {
+    let Some(property) = element.find_property(name) else {
+        return Ok(());
+    };
+    let value = gst::glib::Value::deserialize_with_pspec(value, &property)?;
+    element.set_property_from_value(name, &value);
+    Ok(())
 }
 
 fn x264(
@@ -178,12 +221,17 @@ pub(super) fn caps(config: &EncoderConfig, spec: &RenditionSpec) -> gst::Caps {
         .field("stream-format", "byte-stream")
         .field("alignment", "au");
     match (config.encoder, spec.profile) {
+        // One of these, by name; the constraint is written into it afterwards.
+        (Encoder::Nvh264 | Encoder::Vah264, Profile::ConstrainedBaseline) => {
+            let either = gst::List::new(["constrained-baseline", "baseline"]);
+            caps.field("profile", either).build()
+        }
         // Its own choice, rewritten afterwards.
         (Encoder::Openh264, _) => caps.build(),
         (Encoder::X264, Profile::ConstrainedBaseline) => {
             caps.field("profile", "constrained-baseline").build()
         }
-        (Encoder::X264, Profile::Main) => caps.field("profile", "main").build(),
-        (Encoder::X264, Profile::High) => caps.field("profile", "high").build(),
+        (_, Profile::Main) => caps.field("profile", "main").build(),
+        (_, Profile::High) => caps.field("profile", "high").build(),
     }
 }

@@ -1,14 +1,15 @@
 //! The elements of one pipeline and how they are linked.
 //!
 //! ```text
-//! input ─ h264parse ─ avdec_h264 ─ I420 ─ [scale] ─ tee ─ queue ─ encoder ─ output 0
-//!                                                    └─ [scale] ─ tee ─ queue ─ encoder ─ output 1
+//! input ─ h264parse ─ decoder ─ convert ─ [scale] ─ tee ─ queue ─ encoder ─ output 0
+//!                                                     └─ [scale] ─ tee ─ queue ─ encoder ─ output 1
 //!                                                                  └─ ...
 //! ```
 //! Each rung is scaled from the one above it, not from the source: 20 % less CPU, and less
 //! aliasing. Input and outputs are pads of our own: an `appsrc` stays at the end of the
 //! stream after a flush, so that it could not be used twice, and pads need no clock.
 
+use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
@@ -19,8 +20,10 @@ use rackcast_segment::ladder::RenditionSpec;
 use rackcast_segment::shape::{Ratio, Shape};
 use rackcast_segment::wire::job::JobSpec;
 
+use super::chain::Chain;
 use super::decoded::Decoded;
-use super::encoder::{self, Encoder, EncoderConfig};
+use super::element::{exists, filter, make, pad};
+use super::encoder::{self, EncoderConfig};
 use super::error::PipelineError;
 use super::output::{self, Finished};
 
@@ -81,14 +84,15 @@ impl Graph {
     pub(super) fn build(key: Key, progress: &Arc<AtomicU32>) -> Result<Self, PipelineError> {
         let pipeline = gst::Pipeline::new();
         let parse = make("h264parse")?;
-        let decoder = make("avdec_h264")?;
-        decoder.set_property("max-threads", 1i32);
-        let convert = make("videoconvert")?;
-        let raw = filter(
-            &gst::Caps::builder("video/x-raw")
-                .field("format", "I420")
-                .build(),
-        )?;
+        let chain = Chain::of(&key.encoder, exists)?;
+        log::debug!("a pipeline of {}", chain.elements().join(", "));
+        let decoder = make(&chain.decoder)?;
+        if key.encoder.encoder.is_of_cpu() {
+            decoder.set_property("max-threads", 1i32);
+        }
+        on_its_node(&decoder, &key.encoder)?;
+        let convert = make(&chain.converter)?;
+        let raw = filter(&gst::Caps::from_str(chain.raw)?)?;
 
         let decoding = gst::Bin::builder().name(DECODING).build();
         decoding.add_many([&parse, &decoder])?;
@@ -115,13 +119,13 @@ impl Graph {
         let mut outputs = Vec::new();
         let mut above = (raw, key.width, key.height);
         for (index, spec) in by_size(&key.renditions) {
-            let scaled = scale(&pipeline, &above, spec, &key.shape)?;
+            let scaled = scale(&pipeline, &chain, &above, spec, &key.shape)?;
             let tee = make("tee")?;
             let queue = make("queue")?;
             queue.set_property("max-size-buffers", QUEUE_BUFFERS);
             queue.set_property("max-size-bytes", 0u32);
             queue.set_property("max-size-time", 0u64);
-            let encoder = encoder::build(&key.encoder, spec, &key.shape)?;
+            let encoder = encoder::build(&key.encoder, &chain, spec, &key.shape)?;
             let coded = filter(&encoder::caps(&key.encoder, spec))?;
             pipeline.add_many([&tee, &queue, &encoder, &coded])?;
             gst::Element::link_many([&scaled, &tee, &queue, &encoder, &coded])?;
@@ -186,6 +190,7 @@ impl Drop for Graph {
 /// The scaler to a rung, where it has another size than what is above it.
 fn scale(
     pipeline: &gst::Pipeline,
+    chain: &Chain,
     (above, width, height): &(gst::Element, u32, u32),
     spec: &RenditionSpec,
     shape: &Shape,
@@ -193,19 +198,42 @@ fn scale(
     if (*width, *height) == (spec.width, spec.height) {
         return Ok(above.clone());
     }
-    let scaler = make("videoscale")?;
-    scaler.set_property_from_str("method", "catrom");
-    scaler.set_property("add-borders", false);
-    let size = filter(
-        &gst::Caps::builder("video/x-raw")
-            .field("width", signed(spec.width))
-            .field("height", signed(spec.height))
-            .field("pixel-aspect-ratio", fraction(shape.sample_aspect))
-            .build(),
-    )?;
+    let scaler = make(&chain.scaler)?;
+    if chain.scaler == "videoscale" {
+        scaler.set_property_from_str("method", "catrom");
+    }
+    if scaler.find_property("add-borders").is_some() {
+        scaler.set_property("add-borders", false);
+    }
+    let aspect = shape.sample_aspect;
+    let size = format!(
+        "{},width={},height={},pixel-aspect-ratio={}/{}",
+        chain.raw,
+        spec.width,
+        spec.height,
+        aspect.num(),
+        aspect.den()
+    );
+    let size = filter(&gst::Caps::from_str(&size)?)?;
     pipeline.add_many([&scaler, &size])?;
     gst::Element::link_many([above, &scaler, &size])?;
     Ok(size)
+}
+
+/// The plug-in gives the plain names to whichever device it opened first: another one than was meant
+/// is an error, not a substitute.
+fn on_its_node(decoder: &gst::Element, config: &EncoderConfig) -> Result<(), PipelineError> {
+    let (Some(number), Some(_)) = (config.render_node, decoder.find_property("device-path")) else {
+        return Ok(());
+    };
+    let path = decoder.property::<Option<String>>("device-path");
+    let path = path.unwrap_or_default();
+    match path.ends_with(&format!("renderD{number}")) {
+        true => Ok(()),
+        false => Err(PipelineError::Internal(format!(
+            "GStreamer has no elements for renderD{number}, only for {path}"
+        ))),
+    }
 }
 
 /// Largest first, with the place in the job.
@@ -216,41 +244,28 @@ fn by_size(renditions: &[RenditionSpec]) -> Vec<(usize, &RenditionSpec)> {
 }
 
 /// The elements of every pipeline, and the packages that bring them.
-const ELEMENTS: [(&str, &str); 7] = [
+const ELEMENTS: [(&str, &str); 4] = [
     ("h264parse", "gstreamer1.0-plugins-bad"),
-    ("avdec_h264", "gstreamer1.0-libav"),
-    ("videoconvert", "gstreamer1.0-plugins-base"),
-    ("videoscale", "gstreamer1.0-plugins-base"),
     ("capsfilter", "libgstreamer1.0-0"),
     ("tee", "libgstreamer1.0-0"),
     ("queue", "libgstreamer1.0-0"),
 ];
+/// Those of every pipeline on the CPU.
+const OF_CPU: [(&str, &str); 3] = [
+    ("avdec_h264", "gstreamer1.0-libav"),
+    ("videoconvert", "gstreamer1.0-plugins-base"),
+    ("videoscale", "gstreamer1.0-plugins-base"),
+];
 
 /// Whether all elements are there, before the first job needs them.
-pub(super) fn probe(encoder: Encoder) -> Result<(), PipelineError> {
-    ELEMENTS
-        .into_iter()
-        .chain([encoder.element()])
-        .find(|(factory, _)| gst::ElementFactory::find(factory).is_none())
-        .map_or(Ok(()), |(factory, package)| {
-            Err(PipelineError::Missing(factory, package))
-        })
-}
-
-pub(super) fn make(factory: &str) -> Result<gst::Element, PipelineError> {
-    Ok(gst::ElementFactory::make(factory).build()?)
-}
-
-fn filter(caps: &gst::Caps) -> Result<gst::Element, PipelineError> {
-    let filter = make("capsfilter")?;
-    filter.set_property("caps", caps);
-    Ok(filter)
-}
-
-fn pad(element: &gst::Element, name: &str) -> Result<gst::Pad, PipelineError> {
-    element
-        .static_pad(name)
-        .ok_or_else(|| PipelineError::Internal(format!("{} has no pad {name}", element.name())))
+pub(super) fn probe(config: &EncoderConfig) -> Result<(), PipelineError> {
+    let on_cpu = OF_CPU.into_iter().chain([config.encoder.element()]);
+    let on_cpu = on_cpu.filter(|_| config.encoder.is_of_cpu());
+    let mut all = ELEMENTS.into_iter().chain(on_cpu);
+    if let Some((factory, package)) = all.find(|(factory, _)| !exists(factory)) {
+        return Err(PipelineError::Missing(factory, package));
+    }
+    Chain::of(config, exists).map(drop)
 }
 
 fn signed(v: u32) -> i32 {

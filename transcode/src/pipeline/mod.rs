@@ -11,14 +11,19 @@
 //! all of it before it gives anything away).
 
 mod bits;
+mod chain;
 mod clock;
 mod decoded;
+mod element;
 mod encoder;
+mod engine;
 mod error;
 mod finish;
 mod graph;
+mod grey;
 mod output;
 mod run;
+mod simulated;
 mod sps;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -29,9 +34,12 @@ use rackcast_segment::media::AccessUnit;
 use rackcast_segment::wire::job::JobSpec;
 use tokio_util::sync::CancellationToken;
 
+pub use chain::{NVIDIA_ELEMENTS, va_elements, va_prefix};
 pub use encoder::{Encoder, EncoderConfig};
+pub use engine::Engine;
 pub use error::PipelineError;
 pub use run::Rendition;
+pub use simulated::{Fault, Simulated, Simulation};
 
 use graph::{Graph, Key};
 
@@ -58,7 +66,7 @@ impl Pipelines {
     /// is mended.
     pub fn new(encoder: EncoderConfig, keep: usize) -> Result<Self, PipelineError> {
         gstreamer::init().map_err(|e| PipelineError::Internal(e.to_string()))?;
-        graph::probe(encoder.encoder)?;
+        graph::probe(&encoder)?;
         Ok(Self {
             encoder,
             keep: keep.max(1),
@@ -67,17 +75,7 @@ impl Pipelines {
         })
     }
 
-    /// Grows with every picture that leaves the decoder or an encoder; wraps.
-    pub fn progress(&self) -> Arc<AtomicU32> {
-        self.progress.clone()
-    }
-
-    /// Transcodes one segment and gives each rendition to `emit` as soon as it is finished.
-    /// Blocks. Answers how many pictures were decoded.
-    ///
-    /// # Errors
-    /// Renditions that were emitted before the error are good.
-    pub fn transcode(
+    fn run(
         &mut self,
         job: &JobSpec,
         units: &[AccessUnit],
@@ -101,4 +99,29 @@ impl Pipelines {
         }
         result
     }
+}
+
+impl Engine for Pipelines {
+    fn transcode(
+        &mut self,
+        job: &JobSpec,
+        units: &[AccessUnit],
+        cancel: &CancellationToken,
+        emit: &mut dyn FnMut(Rendition),
+    ) -> Result<u32, PipelineError> {
+        self.run(job, units, cancel, emit)
+    }
+
+    fn progress(&self) -> Arc<AtomicU32> {
+        self.progress.clone()
+    }
+}
+
+/// Whether there is such an element on this machine, as far as GStreamer's registry knows.
+///
+/// # Errors
+/// GStreamer cannot start.
+pub fn element_look_up() -> Result<fn(&str) -> bool, PipelineError> {
+    gstreamer::init().map_err(|e| PipelineError::Internal(e.to_string()))?;
+    Ok(element::exists)
 }

@@ -145,15 +145,10 @@ impl Scheduler {
         deadline: Instant,
         job: &JobSpec,
     ) -> Result<Place, Refused> {
-        let format = &job.source.format;
-        let pixels = u64::from(format.width) * u64::from(format.height);
         let request = Request {
             caller,
             deadline,
-            work: Work {
-                decode: pixels.saturating_mul(job.source.frames.into()),
-                encode: job.work(),
-            },
+            work: Work::from(job),
             media: job.source.duration.to_duration(),
             pipeline: pipeline::affinity(job),
         };

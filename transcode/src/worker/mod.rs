@@ -33,19 +33,16 @@ mod slot;
 use std::path::PathBuf;
 
 use crate::config;
-use crate::device::Device;
 
 pub use slot::{Post, supervise};
 
-/// What every worker of a device is started with.
+/// What every worker of a node is started with.
 #[derive(Debug, Clone)]
 pub struct Blueprint {
     /// The program; this one.
     pub program: PathBuf,
     /// Limits of the process.
     pub worker: config::Worker,
-    /// What it works with.
-    pub device: Device,
     /// How much it logs.
     pub log_level: log::LevelFilter,
 }

@@ -60,7 +60,7 @@ impl Process {
         scheduler: Arc<Scheduler>,
         role: Role,
     ) -> Result<Self, End> {
-        let (child, socket) = spawn(&blueprint, role).map_err(End::Start)?;
+        let (child, socket) = spawn(&blueprint, &scheduler, role).map_err(End::Start)?;
         let (sender, receiver) = Framed::new(socket).split();
         let now = Instant::now();
         let limit = blueprint.worker.start_timeout;
@@ -252,21 +252,27 @@ fn answered(
     }
 }
 
-fn spawn(blueprint: &Blueprint, role: Role) -> std::io::Result<(Child, UnixStream)> {
+fn spawn(
+    blueprint: &Blueprint,
+    scheduler: &Scheduler,
+    role: Role,
+) -> std::io::Result<(Child, UnixStream)> {
     let (ours, theirs) = UnixStream::pair()?;
-    let (device, limits) = (&blueprint.device, &blueprint.worker);
-    let encoder = &device.encoder;
+    let limits = &blueprint.worker;
     let (post, name) = match role {
         Role::Serving(post) => (post, format!("worker-{}", post.number)),
         Role::Quarantine(post) => (post, format!("quarantine-{}", post.number)),
     };
-    let child = Command::new(&blueprint.program)
+    let device = scheduler.devices().get(post.id.device);
+    let device = device.ok_or_else(|| std::io::Error::other("there is no such device"))?;
+    let mut command = Command::new(&blueprint.program);
+    for (name, value) in device.environment() {
+        command = command.env(name, value);
+    }
+    let child = command
         .arg("worker")
         .arg(format!("--name={name}"))
-        .arg(format!("--device={}", device.name))
-        .arg(format!("--encoder={}", encoder.encoder.as_str()))
-        .arg(format!("--threads={}", encoder.threads))
-        .arg(format!("--preset={}", encoder.preset))
+        .args(device.arguments())
         .arg(format!("--warm-pipelines={}", limits.warm_pipelines))
         .arg(format!("--log-level={}", blueprint.log_level))
         .env("GLIBC_TUNABLES", MALLOC)

@@ -88,9 +88,12 @@ impl Node {
             status::fetch(&socket).await.ok().filter(|s| s.ready)
         })
         .await;
+        let mut connector = HttpConnector::new();
+        // As an ingest does: a head need not wait until what went before it is acknowledged.
+        connector.set_nodelay(true);
         let client = Client::builder(TokioExecutor::new())
             .http2_only(true)
-            .build_http();
+            .build(connector);
         let (at, admin) = (status.endpoints["segments"], status.endpoints["admin"]);
         Self {
             child,
@@ -258,6 +261,39 @@ impl Node {
             .count()
     }
 
+    /// The workers of a device.
+    pub(crate) fn on_device(&self, name: &str) -> Vec<Pid> {
+        let argument = format!("--device={name}");
+        let mut workers = self.named("worker");
+        workers.retain(|pid| {
+            let arguments = std::fs::read_to_string(format!("/proc/{pid}/cmdline"));
+            arguments.is_ok_and(|a| a.split('\0').any(|a| a == argument))
+        });
+        workers.sort();
+        workers
+    }
+
+    /// Waits until nothing is left of workers but those that serve: no process, no descriptor, no
+    /// shared memory, no file.
+    pub(crate) async fn leaves_nothing(&self, workers: usize, open_before: usize) {
+        until("only those that serve are left, and no zombie", || async {
+            let all = self.workers();
+            let alive = |pid: &Pid| state(*pid) != Some('Z');
+            (all.len() == workers && all.iter().all(alive)).then_some(())
+        })
+        .await;
+        until("no descriptor is left", || async {
+            (self.open_files() <= open_before).then_some(())
+        })
+        .await;
+        let maps = format!("/proc/{}/maps", self.child.id().unwrap());
+        let maps = std::fs::read_to_string(maps).unwrap();
+        let shared = ["/dev/shm", "memfd:", "SYSV"];
+        assert!(!shared.iter().any(|name| maps.contains(name)), "{maps}");
+        let files: Vec<_> = std::fs::read_dir(&self.temporary).unwrap().collect();
+        assert!(files.is_empty(), "{files:?}");
+    }
+
     pub(crate) fn signal_workers(&self, signal: Signal) {
         for worker in self.workers() {
             // It may have ended by itself in between.
@@ -347,4 +383,9 @@ pub(crate) fn http1_head(job: &Job, more: &str) -> String {
         head.push_str(&format!("{name}: {value}\r\n"));
     }
     head + "\r\n"
+}
+
+fn state(pid: Pid) -> Option<char> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(") ")?.1.chars().next()
 }

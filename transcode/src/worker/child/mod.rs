@@ -25,7 +25,9 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::protocol::{FromWorker, SOCKET, ToWorker};
-use crate::pipeline::{EncoderConfig, PipelineError, Pipelines, Rendition};
+use crate::pipeline::{
+    EncoderConfig, Engine, PipelineError, Pipelines, Rendition, Simulated, Simulation,
+};
 
 /// How often a worker says that it lives.
 const HEARTBEAT: Duration = Duration::from_millis(200);
@@ -34,11 +36,29 @@ const ANSWERS: usize = 4;
 
 /// What a worker is told on its command line.
 #[derive(Debug, Clone)]
-pub struct Settings {
-    /// How encoders are set.
-    pub encoder: EncoderConfig,
-    /// Pipelines that stay warm.
-    pub warm_pipelines: usize,
+pub enum Settings {
+    /// To transcode.
+    Real {
+        /// How encoders are set.
+        encoder: EncoderConfig,
+        /// Pipelines that stay warm.
+        warm_pipelines: usize,
+    },
+    /// To pretend.
+    Simulated(Simulation),
+}
+
+impl Settings {
+    fn engine(self) -> Result<Box<dyn Engine>, PipelineError> {
+        Ok(match self {
+            // One more than is told, for the self-test.
+            Self::Real {
+                encoder,
+                warm_pipelines,
+            } => Box::new(Pipelines::new(encoder, warm_pipelines.saturating_add(1))?),
+            Self::Simulated(simulation) => Box::new(Simulated::new(simulation)),
+        })
+    }
 }
 
 /// Why a worker ended by itself.
@@ -76,10 +96,8 @@ type Answer = (FromWorker, Bytes);
 /// The worker cannot go on; the supervisor starts another.
 pub async fn serve(settings: Settings) -> Result<(), WorkerError> {
     let (mut sender, mut receiver) = Framed::new(inherited_stream(SOCKET)?).split();
-    // One more than is told, for the self-test.
-    let keep = settings.warm_pipelines.saturating_add(1);
-    let pipelines = match Pipelines::new(settings.encoder, keep) {
-        Ok(pipelines) => pipelines,
+    let engine = match settings.engine() {
+        Ok(engine) => engine,
         Err(e) => {
             let message = e.to_string();
             sender
@@ -88,12 +106,12 @@ pub async fn serve(settings: Settings) -> Result<(), WorkerError> {
             return Err(e.into());
         }
     };
-    let progress = pipelines.progress();
+    let progress = engine.progress();
     let (tasks, todo) = std::sync::mpsc::sync_channel(1);
     let (answer, mut answers) = mpsc::channel(ANSWERS);
     std::thread::Builder::new()
         .name("pipelines".to_owned())
-        .spawn(move || work(pipelines, &todo, &answer))
+        .spawn(move || work(engine, &todo, &answer))
         .map_err(|e| WorkerError::Thread(e.to_string()))?;
 
     let mut beat = tokio::time::interval(HEARTBEAT);
@@ -137,13 +155,13 @@ pub async fn serve(settings: Settings) -> Result<(), WorkerError> {
 
 /// The pipelines' thread.
 fn work(
-    mut pipelines: Pipelines,
+    mut engine: Box<dyn Engine>,
     todo: &std::sync::mpsc::Receiver<Task>,
     answer: &mpsc::Sender<Answer>,
 ) {
     // A supervisor that is gone takes this process with it.
     let say = |what: FromWorker| answer.blocking_send((what, Bytes::new())).is_ok();
-    if !(say(test(&mut pipelines)) && say(FromWorker::Ready)) {
+    if !(say(test(&mut *engine)) && say(FromWorker::Ready)) {
         return;
     }
     for task in todo {
@@ -151,14 +169,14 @@ fn work(
         let emit = |name, media| {
             let _ = answer.blocking_send((FromWorker::Rendition { job, name }, media));
         };
-        let end = match transcode(&mut pipelines, &task, emit) {
+        let end = match transcode(&mut *engine, &task, emit) {
             Ok(frames) => FromWorker::Done { job, frames },
             Err(e) => {
                 let (code, message) = (e.code(), e.to_string());
                 // Cancelled, or nothing that a pipeline has seen.
                 let innocent =
                     matches!(code, RefusalCode::DeadlinePassed | RefusalCode::Unsupported);
-                if !innocent && !say(test(&mut pipelines)) {
+                if !innocent && !say(test(&mut *engine)) {
                     return;
                 }
                 FromWorker::Failed { job, code, message }
@@ -171,9 +189,9 @@ fn work(
 }
 
 /// What the supervisor is to hear of a self-test.
-fn test(pipelines: &mut Pipelines) -> FromWorker {
+fn test(engine: &mut dyn Engine) -> FromWorker {
     let begun = Instant::now();
-    match self_test::run(pipelines) {
+    match self_test::run(engine) {
         Ok(()) => FromWorker::Tested {
             millis: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
         },
@@ -184,7 +202,7 @@ fn test(pipelines: &mut Pipelines) -> FromWorker {
 }
 
 fn transcode(
-    pipelines: &mut Pipelines,
+    engine: &mut dyn Engine,
     task: &Task,
     mut emit: impl FnMut(RenditionName, Bytes),
 ) -> Result<u32, PipelineError> {
@@ -193,11 +211,11 @@ fn transcode(
         video: true,
         audio: false,
     };
-    pipelines.transcode(
+    engine.transcode(
         &task.spec,
         &units,
         &task.cancel,
-        |Rendition { name, pictures }| {
+        &mut |Rendition { name, pictures }| {
             emit(name, ts::Writer::new(layout).segment(&pictures, None));
         },
     )

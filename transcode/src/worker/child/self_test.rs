@@ -8,7 +8,7 @@ use rackcast_segment::verify::{Defect, Expectation, verify};
 use tokio_util::sync::CancellationToken;
 
 use super::{Task, transcode};
-use crate::pipeline::{PipelineError, Pipelines};
+use crate::pipeline::{Engine, PipelineError};
 
 /// Why a worker is not fit for jobs.
 #[derive(Debug, thiserror::Error)]
@@ -23,7 +23,7 @@ pub(super) enum Failure {
     Sample(#[from] SampleError),
 }
 
-pub(super) fn run(pipelines: &mut Pipelines) -> Result<(), Failure> {
+pub(super) fn run(engine: &mut dyn Engine) -> Result<(), Failure> {
     let spec = sample::job()?;
     let task = Task {
         job: 0,
@@ -32,7 +32,7 @@ pub(super) fn run(pipelines: &mut Pipelines) -> Result<(), Failure> {
         cancel: CancellationToken::new(),
     };
     let mut made = Vec::new();
-    transcode(pipelines, &task, |name, media| made.push((name, media)))?;
+    transcode(engine, &task, |name, media| made.push((name, media)))?;
     if made.len() != spec.renditions.len() {
         return Err(Failure::Few(made.len(), spec.renditions.len()));
     }
@@ -51,7 +51,7 @@ pub(super) fn run(pipelines: &mut Pipelines) -> Result<(), Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pipeline::{Encoder, EncoderConfig};
+    use crate::pipeline::{Encoder, EncoderConfig, Pipelines, Simulated, Simulation};
 
     #[test]
     fn every_encoder_passes() {
@@ -64,5 +64,11 @@ mod tests {
             run(&mut pipelines).unwrap();
             run(&mut pipelines).unwrap();
         }
+    }
+
+    #[test]
+    fn a_simulated_device_passes() {
+        let (pixel_rate, fault) = (100_000_000, None);
+        run(&mut Simulated::new(Simulation { pixel_rate, fault })).unwrap();
     }
 }

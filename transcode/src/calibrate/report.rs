@@ -1,0 +1,164 @@
+//! What `rackcast-transcode calibrate` tells, to people and to programs.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::measure::CalibrationError;
+use crate::admission::Rates;
+use crate::device::{Device, Kind};
+
+/// Busy time over media time up to which a device works in real time.
+const BAR: f64 = 0.8;
+/// Output pixels a second of the default ladder at 30 pictures a second: 1080, 720, 480, 360 and 240
+/// lines.
+const LADDER: f64 =
+    30.0 * (1920.0 * 1080.0 + 1280.0 * 720.0 + 854.0 * 480.0 + 640.0 * 360.0 + 426.0 * 240.0);
+/// More workers must do so much more to be better.
+const BETTER: f64 = 1.03;
+
+/// A number of workers, and what each of them does while all work.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(super) struct Step {
+    /// Side by side.
+    pub(super) workers: usize,
+    /// Of each.
+    #[serde(flatten)]
+    pub(super) rates: Rates,
+}
+
+impl Step {
+    /// Output pixels a second of the default ladder, all workers together.
+    pub(super) fn pixel_rate(&self) -> f64 {
+        self.rates.ladder() * self.workers as f64
+    }
+
+    /// Streams of the default ladder at the bar of 0.8.
+    pub(super) fn streams(&self) -> f64 {
+        BAR * self.pixel_rate() / LADDER
+    }
+}
+
+/// The least number of workers that does as much as any.
+pub(super) fn best(steps: &[Step]) -> Option<&Step> {
+    let most = steps.iter().map(Step::pixel_rate).fold(0.0, f64::max);
+    steps.iter().find(|step| step.pixel_rate() * BETTER >= most)
+}
+
+/// What was found.
+#[derive(Debug, Default, Serialize)]
+pub struct Report {
+    /// Of each device.
+    pub devices: Vec<DeviceReport>,
+    /// Where it is kept, if it is.
+    pub kept: Option<PathBuf>,
+}
+
+/// What was found of a device.
+#[derive(Debug, Serialize)]
+pub struct DeviceReport {
+    name: String,
+    kind: Kind,
+    /// Workers that it has by its configuration, or by what was found here.
+    workers: usize,
+    best_workers: Option<usize>,
+    /// Output pixels a second of the default ladder with that many workers.
+    pixel_rate: f64,
+    /// Streams of the default ladder that it carries at 0.8 of real time with that many.
+    streams: f64,
+    steps: Vec<Step>,
+    error: Option<String>,
+}
+
+impl Report {
+    /// Every device was measured.
+    pub fn is_complete(&self) -> bool {
+        self.devices.iter().all(|device| device.error.is_none())
+    }
+}
+
+impl DeviceReport {
+    pub(super) fn new(device: &Device, result: Result<Vec<Step>, CalibrationError>) -> Self {
+        let (steps, error) = match result {
+            Ok(steps) => (steps, None),
+            Err(e) => (Vec::new(), Some(e.to_string())),
+        };
+        let best = best(&steps).copied();
+        let workers = best.filter(|_| device.finds_workers).map(|b| b.workers);
+        let workers = workers.unwrap_or(device.workers);
+        let used = steps.iter().find(|step| step.workers == workers).copied();
+        Self {
+            name: device.name.to_string(),
+            kind: device.kind,
+            workers,
+            best_workers: best.map(|best| best.workers),
+            pixel_rate: used.map_or(0.0, |step| step.pixel_rate()),
+            streams: used.map_or(0.0, |step| step.streams()),
+            steps,
+            error,
+        }
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for device in &self.devices {
+            writeln!(f, "{} ({})", device.name, device.kind)?;
+            if let Some(error) = &device.error {
+                writeln!(f, "  not measured: {error}")?;
+                continue;
+            }
+            for step in &device.steps {
+                let million = |rate: f64| rate / 1e6;
+                writeln!(
+                    f,
+                    "  {:2} workers  decode {:6.0}, encode {:6.0} million pixels a second each; \
+                     {:6.0} of the default ladder together",
+                    step.workers,
+                    million(step.rates.decode),
+                    million(step.rates.encode),
+                    million(step.pixel_rate())
+                )?;
+            }
+            writeln!(
+                f,
+                "  carries {:.1} streams of the default ladder (1080p30) at 0.8 of real time with \
+                 {} workers; {} are best",
+                device.streams,
+                device.workers,
+                device.best_workers.unwrap_or(device.workers)
+            )?;
+        }
+        match &self.kept {
+            Some(file) => writeln!(f, "kept in {}; in use from the next start", file.display()),
+            None => writeln!(f, "not kept: state_dir is not set or cannot be written"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn step(workers: usize, encode: f64) -> Step {
+        let rates = Rates::of_encoder(encode);
+        Step { workers, rates }
+    }
+
+    #[test]
+    fn fewer_workers_are_better_where_more_do_no_more() {
+        let steps = [step(1, 100.0), step(2, 90.0), step(4, 46.0)];
+        assert_eq!(best(&steps).map(|s| s.workers), Some(2));
+        assert!(best(&[]).is_none());
+    }
+
+    #[test]
+    fn streams_are_counted_at_the_bar() {
+        let one = step(1, LADDER).streams();
+        assert!(
+            (0.74..0.76).contains(&one),
+            "decoding takes its part: {one}"
+        );
+    }
+}

@@ -1,0 +1,30 @@
+//! What turns pictures into renditions, whatever it is made of.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+
+use rackcast_segment::media::AccessUnit;
+use rackcast_segment::wire::job::JobSpec;
+use tokio_util::sync::CancellationToken;
+
+use super::error::PipelineError;
+use super::run::Rendition;
+
+/// A device as its worker process uses it.
+pub trait Engine: Send {
+    /// Transcodes one segment and gives each rendition to `emit` as soon as it is finished.
+    /// Blocks. Answers how many pictures were decoded.
+    ///
+    /// # Errors
+    /// Renditions that were emitted before the error are good.
+    fn transcode(
+        &mut self,
+        job: &JobSpec,
+        units: &[AccessUnit],
+        cancel: &CancellationToken,
+        emit: &mut dyn FnMut(Rendition),
+    ) -> Result<u32, PipelineError>;
+
+    /// Grows with every picture that leaves a decoder or an encoder; wraps.
+    fn progress(&self) -> Arc<AtomicU32>;
+}

@@ -1,0 +1,92 @@
+//! What devices can do is measured once, kept, and believed at the next start.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "what fails here fails the test"
+)]
+
+mod common;
+
+use std::process::Command;
+
+use common::{Node, until};
+use serde_json::Value;
+
+/// Output pixels a second of each of its workers.
+const RATE: f64 = 200e6;
+
+fn configuration(state: &std::path::Path) -> String {
+    format!("state_dir = {state:?}\n[[device]]\nkind = 'simulated'\npixel_rate = 200_000_000\n")
+}
+
+#[tokio::test]
+async fn a_node_measures_its_devices_once_and_remembers() {
+    let state = tempfile::tempdir().unwrap();
+    let file = state.path().join("calibration.json");
+    let node = Node::start(&configuration(state.path())).await;
+    let first = node.until_load("its worker is up", |l| l.slots == 1).await;
+    // It has had no job yet. Its ladder is encoded, and decoding costs it nothing to speak of.
+    assert!(
+        (0.6 * RATE..1.1 * RATE).contains(&first.pixel_rate),
+        "{first:?}"
+    );
+    let kept = std::fs::read(&file).unwrap();
+    drop(node);
+
+    let begun = std::fs::metadata(&file).unwrap().modified().unwrap();
+    let node = Node::start(&configuration(state.path())).await;
+    let second = node.until_load("its worker is up", |l| l.slots == 1).await;
+    assert_eq!(second.pixel_rate, first.pixel_rate);
+    drop(node);
+
+    // Another device under the same name is measured anew.
+    let faster = configuration(state.path()).replace("200_000_000", "400_000_000");
+    let node = Node::start(&faster).await;
+    let third = until("it is faster", || async {
+        Some(node.load().await).filter(|l| l.slots == 1)
+    })
+    .await;
+    assert!(third.pixel_rate > 1.3 * first.pixel_rate, "{third:?}");
+    assert_ne!(std::fs::read(&file).unwrap(), kept);
+    assert!(std::fs::metadata(&file).unwrap().modified().unwrap() > begun);
+}
+
+#[test]
+fn calibrate_reports_each_device_and_fails_with_one_that_does_not_work() {
+    let state = tempfile::tempdir().unwrap();
+    let file = state.path().join("transcode.toml");
+    let calibrate = |text: &str, arguments: &[&str]| {
+        std::fs::write(&file, text).unwrap();
+        let output = Command::new(env!("CARGO_BIN_EXE_rackcast-transcode"))
+            .args(["calibrate", "--config"])
+            .arg(&file)
+            .args(arguments)
+            .output();
+        let output = output.unwrap();
+        (
+            output.status.success(),
+            String::from_utf8(output.stdout).unwrap(),
+        )
+    };
+    let (good, report) = calibrate(&configuration(state.path()), &["--json"]);
+    let report: Value = serde_json::from_str(&report).unwrap();
+    let device = &report["devices"][0];
+    assert!(good, "{report}");
+    assert_eq!(
+        (&device["name"], &device["workers"]),
+        (&"simulated".into(), &1.into())
+    );
+    let encode = device["steps"][0]["encode"].as_f64().unwrap();
+    assert!((0.7 * RATE..1.1 * RATE).contains(&encode), "{report}");
+    assert!(device["streams"].as_f64().unwrap() > 0.5, "{report}");
+    assert!(state.path().join("calibration.json").exists());
+
+    let broken = "[[device]]\nkind = 'nvidia'\ngpu = '0'\n";
+    let (good, report) = calibrate(broken, &[]);
+    assert!(!good);
+    assert!(
+        report.contains("not measured: it failed its self-test"),
+        "{report}"
+    );
+    assert!(report.contains("not kept"), "{report}");
+}

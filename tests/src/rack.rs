@@ -437,6 +437,14 @@ impl Agent {
         ready(&mut self.process, &self.admin, START).await;
     }
 
+    /// The sum of a metric over those of its label sets that contain all of these texts.
+    ///
+    /// # Panics
+    /// There are no metrics.
+    pub async fn metric(&self, name: &str, labels: &[&str]) -> f64 {
+        metric(&self.admin, name, labels).await
+    }
+
     /// What `rackcast` prints when it is told to do this with the agent.
     ///
     /// # Panics

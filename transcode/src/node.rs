@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use prometheus::Registry;
+use rackcast_consul::client::Client;
+use rackcast_consul::settings;
 use rackcast_service::drain::{self, Order};
 use rackcast_service::process::OWN_PROGRAM;
 use rackcast_service::reload::{self, Hangups, Live, Waiting, commit};
@@ -62,6 +64,9 @@ pub enum StartError {
     /// TLS itself cannot be used: a defect.
     #[error("TLS: {0}")]
     Tls(#[from] tls::Error),
+    /// The configuration of the Consul client does not work.
+    #[error("[consul] {0}")]
+    Consul(#[from] rackcast_consul::client::Error),
     /// A metric is registered twice.
     #[error(transparent)]
     Metrics(#[from] prometheus::Error),
@@ -85,7 +90,8 @@ pub async fn run(mut live: Live<Config>, shutdown: CancellationToken) -> Result<
     shutdown.run_until_cancelled(calibrating).await;
     let metrics = Metrics::register(&registry)?;
     let scheduler = Scheduler::new(metrics, devices, config.worker.warm_pipelines);
-    let secure = secure(&config, &registry)?;
+    let tls_metrics = tls::Metrics::register(&registry)?;
+    let secure = secure(&config, tls_metrics.clone())?;
     let reloads = reload::Metrics::register(&registry)?;
     live.part(|config: &Config| {
         let level = config.log_level;
@@ -96,6 +102,8 @@ pub async fn run(mut live: Live<Config>, shutdown: CancellationToken) -> Result<
         live.part(Arc::clone(credentials).part("tls", named));
     }
     let live = Arc::new(live);
+    let client = Client::observed(&config.consul, tls_metrics)?;
+    let settings_metrics = settings::Metrics::register(&registry)?;
 
     let identity = Identity {
         node: config.node_name(),
@@ -135,6 +143,22 @@ pub async fn run(mut live: Live<Config>, shutdown: CancellationToken) -> Result<
         end.clone(),
     ));
 
+    if let Some(certificates) = client.certificates() {
+        tokio::spawn(certificates.watch(end.clone()));
+    }
+    let layered = Arc::clone(&live);
+    // Those that are refused are in the log and in the metrics: they keep no job from being done.
+    let _standing = settings::follow(
+        client,
+        Role::Transcode,
+        config.state_folder(),
+        settings_metrics,
+        end.clone(),
+        move |layer| {
+            let laid = layered.layer(layer);
+            laid.map(drop).map_err(|refused| refused.to_string())
+        },
+    );
     let reloading = tokio::spawn(hangups.reload(Arc::clone(&live), reloads, end.clone()));
 
     let mut tasks = JoinSet::new();
@@ -218,13 +242,12 @@ async fn look(config: &Config) -> Vec<Found> {
 /// The certificates and the door that they guard, where TLS is asked for.
 fn secure(
     config: &Config,
-    registry: &Registry,
+    metrics: tls::Metrics,
 ) -> Result<Option<(Arc<Credentials>, Door)>, StartError> {
     const NAME: &str = "segments";
     if !config.tls.is_set() {
         return Ok(None);
     }
-    let metrics = tls::Metrics::register(registry)?;
     let files = config.tls.files(config.tls_use());
     let credentials = Credentials::load(NAME, files, metrics.clone())?;
     let callers = Role::Ingest;

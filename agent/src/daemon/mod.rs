@@ -5,6 +5,7 @@
 //! | the loop ([`work`]) | answers of the [`Poller`](crate::poll::Poller), orders (`watch`) | what is desired (`watch`), what is known (`watch`), its own status (`watch`) |
 //! | reconciler | what is desired | how the registrations stand (`watch`) |
 //! | orders from Consul ([`remote`]) | KV | orders |
+//! | the fleet's settings | KV | a layer over the file, how that stands (`watch`) |
 //! | control socket | what is known, an operator's wishes | orders |
 //! | probes ([`crate::probe`]) | | findings (`watch`) |
 //! | admin server, status socket | the agent's own status | |
@@ -23,8 +24,9 @@ use std::sync::Arc;
 
 use prometheus::Registry;
 use rackcast_consul::client::Client;
-use rackcast_consul::reconcile;
+use rackcast_consul::{reconcile, settings};
 use rackcast_service::reload::{self, Hangups, Live, commit};
+use rackcast_service::status::Role;
 use rackcast_service::{admin, metrics, notify, status, tls};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -99,6 +101,7 @@ pub async fn run_until(
     metrics::build_info(&registry, "agent", env!("CARGO_PKG_VERSION"))?;
     let metrics = Metrics::register(&registry)?;
     let reloads = reload::Metrics::register(&registry)?;
+    let settings_metrics = settings::Metrics::register(&registry)?;
     let listener = TcpListener::bind(config.admin)
         .await
         .map_err(|error| StartError::Admin(config.admin, error))?;
@@ -129,13 +132,27 @@ pub async fn run_until(
     );
     tokio::spawn(watchdog);
     let waiting = live.as_ref().map(Live::waiting);
+    let mut fleets = watch::channel(settings::Standing::default()).1;
     if let Some(mut live) = live {
         live.part(|config: &Config| {
             let level = config.log_level;
             Ok(commit(move || rackcast_service::log::set_level(level)))
         });
         client.reload_with(&mut live, |config| &config.consul);
-        tokio::spawn(hangups.reload(Arc::new(live), reloads, endpoints.clone()));
+        let live = Arc::new(live);
+        let layered = Arc::clone(&live);
+        fleets = settings::follow(
+            client.clone(),
+            Role::Agent,
+            Some(config.state_folder()),
+            settings_metrics,
+            endpoints.clone(),
+            move |layer| {
+                let laid = layered.layer(layer);
+                laid.map(drop).map_err(|refused| refused.to_string())
+            },
+        );
+        tokio::spawn(hangups.reload(live, reloads, endpoints.clone()));
     }
 
     if let Some(certificates) = client.certificates() {
@@ -164,6 +181,7 @@ pub async fn run_until(
     let inlets = Inlets {
         orders: orders.subscribe(),
         findings,
+        settings: fleets,
         waiting,
     };
     let agent = Agent::new(config, metrics, inlets, outlets);

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rackcast_consul::reconcile::{Desired, Standing};
+use rackcast_consul::settings;
 use rackcast_service::drain::Order;
 use rackcast_service::notify;
 use rackcast_service::reload::Waiting;
@@ -20,7 +21,7 @@ use crate::journal::Journal;
 use crate::metrics::Metrics;
 use crate::orders::Notice;
 use crate::poll::{Poller, sockets_in};
-use crate::probe::{self, Findings};
+use crate::probe::{self, Finding, Findings};
 use crate::registration::Registrar;
 use crate::settle::Settled;
 use crate::starved::Sample;
@@ -33,6 +34,8 @@ pub(super) struct Inlets {
     pub(super) orders: watch::Receiver<Order>,
     /// By the probes of the machine.
     pub(super) findings: watch::Receiver<Findings>,
+    /// How the fleet's settings stand.
+    pub(super) settings: watch::Receiver<settings::Standing>,
     /// Keys of the agent's own configuration that wait, where that can be reloaded.
     pub(super) waiting: Option<watch::Receiver<Waiting>>,
 }
@@ -56,6 +59,7 @@ pub(super) struct Agent {
     metrics: Metrics,
     orders: watch::Receiver<Order>,
     findings: watch::Receiver<Findings>,
+    settings: watch::Receiver<settings::Standing>,
     waiting: Option<watch::Receiver<Waiting>>,
     notice: Notice,
     outlets: Outlets,
@@ -89,6 +93,7 @@ impl Agent {
             metrics,
             orders: inlets.orders,
             findings: inlets.findings,
+            settings: inlets.settings,
             waiting: inlets.waiting,
             notice: Notice::new(&config.socket_dir, sockets),
             outlets,
@@ -132,6 +137,7 @@ impl Agent {
                     self.report();
                     self.publish();
                 }
+                Ok(()) = self.settings.changed() => self.report(),
                 Ok(()) = self.findings.changed() => {
                     self.report();
                     self.publish();
@@ -241,7 +247,8 @@ impl Agent {
         {
             let findings = self.findings.borrow();
             self.metrics.found(&findings);
-            if let Some(found) = probe::sum(findings.values()) {
+            let refused = self.settings.borrow().complaint().map(Finding::warning);
+            if let Some(found) = probe::sum(findings.values().chain(&refused)) {
                 health.state = health.state.max(found.state);
                 health.summary = format!("{}; {}", health.summary, found.line);
             }

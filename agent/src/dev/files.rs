@@ -56,7 +56,10 @@ impl Files {
         files.ingest = files.ingest(options, consul);
         files.write("ingest", &files.ingest)?;
         for number in 1..=options.transcoders {
-            files.write(&format!("transcode-{number}"), &files.transcode(number))?;
+            files.write(
+                &format!("transcode-{number}"),
+                &files.transcode(number, consul),
+            )?;
         }
         Ok(files)
     }
@@ -161,7 +164,7 @@ impl Files {
     }
 
     /// One worker with one thread: as many nodes as there are share the CPU evenly.
-    fn transcode(&self, number: u32) -> Table {
+    fn transcode(&self, number: u32, consul: &str) -> Table {
         let (node, instance) = (self.node.as_str(), number.to_string());
         let socket = text(&self.socket(&format!("transcode-{number}")));
         toml! {
@@ -172,6 +175,8 @@ impl Files {
             [listen]
             segments = "127.0.0.1:0"
             admin = "127.0.0.1:0"
+            [consul]
+            address = consul
             [worker]
             count = 1
             [encoder]

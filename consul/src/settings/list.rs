@@ -81,6 +81,10 @@ pub const SETTINGS: &[Setting] = &[
     of(Role::Ingest, "ingest.rtmp.connections", CONNECTIONS, "RTMP connections at a time"),
     of(Role::Ingest, "ingest.rtmp.connections_per_address", CONNECTIONS,
         "RTMP connections from one address"),
+    of(Role::Transcode, "transcode.log_level", LEVELS, "least level of log lines"),
+    of(Role::Transcode, "transcode.drain_timeout", seconds(1, 600),
+        "how long running jobs may take to finish after SIGTERM"),
+    of(Role::Agent, "agent.log_level", LEVELS, "least level of log lines"),
 ];
 
 #[cfg(test)]

@@ -44,6 +44,7 @@ pub fn store(dir: &Path, values: &Values) -> io::Result<()> {
     let path = dir.join(FILE);
     let beside = path.with_extension(format!("{}.tmp", std::process::id()));
     let written = (|| {
+        fs::create_dir_all(dir)?;
         let mut file = File::create(&beside)?;
         file.write_all(&serde_json::to_vec(values)?)?;
         file.sync_all()?;

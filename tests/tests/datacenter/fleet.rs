@@ -39,11 +39,7 @@ impl Daemon {
         } else {
             format!("zone = \"z{machine}\"\n")
         };
-        let consul = if role == "transcode" {
-            String::new()
-        } else {
-            dc.consul_table(machine, role)
-        };
+        let consul = dc.consul_table(machine, role);
         let config = format!(
             "node = \"m{machine}\"\n{zone}status_socket = {socket:?}\n{own}{consul}{extra}\n"
         );

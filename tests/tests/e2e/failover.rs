@@ -9,7 +9,7 @@ use rackcast_tests::http::Http;
 use rackcast_tests::player::Player;
 use rackcast_tests::process::{kill9, program};
 use rackcast_tests::publish::{Sample, publish};
-use rackcast_tests::rack::Ingest;
+use rackcast_tests::rack::{Agent, Ingest, Node};
 use rackcast_tests::wait::wait_for;
 
 const OPEN: &str = "[auth]\nmode = \"open\"";
@@ -167,4 +167,26 @@ async fn a_setting_is_in_force_on_all_within_a_second() {
     let (good, text) = settings(&["unset", "ingest.log_level"]);
     assert!(good, "{text}");
     all_have(0.0, 0.0).await;
+
+    // The other daemons have theirs.
+    let follows = format!("[consul]\naddress = {:?}", consul.url);
+    let node = Node::start(&follows).await;
+    let agent = Agent::start(&consul.url, "", &[&node.socket]).await;
+    for (name, value) in [
+        ("transcode.drain_timeout", "5s"),
+        ("agent.log_level", "debug"),
+    ] {
+        let (good, text) = settings(&["set", name, value]);
+        assert!(good, "{text}");
+    }
+    let begun = Instant::now();
+    wait_for("both to have them", LIMIT, || async {
+        let in_force = "rackcast_settings_in_force";
+        let have = node.metric(in_force, &[]).await + agent.metric(in_force, &[]).await;
+        (have == 2.0).then_some(())
+    })
+    .await;
+    let took = begun.elapsed();
+    println!("in force on a node and an agent {took:?} after the last was written");
+    assert!(took < Duration::from_secs(1), "{took:?}");
 }

@@ -41,9 +41,11 @@ pub struct Config {
     pub log_level: log::LevelFilter,
     /// Unix socket at which this service tells the agent about itself.
     pub status_socket: PathBuf,
-    /// Where it is kept what devices can do; empty for systemd's `StateDirectory`, and nowhere without
-    /// either.
+    /// What must survive a restart: what devices can do, the last settings of the fleet. Empty for
+    /// systemd's `StateDirectory`, and nowhere without either.
     pub state_dir: PathBuf,
+    /// The Consul agent on this machine, for the fleet's settings.
+    pub consul: rackcast_consul::client::Config,
     /// How long running jobs may take to finish after SIGTERM.
     #[serde(with = "humantime_serde")]
     pub drain_timeout: Duration,
@@ -115,6 +117,7 @@ impl Default for Config {
             log_level: log::LevelFilter::Info,
             status_socket: PathBuf::from("/run/rackcast/transcode.sock"),
             state_dir: PathBuf::new(),
+            consul: Default::default(),
             drain_timeout: Duration::from_secs(15),
             listen: Listen::default(),
             front: Front::default(),
@@ -180,7 +183,7 @@ impl Config {
             .collect()
     }
 
-    /// Where it is kept what devices can do, if anywhere.
+    /// Where the state is kept, if anywhere.
     pub fn state_folder(&self) -> Option<PathBuf> {
         if !self.state_dir.as_os_str().is_empty() {
             return Some(self.state_dir.clone());
@@ -222,6 +225,7 @@ impl Config {
         self.worker.check().map_err(|e| format!("[worker] {e}"))?;
         self.gpu.check().map_err(|e| format!("[gpu] {e}"))?;
         self.check_devices()?;
+        self.consul.check().map_err(|e| format!("[consul] {e}"))?;
         let front = &self.front;
         let rules = [
             (!self.instance.is_empty(), "instance must not be empty"),

@@ -1,10 +1,14 @@
 //! One segment and one node: what is sent, what comes back, and when it is given up.
 
+use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
-use rackcast_ingest::dispatch::Outcome;
+use rackcast_ingest::dispatch::{Outcome, TrialError};
+use rackcast_route::Endpoint;
 use rackcast_route::plan::GiveUp;
 use rackcast_route::table::Standing;
+use rackcast_segment::ladder::RenditionSpec;
+use rackcast_segment::wire::job::Job;
 use rackcast_segment::wire::multipart::PartHead;
 use tokio_util::sync::CancellationToken;
 
@@ -186,4 +190,48 @@ async fn segments_in_flight_are_bounded() {
     let fleet = Fleet::with(&config, vec![vec![stall()]]).await;
     let _first = fleet.submit(PLENTY);
     fleet.none_comes(PLENTY, GiveUp::TooManyInFlight).await;
+}
+
+#[tokio::test]
+async fn a_trial_asks_one_node_and_says_what_is_wrong_with_it() {
+    let nonsense = answer(|job| {
+        let part = |spec: &RenditionSpec| {
+            let head = PartHead {
+                rendition: spec.name.clone(),
+                chunk: 0,
+                last: true,
+            };
+            Step::Send(chunk(&head, b"nonsense"))
+        };
+        let steps = job.spec.renditions.iter().map(part);
+        sends(steps.chain([Step::Send(summary(None))]).collect())
+    });
+    let fleet = Fleet::new(vec![vec![], vec![nonsense]]).await;
+    let order = media::order(&BOTH, 5000, PLENTY);
+    let job = Job {
+        stream: order.token,
+        sequence: order.sequence,
+        deadline: PLENTY,
+        attempt: 1,
+        quarantine: false,
+        spec: order.spec,
+    };
+    let trial = |port| {
+        let (job, body) = (job.clone(), order.body.clone());
+        fleet
+            .dispatcher
+            .trial(Endpoint::new("127.0.0.1", port), job, body)
+    };
+    trial(fleet.nodes[0].addr.port()).await.unwrap();
+    let wrong = trial(fleet.nodes[1].addr.port()).await.unwrap_err();
+    assert!(
+        matches!(wrong, TrialError::Failed("wrong-media", _)),
+        "{wrong}"
+    );
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = closed.local_addr().unwrap().port();
+    drop(closed);
+    let away = trial(port).await.unwrap_err();
+    assert!(matches!(away, TrialError::Failed("connect", _)), "{away}");
+    assert_eq!((fleet.asked(0).len(), fleet.asked(1).len()), (1, 1));
 }

@@ -19,9 +19,10 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// What a daemon may ask of Consul in any second and in any ten, from the moment in which the
 /// servers go until all is well again. An ingest has three standing questions (nodes, settings, its
 /// session in the directory of streams), each of which is asked again after 0.25 s, 0.5 s, 1 s and so
-/// on, and writes down two streams; an agent keeps four services with a check each true here.
+/// on, and writes down two streams; an agent keeps four services with a check each true here, and has
+/// two standing questions (settings, orders to its machine).
 const INGEST: (usize, usize) = (12, 30);
-const AGENT: (usize, usize) = (20, 40);
+const AGENT: (usize, usize) = (20, 55);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn consul_servers_gone_for_30_s_lose_nothing() {

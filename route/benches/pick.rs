@@ -69,6 +69,7 @@ fn pick(w: &World, home: Option<Home>, tried: &[NodeRef], purpose: Purpose) -> (
         home,
         tried,
         purpose,
+        trials: true,
     };
     let mut rng = w.rng.clone();
     let choice = w.table.pick(&ask, w.now, &mut rng).unwrap();

@@ -68,6 +68,7 @@ fn picks(nodes: u32) -> u64 {
             home,
             tried: &tried,
             purpose,
+            trials: true,
         };
         let before = ALLOCATIONS.with(Cell::get);
         let choice = table.pick(&ask, now, &mut rng);

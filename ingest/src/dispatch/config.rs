@@ -2,7 +2,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use rackcast_route::plan::{Attempts, Hedge};
-use rackcast_route::router::{Refusals, budget, circuit};
+use rackcast_route::router::{Refusals, Retries, circuit};
 use serde::Deserialize;
 
 use super::PreciousConfig;
@@ -22,7 +22,7 @@ pub struct Config {
     /// A second attempt beside a slow one.
     pub hedge: Hedge,
     /// What all attempts beyond the segments' first may cost together.
-    pub retries: budget::Config,
+    pub retries: Retries,
     /// What attempts after push-back may cost together.
     pub refusals: Refusals,
     /// Streams whose segments run several times in parallel.
@@ -39,7 +39,7 @@ impl Default for Config {
             max_rendition_bytes: 32 << 20,
             attempts: Attempts::default(),
             hedge: Hedge::default(),
-            retries: budget::Config::default(),
+            retries: Retries::default(),
             refusals: Refusals::default(),
             precious: PreciousConfig::default(),
             circuit: circuit::Config::default(),

@@ -89,6 +89,9 @@ impl Plan {
         if !again {
             self.seen.retain(|node| *node != flight.node);
         }
+        if flight.paid {
+            cx.router.purse().refund(flight.sent, cx.now);
+        }
         if flight.hedge {
             return;
         }

@@ -23,6 +23,8 @@ pub(super) struct Flight {
     pub(super) last: Instant,
     /// The second one beside another.
     pub(super) hedge: bool,
+    /// It was paid for as a retry.
+    pub(super) paid: bool,
     /// It tells whether its node is well again: it is not cancelled for having lost.
     pub(super) trial: bool,
     /// From when on another node may take over.

@@ -155,15 +155,15 @@ impl Plan {
             home: cx.router.home(self.job.stream),
             tried: &self.seen,
             purpose,
+            trials: true,
         };
-        let table = cx.router.table();
         if !self.refused_by.is_empty() {
             // It may have room again, but nodes that have not refused are the better choice while
             // there are good ones.
             let failed = self.failed.iter().map(|f| f.node);
             let tried = self.seen.iter().chain(&self.refused_by).copied();
             let tried: Vec<NodeRef> = tried.chain(failed).collect();
-            let other = table.pick(
+            let other = cx.router.table().pick(
                 &Ask {
                     tried: &tried,
                     ..ask
@@ -178,15 +178,22 @@ impl Plan {
         }
         let unreached = self.failed.iter().any(|f| f.unseen);
         if !unreached {
-            match table.pick(&ask, cx.now, cx.rng) {
+            match cx.router.table().pick(&ask, cx.now, cx.rng) {
                 Err(e) if e.reason == NoNodeReason::AllTried => {}
+                Ok(c) if c.reason == PickReason::Trial && !self.affords_trial(cx) => {
+                    let ask = Ask {
+                        trials: false,
+                        ..ask
+                    };
+                    return cx.router.table().pick(&ask, cx.now, cx.rng);
+                }
                 result => return result,
             }
         }
         // Rare: a list of its own.
         let failed = self.failed.iter().map(|f| f.node);
         let mut tried: Vec<NodeRef> = self.seen.iter().copied().chain(failed).collect();
-        let result = table.pick(
+        let result = cx.router.table().pick(
             &Ask {
                 tried: &tried,
                 ..ask
@@ -199,7 +206,7 @@ impl Plan {
         }
         // A node that failed once is better than none.
         tried.retain(|node| !self.may_ask_again(*node, cx.now));
-        table.pick(
+        cx.router.table().pick(
             &Ask {
                 tried: &tried,
                 ..ask
@@ -238,6 +245,9 @@ impl Plan {
     /// Looks again soon, or when there is reason to.
     fn wait<R>(&mut self, why: Wait, ready: Option<Instant>, cx: &mut Context<'_, R>) -> Instant {
         self.waits = Some(why);
+        if !self.counted {
+            cx.router.purse().hindered(cx.now);
+        }
         if self.last_wait != Some(why) {
             self.last_wait = Some(why);
             self.record(Step::Waiting { why }, cx);
@@ -287,6 +297,7 @@ impl Plan {
         cx: &mut Context<'_, R>,
     ) {
         let attempt = AttemptId(self.next);
+        let paid = cause != Cause::Copy && self.counted;
         self.next = self.next.saturating_add(1);
         if cause != Cause::Copy {
             self.count(attempt, cx);
@@ -329,6 +340,7 @@ impl Plan {
             got: Renditions::NONE,
             last: cx.now,
             hedge: cause == Cause::Hedge,
+            paid,
             trial: choice.reason == PickReason::Trial,
             hung_at: self.hung_at(choice, cx),
         });

@@ -72,7 +72,7 @@ impl Plan {
             return Due {
                 at: flight.sent,
                 look_at: expected,
-                need: Need::Lateness,
+                need: Need::Trial,
             };
         }
         let config = &cx.router.config().hedge;
@@ -83,14 +83,30 @@ impl Plan {
         let slow = flight.sent.checked_add(slow).unwrap_or(flight.hung_at);
         let table = cx.router.table();
         let bad = table.stands(flight.node, cx.now).is_none_or(|standing| {
-            use Standing::{Ejected, Failed, Overdue, ZoneLeft};
-            matches!(standing, Ejected(..) | Failed | Overdue | ZoneLeft)
+            use Standing::{Ejected, Failed, ZoneLeft};
+            matches!(standing, Ejected(..) | Failed | ZoneLeft)
         });
-        let suspect = cx.now >= expected && (bad || table.is_suspect(flight.node, cx.now));
+        let late_from = table.late_from(flight.node);
+        if flight.got.is_empty() && late_from.is_some_and(|at| at <= cx.now) {
+            return Due {
+                at: flight.sent,
+                look_at: expected,
+                need: Need::Slow,
+            };
+        }
+        let late = late_from.is_some_and(|at| at <= cx.now);
+        let suspect = bad || late || table.is_suspect(flight.node, cx.now);
+        let suspect = suspect && cx.now >= expected;
+        let look_at = if cx.now < expected { expected } else { slow };
         Due {
             at: if suspect { expected } else { slow },
-            look_at: if cx.now < expected { expected } else { slow },
-            need: if suspect { Need::Loss } else { Need::Lateness },
+            look_at: late_from.map_or(look_at, |at| at.min(look_at)),
+            // What is only late may yet come: what has failed goes first.
+            need: match () {
+                () if suspect && bad => Need::Loss,
+                () if suspect => Need::Slow,
+                () => Need::Lateness,
+            },
         }
     }
 
@@ -110,7 +126,7 @@ impl Plan {
         purse
             .affords(price, cx.now)
             .map_err(|_| NotHedged::Budget)?;
-        if cx.router.free_share(cx.now) <= cx.router.config().hedge.free_slots {
+        if !has_spare(cx) {
             return Err(NotHedged::NoSpare);
         }
         let choice = self.another(at, Purpose::Hedge, cx);
@@ -121,6 +137,18 @@ impl Plan {
         self.hedged = true;
         self.send(&choice, self.missing, Cause::Hedge, cx);
         Ok(())
+    }
+
+    /// Whether a node may be tried out: another one has to have the segment as well.
+    pub(super) fn affords_trial<R>(&self, cx: &mut Context<'_, R>) -> bool {
+        let price = Price {
+            retry: true,
+            refusal: false,
+            need: Need::Trial,
+            deadline: self.job.deadline,
+        };
+        !cx.router.config().hedge.enabled
+            || (cx.router.purse().affords(price, cx.now).is_ok() && has_spare(cx))
     }
 
     /// Cancels a submission that hangs, in favour of one that can be in time.
@@ -160,6 +188,7 @@ impl Plan {
             home: cx.router.home(self.job.stream),
             tried: &self.seen,
             purpose,
+            trials: false,
         };
         let slow = self.flights.get(at)?.node;
         let choice = cx.router.table().pick(&ask, cx.now, cx.rng).ok()?;
@@ -173,4 +202,9 @@ impl Plan {
             self.record(Step::NotHedged { why }, cx);
         }
     }
+}
+
+/// So many slots are free that a second submission takes none from a first.
+fn has_spare<R>(cx: &Context<'_, R>) -> bool {
+    cx.router.free_share(cx.now) > cx.router.config().hedge.free_slots
 }

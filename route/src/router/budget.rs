@@ -95,7 +95,7 @@ pub struct Budget {
     began: Instant,
     /// All that was granted less all that segments brought.
     net: i64,
-    /// Grants of the last second that can still forbid one, oldest first; `net` rises.
+    /// Grants of the last second, oldest first.
     young: VecDeque<Grant>,
     /// The least of `Grant::net - Grant::brought` of all older grants.
     old: Option<i64>,
@@ -154,17 +154,9 @@ impl Budget {
 
     fn bring(&mut self, share: i64, at: Instant) {
         self.net -= share;
-        let mut later = self.young.partition_point(|g| g.at <= at);
+        let later = self.young.partition_point(|g| g.at <= at);
         for grant in self.young.range_mut(later..) {
             grant.net -= share;
-        }
-        // Those before may now forbid nothing any more.
-        while let Some(before) = later.checked_sub(1)
-            && let (Some(a), Some(b)) = (self.young.get(before), self.young.get(later))
-            && a.net >= b.net
-        {
-            self.young.remove(before);
-            later = before;
         }
         // Which of the old ones came after it is no longer known: as if all of them had.
         if self.newest_old.is_some_and(|newest| newest > at) {
@@ -176,22 +168,47 @@ impl Budget {
     #[must_use]
     pub fn take(&mut self, now: Instant) -> bool {
         self.age(now);
-        if self.room(now) < TOKEN {
-            return false;
+        let taken = self.room(now) >= TOKEN;
+        if taken {
+            self.grant(now);
         }
+        taken
+    }
+
+    /// Takes one token, whatever the windows of the last second allow.
+    pub(super) fn grant(&mut self, now: Instant) {
+        self.age(now);
         let grant = Grant {
             at: now,
             net: self.net,
             // Rounded up: never in favour of a later grant.
             brought: self.brought(now).saturating_add(1),
         };
-        // Earlier grants with more room than this one forbid nothing that it does not.
-        while self.young.back().is_some_and(|g| g.net >= grant.net) {
-            self.young.pop_back();
-        }
         self.young.push_back(grant);
         self.net += TOKEN;
+    }
+
+    /// Takes back a token that was granted at `at` and not used; only within the second.
+    pub(super) fn refund(&mut self, at: Instant, now: Instant) -> bool {
+        self.age(now);
+        let Some(index) = self.young.iter().position(|g| g.at == at) else {
+            return false;
+        };
+        self.young.remove(index);
+        for later in self.young.range_mut(index..) {
+            later.net -= TOKEN;
+        }
+        self.net -= TOKEN;
         true
+    }
+
+    /// Tokens that windows of more than a second leave.
+    pub(super) fn long(&mut self, now: Instant) -> u32 {
+        self.age(now);
+        let room = self.old.map(|old| old + self.brought(now) - self.net);
+        room.map_or(u32::MAX, |room| {
+            u32::try_from(room.max(0) / TOKEN).unwrap_or(u32::MAX)
+        })
     }
 
     /// Tokens that could be taken now, one after another.
@@ -229,8 +246,8 @@ impl Budget {
         let brought = self.brought(now);
         let second = self.per_second;
         let old = self.old.map(|old| old + brought - self.net);
-        let young = self.young.front().map(|g| g.net + second - self.net);
-        [old, young].into_iter().flatten().fold(second, i64::min)
+        let young = self.young.iter().map(|g| g.net + second - self.net);
+        old.into_iter().chain(young).fold(second, i64::min)
     }
 
     /// Grants that are older than the window join the old ones.

@@ -14,13 +14,71 @@ pub struct RouterConfig {
     /// `[dispatch.precious]`.
     pub precious: plan::Precious,
     /// `[dispatch.retries]`: what all submissions beyond the first may cost.
-    pub retries: budget::Config,
+    pub retries: Retries,
     /// `[dispatch.refusals]`: what submissions after a refusal may cost.
     pub refusals: Refusals,
     /// `[dispatch.circuit]`.
     pub circuit: circuit::Config,
     /// `[degrade]`.
     pub degrade: degrade::Config,
+}
+
+/// What retries and hedges may cost: `[dispatch.retries]`.
+#[derive(Debug, Clone, Copy, PartialEq, serde::Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Retries {
+    /// Tokens that each segment brings.
+    pub per_segment: f64,
+    /// Tokens that each second brings.
+    pub per_second: f64,
+    /// Share of the segments due within a second that count before they come, so that all that
+    /// a failing node has can be sent again at once; 0 for none.
+    pub ahead: f64,
+    /// The part of `per_segment` that may go to hedges for which nothing speaks but that the
+    /// segment is late.
+    pub lateness: f64,
+}
+
+impl Default for Retries {
+    fn default() -> Self {
+        let budget::Config {
+            per_segment,
+            per_second,
+        } = budget::Config::default();
+        Self {
+            per_segment,
+            per_second,
+            ahead: 0.9,
+            lateness: 0.3,
+        }
+    }
+}
+
+impl From<Retries> for budget::Config {
+    fn from(r: Retries) -> Self {
+        Self {
+            per_segment: r.per_segment,
+            per_second: r.per_second,
+        }
+    }
+}
+
+impl Retries {
+    /// So little of the budget that some is always left for segments on nodes that fail.
+    pub(super) fn for_lateness(self) -> budget::Config {
+        budget::Config {
+            per_segment: self.per_segment * self.lateness,
+            per_second: self.per_second,
+        }
+    }
+
+    fn check(&self) -> Result<(), String> {
+        budget::Config::from(*self).check()?;
+        if !((0.0..=1.0).contains(&self.ahead) && (0.0..=1.0).contains(&self.lateness)) {
+            return Err("ahead and lateness must be from 0 to 1".to_owned());
+        }
+        Ok(())
+    }
 }
 
 /// A [`budget::Config`] whose defaults are those for refusals.
@@ -90,7 +148,7 @@ mod tests {
     fn the_defaults_are_fit_and_nonsense_is_named() {
         assert_eq!(RouterConfig::default().check(), Ok(()));
         type Spoil = fn(&mut RouterConfig);
-        let broken: [(&str, Spoil); 14] = [
+        let broken: [(&str, Spoil); 15] = [
             ("dispatch.attempts.max", |c| c.attempts.max = 0),
             ("dispatch.attempts.share", |c| c.attempts.share = f64::NAN),
             ("dispatch.attempts.patience", |c| c.attempts.patience = 1.0),
@@ -106,6 +164,7 @@ mod tests {
             ("dispatch.retries.per_segment", |c| {
                 c.retries.per_segment = -1.0;
             }),
+            ("dispatch.retries.ahead", |c| c.retries.ahead = 1.1),
             ("dispatch.refusals.per_second", |c| {
                 c.refusals.per_second = 0.3;
             }),

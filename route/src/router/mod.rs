@@ -9,6 +9,7 @@
 pub mod budget;
 pub mod circuit;
 mod config;
+mod flow;
 mod latency;
 mod recent;
 mod spend;
@@ -19,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use rand::Rng;
 
-pub use config::{Refusals, RouterConfig};
+pub use config::{Refusals, Retries, RouterConfig};
 pub use spend::Spent;
 pub(crate) use spend::{Need, Price, Share, Short};
 pub use stream::StreamKey;
@@ -111,7 +112,10 @@ impl Router {
 
     /// A stream is over. Plans of it may still run.
     pub fn close(&mut self, stream: StreamKey) {
-        self.streams.remove(&stream);
+        let known = self.streams.remove(&stream);
+        if let Some(entry) = known.and_then(|s| s.due) {
+            self.purse.unexpect(entry);
+        }
     }
 
     /// Whether copies of the stream's segments run in parallel.
@@ -161,6 +165,9 @@ impl Router {
         let all = Renditions::first(rungs);
         if let Some(known) = self.streams.get_mut(&stream) {
             known.demands(works, media, &self.config.degrade.order, now);
+            if let Some(entry) = known.due.take() {
+                self.purse.unexpect(entry);
+            }
         }
         self.degrade.begun();
         if self.degrade.is_due(now) {
@@ -180,11 +187,30 @@ impl Router {
             };
         }
         let asked = self.allowed(stream, rungs);
-        let level = self.degrade.level().as_milli();
+        let level = self.degrade.level();
+        if level > Level::NONE {
+            // Of a fleet that cannot carry all, nothing is taken for granted.
+            self.purse.hindered(now);
+        } else if !asked.is_empty() {
+            self.expect(stream, media, now);
+        }
+        let level = level.as_milli();
         Allowance {
             asked,
             why: (asked != all).then_some(Reduction::Overload { level }),
         }
+    }
+
+    /// The stream's next segment will probably come when this one's duration is over: if this
+    /// one did.
+    fn expect(&mut self, stream: StreamKey, media: Duration, now: Instant) {
+        let Some(known) = self.streams.get_mut(&stream) else {
+            return;
+        };
+        if known.is_regular(now) {
+            known.due = self.purse.expect(now + media, now);
+        }
+        known.next = Some(now + media);
     }
 
     /// What degradation leaves of a ladder of `rungs` at this moment.

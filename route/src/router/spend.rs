@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::budget::{self, Budget};
+use super::config::Retries;
+use super::flow::{Entry, Flow};
 use super::recent::Recent;
 
 /// How long what can wait stands back after something that cannot went away empty-handed.
@@ -13,12 +15,6 @@ const ASKS_AGAIN: Duration = Duration::from_millis(60);
 /// Deadlines that are as good as the same.
 const ABOUT: Duration = Duration::from_millis(300);
 
-/// What hedges may cost of which nothing but the lateness of that one segment is the reason: so
-/// little of the budget that some is always left for segments on nodes that fail.
-const LATENESS: budget::Config = budget::Config {
-    per_segment: 0.03,
-    per_second: 1.0,
-};
 /// A refusal comes before the body is read: a submission that was not refused for so long was
 /// taken on.
 const REFUSED_WITHIN: Duration = Duration::from_millis(250);
@@ -47,6 +43,10 @@ pub(crate) enum Need {
     Loss,
     /// A second opinion: the segment may be lost whatever is done.
     Doubt,
+    /// Its node is slow, so that the segment will be late.
+    Slow,
+    /// Its node is on trial, and may turn out to be no better.
+    Trial,
     /// The segment is late, and nothing else is against its node: keeps to a part of the
     /// budget.
     Lateness,
@@ -77,6 +77,7 @@ pub(crate) struct Purse {
     retries: Budget,
     refusals: Recent,
     lateness: Budget,
+    flow: Flow,
     /// What may be lost and last found no retry left; of several, what is lost first.
     missed: Option<Missed>,
     /// Segments that were sent and may be refused yet, oldest first.
@@ -100,11 +101,12 @@ struct Pending {
 }
 
 impl Purse {
-    pub(super) fn new(retries: budget::Config, refusals: budget::Config, now: Instant) -> Self {
+    pub(super) fn new(retries: Retries, refusals: budget::Config, now: Instant) -> Self {
         Self {
-            retries: Budget::new(retries, now),
+            retries: Budget::new(retries.into(), now),
             refusals: Recent::new(refusals),
-            lateness: Budget::new(LATENESS, now),
+            lateness: Budget::new(retries.for_lateness(), now),
+            flow: Flow::new(retries.into(), retries.ahead, now),
             missed: None,
             pending: VecDeque::new(),
             shares: 0,
@@ -112,9 +114,11 @@ impl Purse {
         }
     }
 
-    /// Another budget for retries.
-    pub(super) fn set_retries(&mut self, config: budget::Config, now: Instant) {
-        self.retries = Budget::new(config, now);
+    /// Another budget for retries. What is due is forgotten with the old one.
+    pub(super) fn set_retries(&mut self, config: Retries, now: Instant) {
+        self.retries = Budget::new(config.into(), now);
+        self.lateness = Budget::new(config.for_lateness(), now);
+        self.flow = Flow::new(config.into(), config.ahead, now);
     }
 
     /// Another cap for refusals.
@@ -126,7 +130,7 @@ impl Purse {
     pub(crate) fn affords(&mut self, price: Price, now: Instant) -> Result<(), Short> {
         if price.retry {
             self.settle(now);
-            if self.stands_back(price, now) || self.retries.available(now) == 0 {
+            if self.stands_back(price, now) || self.available(now) == 0 {
                 self.miss(price, now);
                 return Err(Short::Retries);
             }
@@ -147,9 +151,30 @@ impl Purse {
                 within(at, ASKS_AGAIN) && deadline + ABOUT < price.deadline
             }
             (_, Some(Missed { at, .. })) if within(at, STAND_BACK) => true,
-            (Need::Doubt, _) => false,
             (Need::Lateness, _) => self.lateness.available(now) == 0,
+            (Need::Doubt | Need::Slow | Need::Trial, _) => false,
         }
+    }
+
+    fn available(&mut self, now: Instant) -> u32 {
+        // What is allowed even if nothing comes any more is allowed.
+        let ahead = self.retries.long(now).min(self.flow.available(now));
+        ahead.max(self.retries.available(now))
+    }
+
+    /// A segment is due at `at`.
+    pub(super) fn expect(&mut self, at: Instant, now: Instant) -> Option<Entry> {
+        self.flow.expect(at, now)
+    }
+
+    /// What was due came, or will not.
+    pub(super) fn unexpect(&mut self, entry: Entry) {
+        self.flow.unexpect(entry);
+    }
+
+    /// A segment cannot be sent for the first time, or not now.
+    pub(crate) fn hindered(&mut self, now: Instant) {
+        self.flow.distrust(now);
     }
 
     /// Something went away empty-handed.
@@ -170,7 +195,9 @@ impl Purse {
             return false;
         }
         // All of it is there: none can fail now.
-        if price.retry && self.retries.take(now) {
+        if price.retry {
+            self.retries.grant(now);
+            self.flow.granted(now);
             self.spent.retries += 1;
             self.missed.take_if(|m| price.deadline <= m.deadline);
         }
@@ -194,6 +221,7 @@ impl Purse {
             over: false,
         });
         self.retries.segment_sent();
+        self.flow.sent(now);
         self.spent.segments += 1;
         share
     }
@@ -216,9 +244,13 @@ impl Purse {
     /// comes so late that it counts as taken on.
     pub(crate) fn refused(&mut self, share: Share, now: Instant) -> bool {
         self.settle(now);
-        let in_time = self.decide(share).is_some();
+        let sent = self.decide(share);
+        let in_time = sent.is_some();
         if in_time {
             self.retries.segment_refused();
+            if let Some(at) = sent {
+                self.flow.refused(at, now);
+            }
             self.spent.segments = self.spent.segments.saturating_sub(1);
         }
         in_time
@@ -246,6 +278,16 @@ impl Purse {
         }
     }
 
+    /// What was paid at `at` was for nothing: the node did not take it on. What is refused so late
+    /// that it counts as taken on stays paid.
+    pub(crate) fn refund(&mut self, at: Instant, now: Instant) {
+        let in_time = now.saturating_duration_since(at) < REFUSED_WITHIN;
+        if in_time && self.retries.refund(at, now) {
+            self.flow.refunded(at, now);
+            self.spent.retries = self.spent.retries.saturating_sub(1);
+        }
+    }
+
     /// A copy of a precious segment is sent.
     pub(crate) fn copy(&mut self) {
         self.spent.copies += 1;
@@ -259,9 +301,9 @@ impl Purse {
         }
     }
 
-    pub(super) fn retries_left(&mut self, now: Instant) -> u32 {
+    pub(crate) fn retries_left(&mut self, now: Instant) -> u32 {
         self.settle(now);
-        self.retries.available(now)
+        self.available(now)
     }
 
     pub(super) fn refusals_left(&mut self, now: Instant) -> u32 {
@@ -280,7 +322,7 @@ mod tests {
     const MS: Duration = Duration::from_millis(1);
 
     fn purse(now: Instant) -> Purse {
-        Purse::new(budget::Config::default(), budget::Config::refusals(), now)
+        Purse::new(Retries::default(), budget::Config::refusals(), now)
     }
 
     fn retry(need: Need, deadline: Instant) -> Price {
@@ -381,5 +423,69 @@ mod tests {
             !p.refused(share, later + REFUSED_WITHIN),
             "too late for a refusal"
         );
+    }
+
+    #[test]
+    fn a_burst_is_paid_at_once_and_no_window_exceeds_the_bound() {
+        let t0 = Instant::now();
+        let mut p = purse(t0);
+        // A hundred streams whose segments come every two seconds; all that a node has fails
+        // again and again, and everybody wants to be paid.
+        let period = 2000 * MS;
+        let mut due = vec![None; 100];
+        let (mut segments, mut grants) = (Vec::new(), Vec::new());
+        for tick in 0..1200u32 {
+            let now = t0 + 20 * MS * tick;
+            let stream = usize::try_from(tick % 100).unwrap();
+            if let Some(entry) = due[stream].take() {
+                p.unexpect(entry);
+            }
+            due[stream] = p.expect(now + period, now);
+            let share = p.segment(now);
+            p.arrived(now);
+            p.admitted(share);
+            segments.push(now);
+            // Bursts of eight every three seconds, and one at a time between them.
+            let wanted = if tick % 150 == 0 {
+                8
+            } else {
+                u32::from(tick % 40 == 0)
+            };
+            for _ in 0..wanted {
+                if p.pay(retry(Need::Slow, now + 3000 * MS), now) {
+                    grants.push(now);
+                }
+            }
+        }
+        let at_once = |at| grants.iter().filter(|g| **g == at).count();
+        let most = grants.iter().map(|g| at_once(*g)).max().unwrap();
+        assert!((4..=6).contains(&most), "{most} at once");
+        for (i, from) in grants.iter().enumerate() {
+            for to in &grants[i..] {
+                let length = (*to - *from).max(1000 * MS);
+                let within = |at: &&Instant| **at >= *from && **at <= *from + length;
+                let n = segments.iter().filter(within).count();
+                let spent = grants.iter().filter(within).count();
+                // Windows that reach beyond the end lack what did not come any more.
+                let whole = *from + length <= t0 + 20 * MS * 1199;
+                let most = 0.1 * n as f64 + length.as_secs_f64();
+                assert!(!whole || spent as f64 <= most + 1e-6, "{spent} > {most}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_node_refused_at_once_is_given_back() {
+        let t0 = Instant::now();
+        let mut p = purse(t0);
+        let loss = retry(Need::Loss, t0 + 3000 * MS);
+        assert!(p.pay(loss, t0));
+        assert_eq!(p.affords(loss, t0 + MS), Err(Short::Retries));
+        p.refund(t0, t0 + 100 * MS);
+        assert_eq!(p.spent().retries, 0);
+        assert!(p.pay(loss, t0 + 100 * MS));
+        // What comes so late is no refusal: the node had read it.
+        p.refund(t0 + 100 * MS, t0 + 100 * MS + REFUSED_WITHIN);
+        assert_eq!(p.spent().retries, 1);
     }
 }

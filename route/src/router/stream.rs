@@ -1,12 +1,15 @@
 use std::time::{Duration, Instant};
 
 use super::circuit::Circuit;
+use super::flow::Entry;
 use super::{IDLE_LEAST, IDLE_SEGMENTS};
 use crate::degrade::{self, Group, Level};
 use crate::member::NodeId;
 use crate::plan::Renditions;
 use crate::table::Home;
 
+/// A segment that is off its time by more than this tells nothing of the next.
+const REGULAR: Duration = Duration::from_millis(250);
 /// No segment counts as shorter than this many seconds.
 const LEAST_SECONDS: f64 = 0.1;
 
@@ -26,6 +29,10 @@ pub(super) struct Stream {
     /// Output pixels a second when so many rungs are left out: from none to all.
     rates: Vec<f64>,
     last: Instant,
+    /// When its next segment should come.
+    pub(super) next: Option<Instant>,
+    /// Where that stands in the calendar, once its segments come when they should.
+    pub(super) due: Option<Entry>,
 }
 
 impl Stream {
@@ -39,6 +46,8 @@ impl Stream {
             media: Duration::ZERO,
             rates: Vec::new(),
             last: now,
+            next: None,
+            due: None,
         }
     }
 
@@ -55,6 +64,14 @@ impl Stream {
             }
             before => before.replace((home, id.clone())).map(|(_, id)| id),
         }
+    }
+
+    /// The segment that comes now comes when it should.
+    pub(super) fn is_regular(&self, now: Instant) -> bool {
+        self.next.is_some_and(|at| {
+            let off = now.max(at).saturating_duration_since(now.min(at));
+            off <= REGULAR
+        })
     }
 
     /// A segment wants this.

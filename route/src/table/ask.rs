@@ -20,6 +20,8 @@ pub struct Ask<'a> {
     pub tried: &'a [NodeRef],
     /// What the submission is for.
     pub purpose: Purpose,
+    /// Whether a first submission may go to a node that is on trial.
+    pub trials: bool,
 }
 
 /// What a submission is for.

@@ -80,13 +80,15 @@ pub(super) struct Surprise {
     /// Mean and mean deviation of the logarithm of measured over predicted.
     mean: f64,
     deviation: f64,
+    due: f64,
     suspect: f64,
     late: f64,
     band: f64,
 }
 
-/// Mean deviations above the mean. Of normal noise, one job in 25 is beyond the first, one in
-/// 400 beyond the second, and one in 120 beyond the third.
+/// Mean deviations above the mean. Of normal noise, half of the jobs are beyond the first, one in
+/// 25 beyond the second, one in 400 beyond the third, and one in 120 beyond the last.
+const DUE: f64 = 0.0;
 const SUSPECT: f64 = 2.2;
 const LATE: f64 = 3.5;
 const NOISE: f64 = 3.0;
@@ -98,6 +100,7 @@ impl Surprise {
         let mut s = Self {
             mean: 0.0,
             deviation: 0.17,
+            due: 0.0,
             suspect: 0.0,
             late: 0.0,
             band: 0.0,
@@ -119,9 +122,16 @@ impl Surprise {
 
     fn derive(&mut self) {
         let beyond = |deviations: f64| (self.mean + deviations * self.deviation).exp();
+        self.due = beyond(DUE).clamp(0.7, 2.0);
         self.suspect = beyond(SUSPECT).clamp(1.1, 3.0);
         self.late = beyond(LATE).clamp(1.25, 4.0);
         self.band = beyond(NOISE).clamp(1.15, 3.0);
+    }
+
+    /// Ratio to the prediction beyond which half of the jobs are still out: no reason for
+    /// anything, and yet evidence beside another.
+    pub(super) fn due(&self) -> f64 {
+        self.due
     }
 
     /// Ratio to the prediction beyond which few jobs are still out: reason enough to send the

@@ -55,7 +55,7 @@ const KEPT: usize = 4;
 #[derive(Debug)]
 pub(super) struct Field {
     pub(super) home: Option<NodeRef>,
-    away: Option<NodeRef>,
+    second: Option<NodeRef>,
     pub(super) trials: bool,
     pub(super) curiosity: bool,
     /// The stream may move for the load's sake.
@@ -63,7 +63,7 @@ pub(super) struct Field {
     least_used: Option<(Entry, f64)>,
     kept: [Option<Entry>; KEPT],
     home_entry: Option<Entry>,
-    away_entry: Option<Entry>,
+    second_entry: Option<Entry>,
     trial: Option<(Entry, bool)>,
     offers: u32,
     count: u32,
@@ -82,14 +82,14 @@ impl Field {
     pub(super) fn new(ask: &Ask<'_>, trials: bool, curiosity: bool) -> Self {
         Self {
             home: ask.home.map(|h| h.node()),
-            away: ask.home.and_then(|h| h.away()),
+            second: ask.home.and_then(|h| h.second()),
             trials,
             curiosity,
             balances: false,
             least_used: None,
             kept: [None; KEPT],
             home_entry: None,
-            away_entry: None,
+            second_entry: None,
             trial: None,
             offers: 0,
             count: 0,
@@ -143,8 +143,8 @@ impl Field {
         if self.home == Some(entry.node) {
             self.home_entry = Some(entry);
         }
-        if self.away == Some(entry.node) {
-            self.away_entry = Some(entry);
+        if self.second == Some(entry.node) {
+            self.second_entry = Some(entry);
         }
         let mut entry = entry;
         for slot in &mut self.kept {
@@ -216,9 +216,9 @@ impl Field {
         self.kept.iter().flatten()
     }
 
-    /// What was seen of the home, or of where the last segment went.
+    /// What was seen of the home, or of its second node.
     pub(super) fn entry(&self, node: NodeRef) -> Option<&Entry> {
-        let known = [self.home_entry.as_ref(), self.away_entry.as_ref()];
+        let known = [self.home_entry.as_ref(), self.second_entry.as_ref()];
         known.into_iter().flatten().find(|e| e.node == node)
     }
 

@@ -61,8 +61,10 @@ impl Config {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Home {
     node: NodeRef,
-    /// Where the last segment went because the home could not have it.
-    away: Option<NodeRef>,
+    /// Where segments go that the home cannot have: a session is warm there too.
+    second: Option<NodeRef>,
+    /// The last segment went there, since the home could not have it.
+    away: bool,
     /// What speaks for moving, as a sum of gains.
     evidence: f32,
     /// The node that was left because it was bad: this stream does not try it out.
@@ -76,7 +78,8 @@ impl Home {
     pub(super) fn new(node: NodeRef) -> Self {
         Self {
             node,
-            away: None,
+            second: None,
+            away: false,
             evidence: 0.0,
             burnt: None,
             unrest: 0.0,
@@ -86,7 +89,8 @@ impl Home {
     fn move_to(self, node: NodeRef) -> Self {
         Self {
             node,
-            away: None,
+            second: None,
+            away: false,
             evidence: 0.0,
             burnt: self.burnt,
             unrest: (self.unrest + 1.0).min(MOST_UNREST),
@@ -103,14 +107,14 @@ impl Home {
         self.burnt.filter(|_| self.unrest > BURNT)
     }
 
-    /// Where the last segment went, if the home could not have it.
-    pub(super) fn away(&self) -> Option<NodeRef> {
-        self.away
+    /// Where the last segment went that the home could not have.
+    pub(super) fn second(&self) -> Option<NodeRef> {
+        self.second
     }
 
     /// The home gets the segment, and nothing else came into question.
     pub(super) fn stay(mut self) -> Self {
-        self.away = None;
+        self.away = false;
         self.unrest *= CALM;
         self
     }
@@ -125,10 +129,16 @@ impl Home {
         self.unrest > RESTLESS
     }
 
+    /// Whether the stream fled from a bad node a short while ago.
+    pub(super) fn is_settling(&self) -> bool {
+        self.unrest > SETTLING
+    }
+
     /// The home cannot have this segment, and `other` gets it.
     pub(super) fn leave(mut self, why: Left, other: NodeRef) -> Self {
         if why == Left::Suspect {
-            // Chance alone does that to one job in many.
+            // Chance alone does that to one job in many. If it was more, the stream goes on there.
+            self.second = Some(other);
             return self;
         }
         let bad = matches!(
@@ -139,15 +149,19 @@ impl Home {
             self.burnt = Some(self.node);
             self.unrest = self.unrest.max(FLED);
         }
-        let lasting = matches!(why, Left::Gone | Left::Draining | Left::Ejected(_));
-        if lasting || self.away.is_some() {
+        let lasting = matches!(
+            why,
+            Left::Gone | Left::Draining | Left::Ejected(_) | Left::Overdue | Left::Zone
+        );
+        if lasting || self.away {
             let mut moved = self.move_to(other);
             if bad {
                 moved.unrest = MOST_UNREST;
             }
             return moved;
         }
-        self.away = Some(other);
+        self.second = Some(other);
+        self.away = true;
         self
     }
 
@@ -178,10 +192,11 @@ impl Home {
         }
         self.evidence = evidence as f32;
         self.unrest *= CALM;
-        if waits && counts && gain >= WORTH_IT {
+        if waits && counts && gain >= WORTH_IT && !self.is_settling() {
+            self.second = Some(other);
             return (Stay::Move(PickReason::Left(Left::Waiting)), self);
         }
-        self.away = None;
+        self.away = false;
         (Stay::Keep, self)
     }
 }
@@ -196,6 +211,8 @@ const CALM: f32 = 0.93;
 /// not try out what it fled.
 const RESTLESS: f32 = 0.5;
 const BURNT: f32 = 0.1;
+/// Unrest above which it does not leave its node for one segment.
+const SETTLING: f32 = 2.7;
 /// The least unrest of a stream whose node turned bad.
 const FLED: f32 = 0.5;
 const MOST_UNREST: f32 = 4.0;
@@ -251,16 +268,16 @@ mod tests {
 
     #[test]
     fn a_home_that_cannot_have_one_segment_keeps_the_stream() {
-        let away = Home::new(A).leave(Left::Overdue, B);
-        assert_eq!((away.node(), away.away()), (A, Some(B)));
+        let away = Home::new(A).leave(Left::Blocked, B);
+        assert_eq!((away.node(), away.second(), away.away), (A, Some(B), true));
         let back = away.compare(1.0, B, 1.0, false, &Config::default()).1;
-        assert_eq!((back.node(), back.away()), (A, None));
-        assert_eq!(away.leave(Left::Overdue, B).node(), B, "twice running");
-        assert_eq!(
-            away.leave(Left::Suspect, B).node(),
-            A,
-            "not for a suspicion"
-        );
+        assert_eq!((back.node(), back.away), (A, false));
+        assert_eq!(back.second(), Some(B), "where a session is warm");
+        assert_eq!(away.leave(Left::Blocked, B).node(), B, "twice running");
+        let suspicions = Home::new(A).leave(Left::Suspect, B).leave(Left::Suspect, B);
+        assert_eq!(suspicions.node(), A, "not for a suspicion");
+        let late = Home::new(A).leave(Left::Overdue, B);
+        assert_eq!((late.node(), late.is_settling()), (B, true), "at once");
         assert_eq!(Home::new(A).leave(Left::Gone, B).node(), B, "at once");
     }
 
@@ -287,8 +304,6 @@ mod tests {
         assert_eq!(Home::new(A).leave(Left::Waiting, B).burnt(), None);
         let mut fled = Home::new(A).leave(Left::Overdue, B);
         assert_eq!(fled.burnt(), Some(A));
-        fled = fled.leave(Left::Overdue, B);
-        assert_eq!(fled.burnt(), Some(A));
         for _ in 0..80 {
             fled = fled.stay();
         }
@@ -305,7 +320,11 @@ mod tests {
         let (stay, home) = Home::new(A).compare(1.0, B, 0.5, true, &config);
         assert_eq!(stay, Stay::Move(PickReason::Left(Left::Waiting)));
         assert_eq!(home.node(), A);
+        assert_eq!(home.second(), Some(B));
         let (stay, _) = Home::new(A).compare(1.0, B, 0.95, true, &config);
         assert_eq!(stay, Stay::Keep, "not for a little");
+        let fled = Home::new(B).leave(Left::Overdue, A);
+        let (stay, _) = fled.compare(1.0, B, 0.5, true, &config);
+        assert_eq!(stay, Stay::Keep, "not by a stream that just fled there");
     }
 }

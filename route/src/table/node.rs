@@ -209,10 +209,10 @@ impl Node {
     /// A job is about to be sent.
     pub(super) fn sent(&mut self, job: Sent, t: f64, pace: &Pace, surprise: &Surprise) {
         let forecast = self.forecast(job.work, t, pace);
-        let (suspect, late) = if self.measured {
-            (surprise.suspect(), surprise.late())
+        let (due, suspect, late) = if self.measured {
+            (surprise.due(), surprise.suspect(), surprise.late())
         } else {
-            (UNMEASURED_LATE, UNMEASURED_LATE)
+            (UNMEASURED_LATE, UNMEASURED_LATE, UNMEASURED_LATE)
         };
         self.flights.add(Flight {
             id: job.id,
@@ -222,6 +222,7 @@ impl Node {
             wait: forecast.wait,
             contention: forecast.contention,
             speed: forecast.speed,
+            due_at: t + job.predicted * due + PATIENCE,
             suspect_at: t + job.predicted * suspect + PATIENCE,
             late_at: t + job.predicted * late + PATIENCE,
             beside: forecast.beside,
@@ -297,6 +298,7 @@ impl Node {
         let network = self.network(t, pace);
         self.usual.observe(sample, network, t);
         if !slow {
+            self.flights.good(flight.sent);
             self.last_good = t;
         }
         self.refusals = 0;

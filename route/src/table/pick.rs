@@ -27,7 +27,7 @@ use super::{SCAN, Table};
 const JITTER: f64 = 0.04;
 /// Nodes of a large subset that are looked at by chance.
 const RANDOM: usize = 2;
-/// Where a stream was sent last is taken again if it is at most so much worse than the best.
+/// A stream's second node is taken again if it is at most so much worse than the best.
 const AGAIN: f64 = 1.3;
 /// A good node that has no room is waited for while there is so many times what the node at hand
 /// is predicted to take.
@@ -55,7 +55,7 @@ impl Table {
                 retry_at: None,
             });
         }
-        let mut field = Field::new(ask, self.trials.any(t), self.curiosity.any(t));
+        let mut field = Field::new(ask, ask.trials && self.trials.any(t), self.curiosity.any(t));
         let balances = ask.purpose == Purpose::First && ask.home.is_some_and(|h| !h.is_restless());
         field.balances = balances && rng.random::<f64>() < self.config.home.balance;
         if self.subset.len() <= SCAN {
@@ -82,7 +82,7 @@ impl Table {
         let mut seen: [Option<NodeRef>; MOST] = [None; MOST];
         let at = |place: usize| self.subset.get(place).copied();
         let home = ask.home.map(|h| h.node());
-        let away = ask.home.and_then(|h| h.away());
+        let second = ask.home.and_then(|h| h.second());
         let best = self.tournament.best();
         let best = best.into_iter().map(|place| place.and_then(at));
         let random =
@@ -95,7 +95,7 @@ impl Table {
                     .copied()
             })
             .flatten();
-        let all = [home, away].into_iter().chain(best).chain(random);
+        let all = [home, second].into_iter().chain(best).chain(random);
         for (slot, node) in all.chain([waiting]).enumerate() {
             let Some(node) = node else {
                 continue;
@@ -302,11 +302,13 @@ impl Table {
             return choice(field, best, reason, Home::new(best.node));
         };
         let ours = field.entry(home.node());
-        let usable = ours.filter(|e| e.tier <= best.tier.max(Tier::Gated));
+        // Who just fled does not run again for a suspicion.
+        let stays = |e: &&Entry| home.is_settling() && e.why == Some(Left::Suspect);
+        let usable = ours.filter(|e| e.tier <= best.tier.max(Tier::Gated) || stays(e));
         let Some(ours) = usable else {
             let why = ours.and_then(|e| e.why).or(field.home_barred);
             let why = why.unwrap_or(Left::Gone);
-            let again = home.away().and_then(|n| field.entry(n));
+            let again = home.second().and_then(|n| field.entry(n));
             let again = again.filter(|e| e.tier <= best.tier && e.score <= AGAIN * best.score);
             let next = again.unwrap_or(best);
             let reason = match desperate {

@@ -100,7 +100,7 @@ impl Table {
             let since = node.health.bad_since();
             let bad_for = config.zone.bad_for.as_secs_f64();
             if since.is_some_and(|at| t - at <= bad_for && at >= zone.good_since())
-                || node.flights.is_late(t)
+                || node.flights.is_certain(t)
             {
                 zone.tally.bad += 1;
             } else if t - node.last_good <= config.zone.good_for.as_secs_f64() {

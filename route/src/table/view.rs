@@ -173,6 +173,13 @@ impl Table {
         self.nodes.get(node).is_some_and(|n| n.is_suspect(t))
     }
 
+    /// When the node will be late, should nothing come back from it before: each of what it has
+    /// will then probably take too long. `None` if it has nothing, or has left.
+    pub fn late_from(&self, node: NodeRef) -> Option<Instant> {
+        let at = self.nodes.get(node)?.flights.late_at();
+        self.clock.instant(Some(at).filter(|at| at.is_finite())?)
+    }
+
     /// Every zone and what is known of it, by name.
     pub fn zones(&self, now: Instant) -> impl Iterator<Item = ZoneView<'_>> {
         let t = self.clock.seconds(now);

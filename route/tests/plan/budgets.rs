@@ -1,7 +1,7 @@
 //! What submissions beyond the first may cost.
 
 use rackcast_route::RouterConfig;
-use rackcast_route::plan::{Cause, GiveUp, Renditions, Step, Wait};
+use rackcast_route::plan::{Cause, Event, GiveUp, Renditions, Step, Wait};
 use rackcast_route::table::FailureKind;
 
 use crate::support::{Ingest, PATIENCE, ms};
@@ -114,4 +114,26 @@ fn a_connection_that_is_refused_costs_no_retry_and_no_attempt() {
     assert_eq!((s.sends.len(), s.last().number), (2, 1));
     assert_ne!(s.last().node, first.node);
     assert_eq!(i.router.snapshot(i.now).spent.retries, 0);
+}
+
+#[test]
+fn what_has_failed_goes_before_what_is_late_though_that_is_due_sooner() {
+    let mut i = Ingest::over(&THREE);
+    i.warm_up(60, ms(200));
+    i.pass(ms(3000));
+    let mut late = i.begin();
+    // Its node has come under suspicion, by half a second longer than it should take.
+    i.pass(ms(700));
+    let node = late.last().node;
+    assert!(i.router.table().is_suspect(node, i.now));
+    i.spend_retries();
+    let mut failed = i.begin();
+    let attempt = failed.last().attempt;
+    i.fail(&mut failed, attempt, FailureKind::WrongMedia);
+    assert_eq!(failed.plan.waits(), Some(Wait::Retries));
+    // The next token comes; whoever asks first for it.
+    i.others(10);
+    i.tell(&mut late, Event::Wake);
+    i.tell(&mut failed, Event::Wake);
+    assert_eq!((late.sends.len(), failed.sends.len()), (1, 2));
 }

@@ -1,7 +1,7 @@
 //! Submissions that are slow or hang.
 
 use rackcast_route::RouterConfig;
-use rackcast_route::plan::{CancelReason, Cause, NotHedged, Step};
+use rackcast_route::plan::{CancelReason, Cause, Event, NotHedged, Step};
 use rackcast_route::table::FailureKind;
 
 use crate::support::{Ingest, PATIENCE, Segment, member, ms};
@@ -163,4 +163,30 @@ fn a_node_that_cannot_be_in_time_does_not_take_over() {
     i.wait(&mut s, ms(799));
     assert_eq!((s.sends.len(), s.cancelled.len()), (1, 0));
     assert_eq!(not_hedged(&s), [NotHedged::NoNode]);
+}
+
+#[test]
+fn all_that_a_late_node_has_is_hedged_at_once() {
+    let mut config = RouterConfig::default();
+    config.retries.per_second = 5.0;
+    let mut i = Ingest::with(config, &THREE);
+    i.warm_up(60, ms(200));
+    i.pass(ms(3000));
+    let mut first = i.begin();
+    i.pass(ms(80));
+    let mut second = i.begin();
+    assert_eq!(first.last().node, second.last().node, "the stream's home");
+    i.pass(ms(80));
+    let mut third = i.begin();
+    assert_eq!(first.last().node, third.last().node);
+    // The first takes longer than most, and the second longer than it should: what was sent last
+    // is not due yet.
+    let late = i.router.table().late_from(third.last().node).unwrap();
+    let due = third.last().at + ms(200);
+    assert!(late < due, "late {:?} before it is due", due - late);
+    i.now = late + ms(1);
+    for s in [&mut third, &mut second, &mut first] {
+        i.tell(s, Event::Wake);
+        assert_eq!((s.sends.len(), cause(s)), (2, Cause::Hedge), "{:?}", s.plan);
+    }
 }

@@ -115,6 +115,7 @@ impl World {
             home,
             tried,
             purpose,
+            trials: true,
         };
         self.table.pick(&ask, self.now, &mut self.rng)
     }

@@ -39,8 +39,29 @@ fn a_job_that_is_late_speaks_before_it_ends() {
     w.pass(ms(844));
     let only = w.ask(Purpose::Retry, None, &[w.node("b")]).unwrap();
     assert_eq!(only.predicted, ms(1000), "at least that slow, for all");
-    let again = w.first(Some(left.home));
-    assert_eq!(again.home.node(), again.node, "and twice running for good");
+    assert_eq!(left.home.node(), left.node, "and for good");
+}
+
+#[test]
+fn two_jobs_convict_a_node_sooner_than_one() {
+    let (mut w, home) = world();
+    let a = w.node("a");
+    let [first, second] = [w.start(a), w.start(a)];
+    // Each alone is suspect after 140 ms, and late after 155.
+    w.pass(ms(140));
+    assert_eq!(w.view("a").standing, Standing::Good);
+    assert_eq!(w.table.late_from(a), Some(w.now));
+    w.pass(ms(1));
+    assert_eq!(w.view("a").standing, Standing::Overdue);
+    let left = w.first(Some(home));
+    assert_eq!(left.reason, PickReason::Left(Left::Overdue));
+    // One of them comes back: chance may explain the other one.
+    w.done(second);
+    assert_eq!(w.view("a").standing, Standing::Good);
+    w.pass(ms(15));
+    assert_eq!(w.view("a").standing, Standing::Overdue);
+    w.done(first);
+    assert_eq!(w.table.late_from(a), None);
 }
 
 #[test]
@@ -68,7 +89,7 @@ fn slowness_that_a_result_told_and_a_late_job_tells_too_counts_once() {
 }
 
 #[test]
-fn one_that_was_late_by_little_is_forgiven() {
+fn who_left_a_late_node_stays_where_it_went_and_the_node_is_forgiven() {
     let (mut w, home) = world();
     let a = w.node("a");
     let late = w.start(a);
@@ -76,8 +97,9 @@ fn one_that_was_late_by_little_is_forgiven() {
     let left = w.first(Some(home));
     assert_eq!(left.reason, PickReason::Left(Left::Overdue));
     w.done(late);
-    let back = w.first(Some(left.home));
-    assert_eq!((back.node, back.reason), (a, PickReason::Kept));
+    let next = w.first(Some(left.home));
+    assert_eq!((next.node, next.reason), (w.node("b"), PickReason::Kept));
+    assert_eq!(w.view("a").standing, Standing::Good);
 }
 
 #[test]

@@ -26,12 +26,15 @@ const SLOTS: usize = 1;
 const SEGMENTS: usize = 12;
 const LIMIT: Duration = Duration::from_secs(30);
 /// So many times at most the streams begin anew because some node has none.
-const TRIES: usize = 6;
+const TRIES: usize = 3;
 /// The length of one.
 const SEGMENT: Duration = Duration::from_secs(2);
-/// A stream begins on a node of which nothing is known, while there is one, and leaves it for none
-/// that is merely better: so each node has streams when it fails, on a busy machine too.
-const SPREAD: &str = "[route]\ncuriosity = 1.0\n[route.home]\nbetter = 0.9\nbalance = 0.0";
+/// A stream leaves its node for none that is merely better, and no segment is spent on finding
+/// out: so each node has the streams that it is meant to have when it fails, on a busy machine too.
+const SPREAD: &str = "[route]\ncuriosity = 0.0\n[route.home]\nleast_gain = \"3s\"\nbalance = 0.0";
+/// What nodes that will fail promise, in output pixels a second: so much that each is the first
+/// choice of the stream that begins next, until it is measured.
+const PROMISE: &str = "1e13";
 /// Between the ingest's decision and the proxy's note of it, on a busy machine.
 const DOUBT: Duration = Duration::from_millis(200);
 
@@ -111,11 +114,26 @@ impl Rack {
         self.sites().flat_map(of).collect()
     }
 
+    /// Enters a node, with its promise if it is one that will fail.
+    async fn enter(&self, site: &Site) {
+        if self.failing().iter().all(|failing| failing.id != site.id) {
+            return self.directory.add(site).await;
+        }
+        let slots = site.slots.to_string();
+        let meta = [
+            ("zone", site.zone.as_str()),
+            ("slots", &slots),
+            ("pixel-rate", PROMISE),
+        ];
+        let address = site.wire.address;
+        self.directory.enter(&site.id, address, &meta).await;
+    }
+
     /// Puts these nodes, and no others, into the catalog, and waits until the ingest has them.
     async fn offer(&self, ingest: &Ingest, offered: &[&Site]) {
         for site in self.sites() {
             match offered.iter().any(|o| o.id == site.id) {
-                true => self.directory.add(site).await,
+                true => self.enter(site).await,
                 false => self.directory.remove(site).await,
             }
         }
@@ -194,13 +212,12 @@ fn told(ingest: &Ingest, args: &[&str]) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "not seen to pass ten times in a row yet: run it with --ignored"]
 async fn four_of_six_nodes_fail_and_nothing_is_lost() {
     Box::pin(four_of_six_fail(Duration::ZERO, Fault::Rot)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "not seen to pass ten times in a row yet: run it with --ignored"]
+#[ignore = "one run in three lost a segment that waited for its budget, which is mended and not proved"]
 async fn the_same_with_half_of_the_nodes_100_ms_away() {
     Box::pin(four_of_six_fail(Duration::from_millis(100), Fault::Swap)).await;
 }
@@ -250,6 +267,8 @@ async fn four_of_six_fail(latency: Duration, corruption: Fault) {
         if rack.all_that_fail_are_homes().await {
             break (began, streams, load);
         }
+        // Whatever those streams taught of the nodes is forgotten with them.
+        drop(load);
         rack.offer(&ingest, &[near, far]).await;
     };
     rack.offer(&ingest, &rack.sites().collect::<Vec<_>>()).await;

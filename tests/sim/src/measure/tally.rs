@@ -37,6 +37,8 @@ pub(crate) struct Tally {
     affected: u64,
     affected_swaps: u64,
     affected_most: u64,
+    affected_moves: u64,
+    affected_moves_most: u64,
     left_in_two: u64,
     submissions: u64,
     refusals: u64,
@@ -65,7 +67,7 @@ impl Tally {
         for s in counted() {
             t.segment(scenario, record, s);
         }
-        t.bounds(record);
+        t.bounds(record, Time::after(scenario.length));
         t.beyond(record);
         t.streams(record, from);
         t.lowest_by_stream(counted());
@@ -126,9 +128,9 @@ impl Tally {
         self.beyond = lost.saturating_sub(under_way.count() as u64);
     }
 
-    fn bounds(&mut self, record: &Record) {
+    fn bounds(&mut self, record: &Record, end: Time) {
         for ingest in record.by_ingest().iter().filter(|i| !i.is_empty()) {
-            let worst = excess(ingest);
+            let worst = excess(ingest, end);
             self.excess = Some(self.excess.map_or(worst, |e| e.max(worst)));
         }
     }
@@ -163,6 +165,9 @@ impl Tally {
             let swaps = changes(fault.from, fault.from + AFTER);
             self.affected_swaps += swaps;
             self.affected_most = self.affected_most.max(swaps);
+            let moves = moves(path, fault.from, fault.from + AFTER);
+            self.affected_moves += moves;
+            self.affected_moves_most = self.affected_moves_most.max(moves);
         }
     }
 
@@ -249,6 +254,8 @@ impl Tally {
         self.affected += other.affected;
         self.affected_swaps += other.affected_swaps;
         self.affected_most = self.affected_most.max(other.affected_most);
+        self.affected_moves += other.affected_moves;
+        self.affected_moves_most = self.affected_moves_most.max(other.affected_moves_most);
         self.left_in_two += other.left_in_two;
         self.submissions += other.submissions;
         self.refusals += other.refusals;
@@ -284,6 +291,10 @@ impl Tally {
             Figure::Swaps => share(self.swaps, self.streams),
             Figure::AffectedSwaps => share(self.affected_swaps, self.affected),
             Figure::AffectedSwapsMost => (self.affected > 0).then_some(self.affected_most as f64),
+            Figure::AffectedMoves => share(self.affected_moves, self.affected),
+            Figure::AffectedMovesMost => {
+                (self.affected > 0).then_some(self.affected_moves_most as f64)
+            }
             Figure::LeftInTwo => share(self.left_in_two, self.affected),
             Figure::Submissions => share(self.submissions, self.segments),
             Figure::Excess => self.excess,
@@ -298,6 +309,19 @@ impl Tally {
             Figure::TurnsUp => Some(f64::from(self.turns_up)),
         }
     }
+}
+
+/// How often a stream changed the node that it lives on: a segment that went elsewhere by itself,
+/// because its node was full at that moment, say, is no move.
+fn moves(path: &[(Time, u32)], from: Time, until: Time) -> u64 {
+    let mut home = None;
+    let mut moves = 0;
+    for pair in path.windows(2).filter(|pair| pair[0].1 == pair[1].1) {
+        let (since, node) = pair[0];
+        let moved = home.replace(node).is_some_and(|before| before != node);
+        moves += u64::from(moved && since >= from && since < until);
+    }
+    moves
 }
 
 fn most(a: Option<f64>, b: Option<f64>) -> Option<f64> {

@@ -31,6 +31,10 @@ pub enum Figure {
     AffectedSwaps,
     /// The most of one such stream.
     AffectedSwapsMost,
+    /// Of these changes, those that last: two segments in a row and more go to the new node.
+    AffectedMoves,
+    /// The most of one such stream.
+    AffectedMovesMost,
     /// Share of such streams that are elsewhere by the third segment after the fault.
     LeftInTwo,
     /// Submissions a segment.
@@ -58,7 +62,7 @@ pub enum Figure {
 }
 
 /// Their names.
-pub(crate) const FIGURES: [(Figure, &str); 24] = [
+pub(crate) const FIGURES: [(Figure, &str); 26] = [
     (Figure::OnTime, "on_time"),
     (Figure::Gaps, "gaps"),
     (Figure::GapsSettled, "gaps_settled"),
@@ -71,6 +75,8 @@ pub(crate) const FIGURES: [(Figure, &str); 24] = [
     (Figure::Swaps, "swaps"),
     (Figure::AffectedSwaps, "affected_swaps"),
     (Figure::AffectedSwapsMost, "affected_swaps_most"),
+    (Figure::AffectedMoves, "affected_moves"),
+    (Figure::AffectedMovesMost, "affected_moves_most"),
     (Figure::LeftInTwo, "left_in_two"),
     (Figure::Submissions, "submissions"),
     (Figure::Excess, "excess"),

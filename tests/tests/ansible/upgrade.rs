@@ -64,5 +64,5 @@ pub(crate) async fn a_broken_package_stops_at_the_canary_and_is_rolled_back(rack
 
 /// The version that a host's packages have, if it is one.
 pub(crate) fn version_of(host: &Host) -> String {
-    host.run("dpkg-query -W -f '${Version}\\n' 'rackcast-*' | sort -u | sed '/^$/d'")
+    host.run("dpkg-query -W -f '${Version}\\n' 'rackcast-*' 2>/dev/null | sort -u | sed '/^$/d'")
 }

@@ -91,6 +91,11 @@ fn configuration_files_are_checked_by_their_daemon() {
     ] {
         assert!(text.contains(part), "{text}");
     }
+    let output = rackcast(&["config", "check", "--json", &good, &misspelt]);
+    assert_eq!(output.status.code(), Some(1));
+    let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(found[0]["refused"], serde_json::Value::Null);
+    assert_eq!(found[1]["refused"], format!("{misspelt} is refused"));
 }
 
 #[test]

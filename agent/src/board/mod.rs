@@ -95,6 +95,8 @@ struct Service {
     /// The kernel does not say how its process is.
     hidden: bool,
     absent_since: Option<Instant>,
+    /// This process has been fit for work: before that it is not ill, it starts.
+    was_ready: bool,
     fault: Option<Fault>,
 }
 
@@ -202,6 +204,7 @@ impl Board {
 impl Service {
     fn new(status: ServiceStatus, now: Instant) -> Self {
         Self {
+            was_ready: status.ready,
             status,
             asked: now,
             answered: now,
@@ -225,6 +228,7 @@ impl Service {
         *self = Self {
             progressed,
             children,
+            was_ready: status.ready || (same && self.was_ready),
             fault: self.fault.take().filter(|_| same),
             ..Self::new(status, now)
         };
@@ -235,6 +239,7 @@ impl Service {
         let verdict = self.at_once(rules, now);
         let is_fault = verdict.state == HealthState::Critical
             && self.absent_since.is_none()
+            && self.was_ready
             && !self.is_starting();
         if is_fault {
             self.fault = Some(Fault {

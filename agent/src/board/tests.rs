@@ -162,6 +162,25 @@ fn a_process_that_was_critical_must_be_well_for_a_while() {
 }
 
 #[test]
+fn a_process_that_was_never_ready_has_not_been_ill() {
+    let mut scene = Scene::with(Rules {
+        recover_after: Duration::from_secs(5),
+        ..RULES
+    });
+    let empty = ServiceStatus {
+        ready: false,
+        health: Health::critical("0 of 1 workers up"),
+        ..status(1)
+    };
+    assert_eq!(scene.says(0, empty.clone()), "critical: 0 of 1 workers up");
+    assert_eq!(scene.says(1, status(2)), "passing: 3 streams", "at once");
+    // The same later is a fault.
+    scene.says(2, empty);
+    let yet = "critical: not well for long enough yet; it was: 0 of 1 workers up";
+    assert_eq!(scene.says(3, status(4)), yet);
+}
+
+#[test]
 fn a_service_that_answers_late_is_given_time() {
     let mut scene = Scene::new();
     scene.says(0, status(1));

@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use clap::Subcommand;
+use serde_json::json;
 
-use super::{Exit, complain};
+use super::{Exit, complain, say_json};
 use crate::check::check;
 
 /// What can be done with configuration files.
@@ -15,12 +16,26 @@ pub enum Config {
         /// Such as /etc/rackcast/rackcast-ingest.toml.
         #[arg(required = true)]
         files: Vec<PathBuf>,
+        /// What was found as JSON: of each file, why it is refused, or null.
+        #[arg(long)]
+        json: bool,
     },
 }
 
 /// Does it.
 pub fn run(config: Config) -> Exit {
-    let Config::Check { files } = config;
-    let refused = files.iter().filter_map(|file| check(file).err());
-    refused.fold(Exit::Yes, |_, error| complain(Exit::No, &error))
+    let Config::Check { files, json } = config;
+    let checked: Vec<_> = files.into_iter().map(|f| (check(&f).err(), f)).collect();
+    if json {
+        let found = checked.iter().map(|(refused, file)| {
+            let refused = refused.as_ref().map(ToString::to_string);
+            json!({ "file": file, "refused": refused })
+        });
+        say_json(&found.collect::<Vec<_>>());
+    }
+    let refused = checked.iter().filter_map(|(refused, _)| refused.as_ref());
+    refused.fold(Exit::Yes, |_, error| match json {
+        true => Exit::No,
+        false => complain(Exit::No, error),
+    })
 }

@@ -107,7 +107,7 @@ pub(crate) fn excess(submissions: &[Submission], end: Time) -> f64 {
             _ => times.push((at, sum)),
         }
     }
-    let end = 2 * end.nanos() + 2 * SECOND;
+    let end = end.nanos().saturating_mul(2).saturating_add(2 * SECOND);
     times.retain(|(at, _)| *at <= end);
     long_windows(&times).max(windows_of_a_second(&times, end))
 }

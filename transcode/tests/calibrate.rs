@@ -36,7 +36,9 @@ async fn a_node_measures_its_devices_once_and_remembers() {
     let begun = std::fs::metadata(&file).unwrap().modified().unwrap();
     let node = Node::start(&configuration(state.path())).await;
     let second = node.until_load("its worker is up", |l| l.slots == 1).await;
-    assert_eq!(second.pixel_rate, first.pixel_rate);
+    // JSON may cost the last bit.
+    let apart = (second.pixel_rate - first.pixel_rate).abs();
+    assert!(apart < 1.0, "{first:?}, {second:?}");
     drop(node);
 
     // Another device under the same name is measured anew.

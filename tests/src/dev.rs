@@ -1,7 +1,9 @@
 //! A whole Rackcast, as `rackcast dev` runs it.
 
 use std::net::TcpListener;
+use std::ops::Range;
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -112,11 +114,21 @@ impl Dev {
     }
 }
 
-/// An address on loopback that was free a moment ago.
+/// An address on loopback that was free a moment ago, below the ports that the system gives to
+/// connections: none of those takes it before a server does.
+///
+/// # Panics
+/// All are taken.
 pub fn free_address() -> String {
-    TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .to_string()
+    const PORTS: Range<u16> = 10_000..32_000;
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let count = u32::from(PORTS.end - PORTS.start);
+    // Processes of tests begin at places of their own.
+    let first = std::process::id().wrapping_mul(701);
+    let addresses = (0..count).map(|_| {
+        let next = first.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % count;
+        format!("127.0.0.1:{}", u32::from(PORTS.start) + next)
+    });
+    let mut free = addresses.filter(|address| TcpListener::bind(address).is_ok());
+    free.next().expect("a free port")
 }

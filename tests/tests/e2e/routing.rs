@@ -406,6 +406,12 @@ async fn assert_truly_told(
     streams: &[String],
     began: Instant,
 ) {
+    // What is still out is told of when it is over.
+    wait_for("all segments to be over", LIMIT, || async {
+        let out = ingest.metric("rackcast_ingest_dispatch_segments_in_flight", &[]);
+        (out.await == 0.0).then_some(())
+    })
+    .await;
     let explain = Explain::at(&format!("http://{}", ingest.admin));
     let mut told: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     let mut lies = Vec::new();

@@ -1,6 +1,8 @@
-//! A stream with somebody who watches it.
+//! A stream with somebody who watches it, and several of them at once.
 
 use std::path::Path;
+
+use futures_util::future::join_all;
 
 use crate::check;
 use crate::player::{Player, Recording};
@@ -50,5 +52,41 @@ impl Show {
         check::assert_nothing_lost(&recording);
         check::assert_same_pictures(&recording);
         recording
+    }
+}
+
+/// Several of them, each of which is waited for while the others are: so many segments take as long as
+/// those of one.
+#[derive(Debug)]
+pub struct Shows(Vec<Show>);
+
+impl Shows {
+    /// Begins to publish a file under each of these addresses, and to play it at its other one.
+    ///
+    /// # Panics
+    /// A stream does not begin.
+    pub async fn begin(file: &Path, addresses: &[(String, String)]) -> Self {
+        let begin = |(to, at): &(String, String)| {
+            let (to, at) = (to.clone(), at.clone());
+            async move { Show::begin(file, &to, &at).await }
+        };
+        Self(join_all(addresses.iter().map(begin)).await)
+    }
+
+    /// Waits for so many more segments of every rendition of each.
+    ///
+    /// # Panics
+    /// They do not come.
+    pub async fn go_on(&self, segments: usize) {
+        join_all(self.0.iter().map(|show| show.goes_on(segments))).await;
+    }
+
+    /// All go on, and no viewer missed anything.
+    ///
+    /// # Panics
+    /// That is not so.
+    pub async fn end_unharmed(self) {
+        self.go_on(2).await;
+        join_all(self.0.into_iter().map(Show::end_unharmed)).await;
     }
 }

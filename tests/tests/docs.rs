@@ -9,6 +9,9 @@ use std::process::Command;
 use rackcast_tests::files::{root, walk};
 use rackcast_tests::process::program;
 
+/// What Prometheus and Grafana are given.
+const MONITORING: &str = "ansible/roles/monitoring/files";
+
 #[test]
 fn links_lead_somewhere() {
     for page in walk(&root(), "md") {
@@ -55,6 +58,38 @@ fn metric_names(file: &Path, quote: char) -> BTreeSet<String> {
         .filter(word)
         .map(str::to_owned)
         .collect()
+}
+
+#[test]
+fn the_guide_tells_of_every_alert_and_no_other() {
+    let rules = read_to_string(root().join(MONITORING).join("rackcast.rules.yml")).unwrap();
+    let names = rules
+        .lines()
+        .filter_map(|l| l.trim().strip_prefix("- alert: "));
+    let names: BTreeSet<&str> = names.collect();
+    let guide = read_to_string(root().join("docs/fleet.md")).unwrap();
+    let rows = guide.lines().filter_map(|l| l.strip_prefix("| Rackcast"));
+    let rows = rows.filter_map(|l| l.split(" |").next());
+    let told: BTreeSet<String> = rows.map(|name| format!("Rackcast{name}")).collect();
+    let told: BTreeSet<&str> = told.iter().map(String::as_str).collect();
+    assert_eq!(told, names, "left: docs/fleet.md; right: the rules");
+}
+
+/// A rule or a panel over a metric that is not there is quiet for ever.
+#[test]
+fn alerts_and_dashboards_ask_for_metrics_that_exist() {
+    let documented = metric_names(&root().join("docs/metrics.md"), '`');
+    let files = ["rackcast.rules.yml", "dashboards/rackcast.json"];
+    for file in files.map(|file| root().join(MONITORING).join(file)) {
+        let text = read_to_string(&file).unwrap();
+        let words = text.split(|c: char| !(c == '_' || c.is_ascii_alphanumeric()));
+        let asked: BTreeSet<&str> = words.filter(|w| w.starts_with("rackcast_")).collect();
+        assert!(asked.len() > 10, "{}: {asked:?}", file.display());
+        for metric in asked {
+            let plain = metric.strip_suffix("_bucket").unwrap_or(metric);
+            assert!(documented.contains(plain), "{}: {metric}", file.display());
+        }
+    }
 }
 
 #[test]

@@ -10,7 +10,7 @@ DOCUMENTATION = r"""
 name: catalog
 short_description: Takes the machines of a fleet from Consul
 version_added: 0.1.0
-author: The Rackcast authors
+author: The Rackcast authors (@rackcast)
 description:
   - Lists every machine that has a service of Rackcast in Consul's catalog, in the groups
     C(rackcast), C(ingest), C(transcode), C(consul_servers) and C(zone_NAME).

@@ -15,7 +15,7 @@ description:
   - A service is fit when systemd runs the program that is installed and every check of it passes in
     Consul, which is what routing goes by.
   - Says of each that is not what its checks and systemd say. Changes nothing.
-author: The Rackcast authors
+author: The Rackcast authors (@rackcast)
 options:
   services:
     description: Services of the machine that Consul must find passing, such as C(transcode).
@@ -115,7 +115,7 @@ class Machine(object):
         """A daemon's process, and what is wrong with it."""
         unit = "rackcast-{0}".format(daemon)
         command = ["systemctl", "show", "-p", "MainPID", "-p", "ActiveState", "-p", "Result", unit]
-        unused, text, unused = self.module.run_command(command)
+        text = self.module.run_command(command)[1]
         told = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
         pid = told.get("MainPID", "0")
         if told.get("ActiveState") not in ("active", "reloading"):

@@ -15,7 +15,7 @@ description:
   - Reads master playlists and every media playlist that they name once a second, and counts the
     segments that were listed and those that were gaps.
   - Changes nothing.
-author: The Rackcast authors
+author: The Rackcast authors (@rackcast)
 options:
   urls:
     description: Addresses of master playlists.

@@ -3,9 +3,13 @@
 //! `tests/fleet/fleet` makes them, and can be used by hand beside this. The control side, where
 //! publishers, players and a Consul server run, is a network namespace that the test program
 //! [enters](Hosts::up) before it starts any thread; nothing that a host sends leaves the machine.
+//!
+//! [`Ground`] is such a fleet with all that it can reach; [`tell`] tells the stories of a program.
 
+mod ground;
 mod host;
 mod repository;
+mod story;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -13,8 +17,10 @@ use std::process::Command;
 
 use nix::sched::{CloneFlags, setns};
 
+pub use ground::{Ground, PACKAGES, at_once};
 pub use host::{Host, Ran};
 pub use repository::{Repository, Version};
+pub use story::{Stage, Story, Telling, tell};
 
 use crate::files::root;
 use crate::process::runs;
@@ -57,19 +63,11 @@ impl Hosts {
     }
 
     /// Boots hosts, and takes this thread, and those that it starts from now on, to their network.
+    /// Some have a disk of so many MiB, which can be full.
     ///
     /// # Panics
     /// They do not come up.
-    pub fn up(hosts: &[(&str, Suite)]) -> Self {
-        let hosts: Vec<_> = hosts.iter().map(|(h, s)| (*h, *s, None)).collect();
-        Self::up_with_disks(&hosts)
-    }
-
-    /// The same, where some have a disk of so many MiB, which can be full.
-    ///
-    /// # Panics
-    /// They do not come up.
-    pub fn up_with_disks(hosts: &[(&str, Suite, Option<u32>)]) -> Self {
+    pub fn up(hosts: &[(&str, Suite, Option<u32>)]) -> Self {
         forget_the_dead();
         let script = Script::new(&format!("{PREFIX}{}", std::process::id()));
         let mut words = vec!["up".to_owned()];
@@ -128,6 +126,16 @@ impl Hosts {
     /// It cannot be served.
     pub fn serve(&self, folder: &Path) {
         self.script.must(&["serve", path(folder)]);
+    }
+
+    /// Makes what hosts of these suites are made of, if it is not there yet.
+    ///
+    /// # Panics
+    /// It cannot be made.
+    pub fn trees(suites: &[Suite]) {
+        let names = suites.iter().map(|suite| suite.name());
+        let words: Vec<_> = std::iter::once("trees").chain(names).collect();
+        Script::new("trees").must(&words);
     }
 
     /// A repository of all that these packages need of a suite, themselves included where they

@@ -1,9 +1,10 @@
 //! Where playbooks are run: the collection as it would be installed, an inventory, and the secrets.
 
 use std::collections::BTreeMap;
-use std::os::unix::fs::symlink;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
 
 use rackcast_tests::files::root;
@@ -13,10 +14,23 @@ use tempfile::TempDir;
 /// Playbooks by the names that operators use.
 const COLLECTION: &str = "rackcast.fleet";
 
+/// Names a virtual environment whose ansible-core runs all plays, instead of both of ours.
+const OTHER: &str = "RACKCAST_ANSIBLE";
+
+/// Which ansible-core, of those that `tools/install-deps test` installs.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Core {
+    /// The newest that runs on Debian 12's Python.
+    New,
+    /// That of Debian 12, the oldest that the collection promises to work with.
+    Old,
+}
+
 /// The machine that Ansible runs on, which stands beside the hosts.
 #[derive(Debug)]
 pub(crate) struct Controller {
     dir: TempDir,
+    plays: AtomicU32,
     /// What no output may show.
     known_secrets: Vec<String>,
 }
@@ -42,14 +56,33 @@ pub(crate) struct Recap {
 }
 
 impl Controller {
-    /// With the working tree's collection, and no inventory yet.
+    /// With the working tree's collection, built and installed as an operator does, and no inventory
+    /// yet.
+    ///
+    /// # Panics
+    /// The collection cannot be built.
     pub(crate) fn new(known_secrets: Vec<String>) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let collections = dir.path().join("collections/ansible_collections/rackcast");
-        std::fs::create_dir_all(&collections).unwrap();
-        symlink(root().join("ansible"), collections.join("fleet")).unwrap();
-        std::fs::create_dir(dir.path().join("inventory")).unwrap();
-        Self { dir, known_secrets }
+        let controller = Self {
+            dir: tempfile::tempdir().unwrap(),
+            plays: AtomicU32::new(0),
+            known_secrets,
+        };
+        let dir = controller.dir.path();
+        std::fs::create_dir(dir.join("inventory")).unwrap();
+        let galaxy = |words: &[&str]| {
+            let mut galaxy = controller.command(Core::New, "ansible-galaxy");
+            let output = galaxy.arg("collection").args(words).output().unwrap();
+            let complaints = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success(), "{words:?}: {complaints}");
+        };
+        let source = root().join("ansible");
+        galaxy(&["build", "--output-path", text(dir), text(&source)]);
+        let built = std::fs::read_dir(dir).unwrap().flatten().map(|e| e.path());
+        let built = built.filter(|p| p.extension().is_some_and(|e| e == "gz"));
+        let built = built.last().expect("an archive was built");
+        let place = dir.join("collections");
+        galaxy(&["install", "--offline", "-p", text(&place), text(&built)]);
+        controller
     }
 
     /// Writes the inventory that is used from now on.
@@ -64,7 +97,15 @@ impl Controller {
     /// # Panics
     /// It does not, or shows a secret.
     pub(crate) fn play(&self, playbook: &str, options: &[&str]) -> Played {
-        let played = self.attempt(playbook, options);
+        self.play_by(Core::New, playbook, options)
+    }
+
+    /// The same by this ansible-core.
+    ///
+    /// # Panics
+    /// It does not end well, or shows a secret.
+    pub(crate) fn play_by(&self, core: Core, playbook: &str, options: &[&str]) -> Played {
+        let played = self.attempt_by(core, playbook, options);
         assert!(played.good, "{playbook} {options:?}:\n{}", played.text);
         played
     }
@@ -74,8 +115,13 @@ impl Controller {
     /// # Panics
     /// It shows a secret.
     pub(crate) fn attempt(&self, playbook: &str, options: &[&str]) -> Played {
+        self.attempt_by(Core::New, playbook, options)
+    }
+
+    fn attempt_by(&self, core: Core, playbook: &str, options: &[&str]) -> Played {
         let began = Instant::now();
-        let mut ansible = self.command("ansible-playbook");
+        let mut ansible = self.command(core, "ansible-playbook");
+        ansible.env("ANSIBLE_LOG_PATH", self.log(playbook));
         ansible.arg("-i").arg(self.inventory());
         ansible
             .arg(format!("{COLLECTION}.{playbook}"))
@@ -102,7 +148,7 @@ impl Controller {
     pub(crate) fn listed(&self, source: &str, text: &str) -> Value {
         let file = self.dir.path().join(source);
         std::fs::write(&file, text).unwrap();
-        let mut ansible = self.command("ansible-inventory");
+        let mut ansible = self.command(Core::New, "ansible-inventory");
         let output = ansible.arg("-i").arg(&file).arg("--list").output().unwrap();
         let complaints = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{complaints}");
@@ -142,9 +188,26 @@ impl Controller {
         self.dir.path().join("inventory/hosts.yml")
     }
 
-    /// As `tools/install-deps test` has installed it, and with none of the caller's own settings.
-    fn command(&self, program: &str) -> Command {
-        let bin = root().join(".cache/tools/ansible/bin");
+    /// Where a play's tasks stand with their times: `target/samples/ansible/03-site.log`.
+    fn log(&self, playbook: &str) -> PathBuf {
+        let number = self.plays.fetch_add(1, Ordering::Relaxed) + 1;
+        let folder = root().join("target/samples/ansible");
+        std::fs::create_dir_all(&folder).unwrap();
+        let file = folder.join(format!("{number:02}-{playbook}.log"));
+        // Ansible appends.
+        let _there_was_none = std::fs::remove_file(&file);
+        file
+    }
+
+    /// With none of the caller's own settings.
+    fn command(&self, core: Core, program: &str) -> Command {
+        let tools = root().join(".cache/tools");
+        let environment = match (std::env::var_os(OTHER), core) {
+            (Some(folder), _) => PathBuf::from(folder),
+            (None, Core::New) => tools.join("ansible"),
+            (None, Core::Old) => tools.join("ansible-2.14"),
+        };
+        let bin = environment.join("bin");
         let program = bin.join(program);
         assert!(
             program.exists(),
@@ -156,8 +219,13 @@ impl Controller {
             command.env_remove(name);
         }
         let dir = self.dir.path();
+        // It starts others by their names.
+        let mut path = OsString::from(bin);
+        path.push(":");
+        path.push(std::env::var_os("PATH").unwrap_or_default());
         command
             .current_dir(dir)
+            .env("PATH", path)
             .env("ANSIBLE_HOME", dir.join("home"))
             .env("ANSIBLE_COLLECTIONS_PATH", dir.join("collections"))
             .env("ANSIBLE_NOCOLOR", "1")
@@ -166,6 +234,10 @@ impl Controller {
             .env("LC_ALL", "C.UTF-8");
         command
     }
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("a path in UTF-8")
 }
 
 /// Reads `t1 : ok=3 changed=1 ...` of the last lines.
@@ -188,18 +260,4 @@ fn recap(text: &str) -> BTreeMap<String, Recap> {
         Some((host.trim().to_owned(), recap))
     };
     after.lines().filter_map(line).collect()
-}
-
-/// A folder's file that ends like this.
-///
-/// # Panics
-/// There is none.
-pub(crate) fn file_like(folder: &Path, begin: &str) -> PathBuf {
-    let entries = std::fs::read_dir(folder).unwrap().flatten();
-    let mut files = entries.map(|e| e.path());
-    let found = files.find(|path| {
-        let name = path.file_name().unwrap().to_string_lossy();
-        name.starts_with(begin) && name.ends_with(".deb")
-    });
-    found.unwrap_or_else(|| panic!("no {begin}*.deb in {}", folder.display()))
 }

@@ -1,85 +1,113 @@
-//! What happens to machines. Each time the streams that run are unharmed, and the machine comes back by
-//! itself or by `site.yml`.
+//! What happens to machines. Each time the streams that run are unharmed, and the machines come back by
+//! themselves or by `site.yml`. What happens to one while another is still away costs no time of its
+//! own, and is what a bad day is like.
 
 use std::collections::BTreeSet;
 
-use rackcast_tests::hosts::Host;
-use rackcast_tests::show::Show;
+use rackcast_tests::show::Shows;
+use rackcast_tests::wait::wait_until;
 
-use crate::inventory::Role;
-use crate::rack::{Rack, end_unharmed};
+use crate::inventory::{NEW, Role};
+use crate::rack::{Rack, SOON};
+use crate::watch::Prometheus;
 
-/// Power loss, then power.
-pub(crate) async fn a_host_without_power(rack: &Rack) {
-    harm(rack, "t1", Host::kill, Host::start).await;
-}
-
-/// Every process stands still, and its connections stay open.
-pub(crate) async fn a_host_that_is_frozen(rack: &Rack) {
-    harm(rack, "t2", Host::freeze, Host::thaw).await;
-}
-
-/// Its cable is pulled.
-pub(crate) async fn a_host_without_network(rack: &Rack) {
-    harm(rack, "t3", Host::cut, Host::heal).await;
-}
-
-/// Not a byte fits on it any more. It goes on with its work, and says that it is not well.
-pub(crate) async fn a_host_with_a_full_disk(rack: &Rack) {
+/// Power loss, of one of Consul's servers too: Prometheus tells of it. Then another's cable is pulled.
+pub(crate) async fn a_host_without_power_and_then_one_without_network(rack: &Rack) {
     rack.ready().await;
-    let host = rack.hosts.host("t4");
-    let shows = begin(rack, "t4").await;
-    host.run("head -c 10G /dev/zero >/filled 2>/dev/null || :");
-    assert!(!host.attempt("echo x >/more").good, "there is room left");
-    for show in &shows {
-        show.goes_on(4).await;
-    }
-    host.run("rm -f /filled /more");
+    let shows = begin(rack, "power").await;
+    rack.hosts.host("t1").kill();
+    without(rack, &["t1"]).await;
+    shows.go_on(2).await;
+    Prometheus::of(rack).alerts("RackcastDown", "t1").await;
+    rack.hosts.host("t3").cut();
+    without(rack, &["t1", "t3"]).await;
+    shows.go_on(3).await;
+
+    rack.hosts.host("t1").start();
+    rack.hosts.host("t3").heal();
     rack.all_pass().await;
-    end_unharmed(shows).await;
+    shows.end_unharmed().await;
 }
 
-/// Consul with its data, its configuration and its tokens: `site.yml` brings it back.
-pub(crate) async fn a_host_whose_consul_is_gone(rack: &Rack) {
+/// Not a byte fits on one any more: it goes on with its work, and says that it is not well. Every
+/// process of another stands still, and its connections stay open.
+pub(crate) async fn a_host_with_a_full_disk_and_then_one_that_is_frozen(rack: &Rack) {
     rack.ready().await;
-    let shows = begin(rack, "t3").await;
+    let shows = begin(rack, "disk").await;
+    let full = rack.hosts.host("t4");
+    full.run("head -c 10G /dev/zero >/filled 2>/dev/null || :");
+    assert!(!full.attempt("echo x >/more").good, "there is room left");
+    without(rack, &["t4"]).await;
+    shows.go_on(2).await;
+    rack.hosts.host("t2").freeze();
+    without(rack, &["t2", "t4"]).await;
+    shows.go_on(3).await;
+
+    rack.hosts.host("t2").thaw();
+    full.run("rm -f /filled /more");
+    rack.all_pass().await;
+    shows.end_unharmed().await;
+}
+
+/// Consul with its data, its configuration and its tokens, of one; and a bare machine in the inventory
+/// that was not there before. One run of `site.yml` for both takes both into service, and touches no
+/// other.
+pub(crate) async fn a_run_for_a_host_without_consul_and_for_a_new_one_touches_no_other(
+    rack: &Rack,
+) {
+    rack.ready().await;
+    let shows = begin(rack, "come").await;
     rack.hosts.host("t3").run(
         "systemctl kill --signal=SIGKILL consul; systemctl stop consul; \
          rm -rf /var/lib/consul /etc/consul.d",
     );
-    without(rack, "t3").await;
-    for show in &shows {
-        show.goes_on(2).await;
-    }
-    rack.controller.play("site", &["--limit", "t3"]);
+    without(rack, &["t3"]).await;
+    shows.go_on(2).await;
+
+    let processes = || {
+        rack.each(|host| {
+            let units = [
+                "consul",
+                "rackcast-agent",
+                "rackcast-ingest",
+                "rackcast-transcode",
+            ];
+            let own = host.name() == "t3";
+            let units = units.map(|unit| match own {
+                true => String::new(),
+                false => host.property(unit, "MainPID"),
+            });
+            (host.name().to_owned(), units)
+        })
+    };
+    let before = processes();
+    rack.replan(|machines| machines.push(NEW));
+    let both = format!("t3,{}", NEW.name);
+    let played = rack.controller.play("site", &["--limit", &both]);
+    let touched: Vec<_> = played.hosts.keys().map(String::as_str).collect();
+    assert_eq!(touched, ["t3", NEW.name]);
     rack.all_pass().await;
-    end_unharmed(shows).await;
+    assert_eq!(before, processes()[..before.len()]);
+    // Ingests find it in Consul, Prometheus in its own file.
+    let ingest = rack.hosts.host("i1");
+    wait_until("the ingest to know it", SOON, || {
+        let nodes = ingest.run("rackcast explain --nodes");
+        nodes.contains(&format!("-{}-", NEW.name))
+    })
+    .await;
+    Prometheus::of(rack).scrapes("transcode", NEW.name).await;
+    shows.end_unharmed().await;
 }
 
-/// Streams run while something happens to a host, until Consul has noticed, and until it is back.
-async fn harm(rack: &Rack, name: &str, harm: impl Fn(&Host), mend: impl Fn(&Host)) {
-    rack.ready().await;
-    let host = rack.hosts.host(name);
-    let shows = begin(rack, name).await;
-    harm(host);
-    without(rack, name).await;
-    for show in &shows {
-        show.goes_on(3).await;
-    }
-    mend(host);
-    rack.all_pass().await;
-    end_unharmed(shows).await;
-}
-
-/// Streams enough that this host has some of their segments, whichever it is.
-async fn begin(rack: &Rack, host: &str) -> Vec<Show> {
-    let names = ["a", "b", "c"].map(|letter| format!("{host}-{letter}"));
+/// Streams enough that every host has some of their segments.
+async fn begin(rack: &Rack, name: &str) -> Shows {
+    let names = ["a", "b", "c"].map(|letter| format!("{name}-{letter}"));
     rack.shows([&names[0], &names[1], &names[2]]).await
 }
 
-/// Waits until Consul misses a host.
-async fn without(rack: &Rack, name: &str) {
+/// Waits until Consul finds these hosts not well, and no other.
+async fn without(rack: &Rack, missed: &[&str]) {
     let mut others: BTreeSet<String> = rack.names(Role::Transcode);
-    others.remove(name);
+    others.retain(|name| !missed.contains(&name.as_str()));
     rack.passing("transcode", &others).await;
 }

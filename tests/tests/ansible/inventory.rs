@@ -1,6 +1,6 @@
 //! The mixed fleet, as an operator would write it down.
 
-use rackcast_tests::hosts::{Host, Hosts, Suite};
+use rackcast_tests::hosts::{Hosts, Suite};
 use serde_json::{Value, json};
 
 /// A machine that is in the fleet, or shall be.
@@ -17,7 +17,7 @@ pub(crate) struct Machine {
 /// What a machine is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {
-    /// A Consul server and nothing else.
+    /// A Consul server, and Prometheus.
     Consul,
     Ingest,
     Transcode,
@@ -49,15 +49,23 @@ pub(crate) const FLEET: [Machine; 6] = [
 /// A bare machine that is added later.
 pub(crate) const NEW: Machine = machine("t5", Suite::Trixie, "south", Role::Transcode);
 
+/// Consul's servers: with one lost there is still a leader.
+const SERVERS: [&str; 3] = ["c1", "i1", "t1"];
+
+/// Where Prometheus is.
+pub(crate) const MONITOR: &str = "c1";
+
 /// The key that publishers need.
 pub(crate) const STREAM_KEY: &str = "a-key-of-the-tests-3f9c1e";
 
 /// Pictures that cost little.
 const LADDER: &str = "180p:180@300k,low:120@150k";
 
-/// What the inventory needs to know of the world.
+/// What the inventory needs to know of the world, and of the story.
 #[derive(Debug)]
 pub(crate) struct Place<'a> {
+    /// Keys are changed that a reload does not put in force.
+    pub(crate) retuned: bool,
     pub(crate) hosts: &'a Hosts,
     pub(crate) repository_key: &'a str,
     /// Packages of Consul, for a machine that gets it from files.
@@ -66,22 +74,27 @@ pub(crate) struct Place<'a> {
 
 /// The inventory of these machines, which have packages of this version.
 pub(crate) fn inventory(machines: &[Machine], version: &str, place: &Place<'_>) -> Value {
-    let group = |role: Role| {
-        let ours = machines.iter().filter(|m| m.role == role);
+    let group = |wanted: &dyn Fn(&Machine) -> bool| {
+        let ours = machines.iter().filter(|m| wanted(m));
         let hosts: serde_json::Map<_, _> = ours
             .map(|m| (m.name.to_owned(), variables(m, place)))
             .collect();
         json!({ "hosts": hosts })
     };
-    let mut transcode = group(Role::Transcode);
+    let mut transcode = group(&|m| m.role == Role::Transcode);
+    let warm = if place.retuned { 3 } else { 4 };
     transcode["vars"] = json!({
         "transcode_gpu": "none",
-        "transcode_config": {"worker": {"count": 1}, "encoder": {"preset": "ultrafast"}},
+        "transcode_config": {
+            "worker": {"count": 1, "warm_pipelines": warm},
+            "encoder": {"preset": "ultrafast"},
+        },
     });
-    let mut ingest = group(Role::Ingest);
+    let mut ingest = group(&|m| m.role == Role::Ingest);
     ingest["vars"] = json!({
         "ingest_ladder": LADDER,
         "ingest_streams": [{"app": "live", "key": STREAM_KEY}],
+        "ingest_config": {"http": {"max_connections": if place.retuned { 4_000 } else { 5_000 }}},
     });
     json!({
         "rackcast": {
@@ -96,11 +109,14 @@ pub(crate) fn inventory(machines: &[Machine], version: &str, place: &Place<'_>) 
                 "rackcast_admin_address": "{{ ansible_host }}",
                 "consul_source": "repository",
                 "consul_dns": "resolved",
+                "monitoring_interval": "2s",
+                "monitoring_dashboards_dir": "/srv/dashboards",
             },
             "children": {
-                "consul_servers": group(Role::Consul),
+                "consul_servers": group(&|m| SERVERS.contains(&m.name)),
                 "ingest": ingest,
                 "transcode": transcode,
+                "monitoring": group(&|m| m.name == MONITOR),
             },
         },
     })
@@ -124,13 +140,4 @@ fn variables(machine: &Machine, place: &Place<'_>) -> Value {
         _ => {}
     }
     variables
-}
-
-/// Where apt finds Debian itself on a bare host, which is all that an installer would have left.
-pub(crate) fn sources(host: &Host, gateway: &str) -> String {
-    let suite = host.suite().name();
-    format!(
-        "deb [trusted=yes] http://{gateway}/{suite} ./\n\
-         deb [trusted=yes] http://{gateway}/consul ./\n"
-    )
 }

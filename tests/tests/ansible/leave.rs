@@ -1,11 +1,10 @@
-//! Hosts that leave for good, and hosts that come.
+//! Hosts that leave for good.
 
-use rackcast_tests::wait::wait_until;
 use serde_json::Value;
 
-use crate::inventory::NEW;
-use crate::rack::{Rack, SOON, end_unharmed};
+use crate::rack::Rack;
 use crate::upgrade::version_of;
+use crate::watch::Prometheus;
 
 /// Drained, purged, and gone: no node, no service, no token, no member of that name.
 pub(crate) async fn a_decommissioned_host_leaves_nothing_in_consul(rack: &Rack) {
@@ -16,7 +15,7 @@ pub(crate) async fn a_decommissioned_host_leaves_nothing_in_consul(rack: &Rack) 
     rack.controller.play("decommission", &["--limit", "t4"]);
     rack.replan(|machines| machines.retain(|m| m.name != "t4"));
     rack.all_pass().await;
-    end_unharmed(shows).await;
+    shows.end_unharmed().await;
 
     for path in [
         "/v1/catalog/nodes",
@@ -30,6 +29,9 @@ pub(crate) async fn a_decommissioned_host_leaves_nothing_in_consul(rack: &Rack) 
     }
     assert_eq!(tokens_of(rack, "t4").await, [""; 0]);
 
+    // Nobody shall be woken for it.
+    Prometheus::of(rack).forgets("t4").await;
+
     let host = rack.hosts.host("t4");
     assert_eq!(version_of(host), "");
     assert!(!host.attempt("pgrep 'rackcast|consul'").good);
@@ -37,36 +39,6 @@ pub(crate) async fn a_decommissioned_host_leaves_nothing_in_consul(rack: &Rack) 
         "ls -d /etc/rackcast /var/lib/rackcast /etc/consul.d /var/lib/consul 2>/dev/null || :",
     );
     assert_eq!(left, "", "left on the host");
-}
-
-/// One more machine in the inventory, and a run for it alone.
-pub(crate) async fn a_new_host_comes_in_and_the_others_are_not_touched(rack: &Rack) {
-    rack.ready().await;
-    let shows = rack.shows(["come-one", "come-two"]).await;
-    let processes = || {
-        rack.each(|host| {
-            host.run(
-                "for u in consul rackcast-agent rackcast-ingest rackcast-transcode; do \
-                 systemctl show -P MainPID $u; done",
-            )
-        })
-    };
-    let before = processes();
-    rack.replan(|machines| machines.push(NEW));
-    let played = rack.controller.play("site", &["--limit", NEW.name]);
-    let touched: Vec<_> = played.hosts.keys().collect();
-    assert_eq!(touched, [NEW.name]);
-    rack.all_pass().await;
-    let after = processes();
-    assert_eq!(before, after[..before.len()]);
-    // Ingests find it in Consul.
-    let ingest = rack.hosts.host("i1");
-    wait_until("the ingest to know it", SOON, || {
-        let nodes = ingest.run("rackcast explain --nodes");
-        nodes.contains(&format!("-{}-", NEW.name))
-    })
-    .await;
-    end_unharmed(shows).await;
 }
 
 /// What tokens are for that were made for a host.

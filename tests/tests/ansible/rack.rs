@@ -2,39 +2,31 @@
 //! machine that Ansible runs on.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::ops::Deref;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::Method;
-use rackcast_tests::hosts::{Host, Hosts, Repository, Suite, Version};
+use rackcast_tests::hosts::{Ground, Host, Stage, Version, at_once};
 use rackcast_tests::http::{Answer, Http};
 use rackcast_tests::publish::Sample;
-use rackcast_tests::show::Show;
+use rackcast_tests::show::Shows;
 use rackcast_tests::wait::wait_for;
 use serde_json::Value;
-use tokio::runtime::Runtime;
 
-use crate::Story;
-use crate::controller::{Controller, file_like};
-use crate::inventory::{FLEET, Machine, NEW, Place, Role, STREAM_KEY, inventory, sources};
+use crate::controller::Controller;
+use crate::inventory::{FLEET, Machine, NEW, Place, Role, STREAM_KEY, inventory};
 
 /// What starts, or comes back, does so within this. Consul takes 25 s at times to believe that a host
 /// whose cable was out is there again.
 pub(crate) const SOON: Duration = Duration::from_secs(90);
 
-/// What hosts install from Debian itself.
-const OF_DEBIAN: [&str; 3] = ["openssl", "ca-certificates", "systemd-resolved"];
-
 /// All of it; ends when dropped.
 pub(crate) struct Rack {
     // In the order in which they end.
     pub(crate) controller: Controller,
-    pub(crate) repository: Repository,
-    pub(crate) hosts: Hosts,
-    runtime: Option<Runtime>,
-    _served: tempfile::TempDir,
+    ground: Ground,
     consul_debs: Vec<String>,
     state: Mutex<State>,
     http: Http,
@@ -46,53 +38,36 @@ struct State {
     machines: Vec<Machine>,
     version: Version,
     in_service: bool,
+    retuned: bool,
     failed: Option<&'static str>,
 }
 
-impl Rack {
-    /// Boots it; nothing of ours is installed yet.
-    pub(crate) fn up() -> Self {
-        // Fetched before the hosts' network, which knows no other, is entered.
-        let repository = Repository::build();
-        let served = tempfile::tempdir().unwrap();
-        let link = |name: &str, to: PathBuf| {
-            std::os::unix::fs::symlink(to, served.path().join(name)).unwrap();
-        };
-        let packages = repository.packages(Version::First);
-        let consul = Hosts::consul();
-        for suite in [Suite::Bookworm, Suite::Trixie] {
-            let ours = [packages.as_path(), consul.as_path()];
-            let wanted = ["rackcast-agent", "rackcast-ingest", "rackcast-transcode"];
-            let wanted: Vec<_> = wanted
-                .into_iter()
-                .chain(["consul"])
-                .chain(OF_DEBIAN)
-                .collect();
-            link(suite.name(), Hosts::mirror(suite, &ours, &wanted));
-        }
-        let consul_debs = ["pipexec_", "consul_"].map(|begin| file_like(&consul, begin));
-        let consul_debs = consul_debs.map(|path| path.display().to_string());
-        link("consul", consul);
-        link("rackcast", repository.folder());
+impl Deref for Rack {
+    type Target = Ground;
 
+    fn deref(&self) -> &Ground {
+        &self.ground
+    }
+}
+
+impl Stage for Rack {
+    /// Nothing of ours is installed yet.
+    fn up() -> Self {
         let all = FLEET.iter().chain([&NEW]);
         let hosts: Vec<_> = all.map(|m| (m.name, m.suite, m.disk)).collect();
-        let hosts = Hosts::up_with_disks(&hosts);
-        hosts.serve(served.path());
-        for host in hosts.all() {
-            host.write("/etc/apt/sources.list", &sources(host, hosts.gateway()));
+        let ground = Ground::lay(&hosts);
+        for host in ground.hosts.all() {
+            host.write("/etc/apt/sources.list", &ground.sources(host));
         }
         let rack = Self {
             controller: Controller::new(vec![STREAM_KEY.to_owned()]),
-            repository,
-            hosts,
-            runtime: Some(Runtime::new().unwrap()),
-            _served: served,
-            consul_debs: consul_debs.into(),
+            consul_debs: ground.consul_debs().map(|p| p.display().to_string()).into(),
+            ground,
             state: Mutex::new(State {
                 machines: FLEET.into(),
                 version: Version::First,
                 in_service: false,
+                retuned: false,
                 failed: None,
             }),
             http: Http::default(),
@@ -101,34 +76,26 @@ impl Rack {
         rack
     }
 
-    /// Tells a story, unless there is no fleet for it.
-    pub(crate) fn tell(&self, story: Story) -> Result<(), String> {
-        if let Some(failed) = self.state().failed {
-            return Err(format!("not told: the fleet never came up in {failed}"));
-        }
-        let runtime = self.runtime.as_ref().unwrap();
-        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            runtime.block_on((story.tell)(self));
-        }));
-        if let Err(panic) = result {
-            let mut state = self.state();
-            state.failed = (!state.in_service).then_some(story.name);
-            drop(state);
-            self.each(|host| eprintln!("--- {}\n{}", host.name(), host.last_words()));
-            std::panic::resume_unwind(panic);
-        }
-        Ok(())
+    fn cast(&self) -> Vec<&Host> {
+        let machines = self.machines();
+        machines.iter().map(|m| self.hosts.host(m.name)).collect()
     }
 
+    fn failed(&self, story: &'static str) {
+        let mut state = self.state();
+        state.failed = (!state.in_service).then_some(story);
+    }
+
+    fn lost(&self) -> Option<String> {
+        let failed = self.state().failed?;
+        Some(format!("the fleet never came up in {failed}"))
+    }
+}
+
+impl Rack {
     /// Does something on all hosts of the fleet at once; what came of it.
     pub(crate) fn each<T: Send>(&self, work: impl Fn(&Host) -> T + Sync) -> Vec<T> {
-        let machines = self.state().machines.clone();
-        std::thread::scope(|scope| {
-            let work = &work;
-            let hosts = machines.iter().map(|m| self.hosts.host(m.name));
-            let begun: Vec<_> = hosts.map(|host| scope.spawn(move || work(host))).collect();
-            begun.into_iter().map(|t| t.join().unwrap()).collect()
-        })
+        at_once(self.cast(), work)
     }
 
     /// The fleet, as the inventory has it.
@@ -148,6 +115,12 @@ impl Rack {
         self.write_down();
     }
 
+    /// The inventory has other values for keys that a reload does not put in force.
+    pub(crate) fn retune(&self) {
+        self.state().retuned = true;
+        self.write_down();
+    }
+
     fn write_down(&self) {
         let key = self
             .repository
@@ -155,6 +128,7 @@ impl Rack {
             .join("rackcast-archive-keyring.gpg");
         let state = self.state();
         let place = Place {
+            retuned: state.retuned,
             hosts: &self.hosts,
             repository_key: &key.display().to_string(),
             consul_debs: &self.consul_debs,
@@ -228,15 +202,10 @@ impl Rack {
     }
 
     /// Streams of these names, published to the ingest and watched.
-    pub(crate) async fn shows<const N: usize>(&self, names: [&str; N]) -> Vec<Show> {
+    pub(crate) async fn shows<const N: usize>(&self, names: [&str; N]) -> Shows {
         let address = self.hosts.host("i1").address().to_string();
-        let mut shows = Vec::new();
-        for name in names {
-            shows.push(show_at(&address, name).await);
-        }
-        for show in &shows {
-            show.goes_on(2).await;
-        }
+        let shows = shows_at(&address, names).await;
+        shows.go_on(2).await;
         shows
     }
 
@@ -245,28 +214,12 @@ impl Rack {
     }
 }
 
-impl Drop for Rack {
-    fn drop(&mut self) {
-        // Not within another runtime's thread, and not waiting for what a story left running.
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
-        }
-    }
-}
-
-/// A stream published to an ingest's address and watched there.
-pub(crate) async fn show_at(address: &str, name: &str) -> Show {
-    let publish_to = format!("rtmp://{address}:1935/live/{name}?key={STREAM_KEY}");
-    let master = format!("http://{address}:8080/live/{name}/master.m3u8");
-    Show::begin(&Sample::long().file(), &publish_to, &master).await
-}
-
-/// All go on, and nothing was lost.
-pub(crate) async fn end_unharmed(shows: Vec<Show>) {
-    for show in &shows {
-        show.goes_on(2).await;
-    }
-    for show in shows {
-        show.end_unharmed().await;
-    }
+/// Streams published to an ingest's address and watched there.
+pub(crate) async fn shows_at<const N: usize>(address: &str, names: [&str; N]) -> Shows {
+    let addresses = names.map(|name| {
+        let publish_to = format!("rtmp://{address}:1935/live/{name}?key={STREAM_KEY}");
+        let master = format!("http://{address}:8080/live/{name}/master.m3u8");
+        (publish_to, master)
+    });
+    Shows::begin(&Sample::long().file(), &addresses).await
 }

@@ -10,13 +10,14 @@ use rackcast_tests::http::Http;
 use rackcast_tests::wait::wait_for;
 use serde_json::Value;
 
-use crate::controller::Recap;
+use crate::controller::{Core, Recap};
 use crate::inventory::Role;
-use crate::rack::{Rack, SOON, end_unharmed, show_at};
+use crate::rack::{Rack, SOON, shows_at};
 
 /// `--check --diff` has nothing to compare with yet, and says so instead of failing.
 pub(crate) async fn a_check_on_bare_hosts_passes_and_changes_nothing(rack: &Rack) {
-    let played = rack.controller.play("site", &["--check", "--diff"]);
+    let options = ["--check", "--diff"];
+    let played = rack.controller.play_by(Core::Old, "site", &options);
     assert_eq!(played.hosts.len(), rack.machines().len(), "{}", played.text);
     rack.each(|host| {
         let left = host.run(
@@ -48,10 +49,10 @@ pub(crate) async fn one_run_takes_bare_hosts_into_service(rack: &Rack) {
     });
 }
 
-/// The same once more: nothing is left to do.
+/// The same once more, by an older Ansible: nothing is left to do.
 pub(crate) async fn a_second_run_changes_nothing(rack: &Rack) {
     rack.ready().await;
-    let played = rack.controller.play("site", &["--diff"]);
+    let played = rack.controller.play_by(Core::Old, "site", &["--diff"]);
     for (host, recap) in &played.hosts {
         assert_eq!(*recap, Recap::default(), "{host}: {}", played.text);
     }
@@ -178,13 +179,8 @@ pub(crate) async fn streams_at_the_address_that_dns_gives_are_transcoded_on_seve
     assert_eq!(address, rack.hosts.host("i1").address().to_string());
 
     let names = ["one", "two", "three", "four"];
-    let mut shows = Vec::new();
-    for name in names {
-        shows.push(show_at(&address, name).await);
-    }
-    for show in &shows {
-        show.goes_on(6).await;
-    }
+    let shows = shows_at(&address, names).await;
+    shows.go_on(6).await;
     let explain = Explain::at(&format!("http://{address}:9611"));
     let mut nodes = BTreeSet::new();
     for name in names {
@@ -198,5 +194,5 @@ pub(crate) async fn streams_at_the_address_that_dns_gives_are_transcoded_on_seve
         }));
     }
     assert!(nodes.len() > 1, "all went to {nodes:?}");
-    end_unharmed(shows).await;
+    shows.end_unharmed().await;
 }

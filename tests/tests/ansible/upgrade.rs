@@ -3,7 +3,7 @@
 use rackcast_tests::hosts::{Host, Version};
 
 use crate::inventory::Role;
-use crate::rack::{Rack, end_unharmed};
+use crate::rack::Rack;
 
 /// Transcode nodes one after another, then the ingest, then the rest: streams lose nothing, and every
 /// transcode node has transcoded a segment that an ingest sent to it before the next one is touched.
@@ -15,7 +15,7 @@ pub(crate) async fn an_upgrade_under_streams_goes_host_by_host_and_loses_nothing
     let played = rack.controller.play("upgrade", &["-e", &version]);
     rack.pin(Version::Next);
     rack.all_pass().await;
-    end_unharmed(shows).await;
+    shows.end_unharmed().await;
 
     rack.each(|host| assert_eq!(version_of(host), Version::Next.text(), "{}", host.name()));
     // One at a time: a play for each, and in each the segment before the next begins.
@@ -46,7 +46,7 @@ pub(crate) async fn a_broken_package_stops_at_the_canary_and_is_rolled_back(rack
     let played = rack.controller.attempt("upgrade", &options);
     assert!(!played.good, "{}", played.text);
     rack.all_pass().await;
-    end_unharmed(shows).await;
+    shows.end_unharmed().await;
 
     let canary = &played.hosts["t1"];
     assert_eq!((canary.rescued, canary.failed), (1, 1), "{}", played.text);

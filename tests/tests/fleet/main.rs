@@ -16,30 +16,11 @@ mod streams;
 mod upgrade;
 
 use std::process::ExitCode;
-use std::sync::Arc;
 
-use libtest_mimic::{Arguments, Trial};
-use rackcast_tests::hosts::Hosts;
-
-use rack::Rack;
-
-/// A story by its name.
-macro_rules! stories {
-    ($($module:ident::$story:ident,)*) => {
-        [$(Story { name: stringify!($story), tell: |rack| Box::pin($module::$story(rack)) },)*]
-    };
-}
-
-type Telling<'a> = std::pin::Pin<Box<dyn Future<Output = ()> + 'a>>;
-
-#[derive(Clone, Copy)]
-struct Story {
-    name: &'static str,
-    tell: for<'a> fn(&'a Rack) -> Telling<'a>,
-}
+use rackcast_tests::{hosts, stories};
 
 fn main() -> ExitCode {
-    let stories = stories![
+    hosts::tell::<rack::Rack>(stories![
         install::fresh_debian_12_and_13_install_from_the_signed_repository,
         streams::a_stream_is_published_transcoded_and_played_on_each,
         streams::the_journal_tells_the_story_of_a_stream,
@@ -51,28 +32,5 @@ fn main() -> ExitCode {
         faults::a_deadlocked_daemon_is_found_by_the_watchdog,
         faults::a_crash_loop_stops_and_is_critical_in_consul,
         upgrade::downgrade_remove_and_purge,
-    ];
-    let mut arguments = Arguments::from_args();
-    // One machine, one fleet: the stories share it.
-    arguments.test_threads = Some(1);
-    let skipped = Hosts::possible().err();
-    if let Some(reason) = &skipped {
-        eprintln!(
-            "NOT RUN: every story of the fleet, since this machine cannot hold hosts:\n{reason}"
-        );
-    }
-    if arguments.list || skipped.is_some() {
-        let ignored = |s: Story| Trial::test(s.name, || Ok(())).with_ignored_flag(true);
-        return libtest_mimic::run(&arguments, stories.map(ignored).into()).exit_code();
-    }
-    let rack = Arc::new(Rack::up());
-    let trial = |story: Story| {
-        let rack = Arc::clone(&rack);
-        Trial::test(story.name, move || {
-            rack.tell(story.tell);
-            Ok(())
-        })
-    };
-    let told = libtest_mimic::run(&arguments, stories.map(trial).into());
-    told.exit_code()
+    ])
 }

@@ -1,20 +1,17 @@
 //! The rack that all stories share: a Debian 12 and a Debian 13 host, each an ingest and a
 //! transcode node; a Consul server and a package repository beside them.
 
-use std::path::PathBuf;
+use std::ops::Deref;
 use std::time::Duration;
 
 use rackcast_tests::consul::Consul;
-use rackcast_tests::hosts::{Host, Hosts, Repository, Suite, Version};
+use rackcast_tests::hosts::{Ground, Host, Stage, Suite, Version, at_once};
 use rackcast_tests::publish::Sample;
 use rackcast_tests::show::Show;
 use rackcast_tests::wait::wait_for;
-use tokio::runtime::Runtime;
 
-use crate::Telling;
+pub(crate) use rackcast_tests::hosts::PACKAGES;
 
-/// The packages that make a host a node.
-pub(crate) const PACKAGES: [&str; 3] = ["rackcast-agent", "rackcast-ingest", "rackcast-transcode"];
 /// Their services in Consul's catalog.
 pub(crate) const SERVICES: [&str; 2] = ["rackcast-ingest", "rackcast-transcode"];
 /// What starts, or comes back, does so within this.
@@ -54,64 +51,31 @@ done
 pub(crate) struct Rack {
     // In the order in which they end.
     pub(crate) consul: Consul,
-    pub(crate) repository: Repository,
-    pub(crate) hosts: Hosts,
-    runtime: Option<Runtime>,
-    _served: tempfile::TempDir,
+    ground: Ground,
+}
+
+impl Deref for Rack {
+    type Target = Ground;
+
+    fn deref(&self) -> &Ground {
+        &self.ground
+    }
+}
+
+impl Stage for Rack {
+    fn up() -> Self {
+        let hosts = [("d12", Suite::Bookworm, None), ("d13", Suite::Trixie, None)];
+        let ground = Ground::lay(&hosts);
+        let consul = Consul::serve(ground.hosts.gateway());
+        let consul = ground.runtime().block_on(consul);
+        Self { consul, ground }
+    }
 }
 
 impl Rack {
-    /// Boots it; nothing of ours is installed yet.
-    pub(crate) fn up() -> Self {
-        // Fetched before the hosts' network, which knows no other, is entered.
-        let repository = Repository::build();
-        let served = tempfile::tempdir().unwrap();
-        let link = |name: &str, to: PathBuf| {
-            std::os::unix::fs::symlink(to, served.path().join(name)).unwrap();
-        };
-        let packages = repository.packages(Version::First);
-        let consul = Hosts::consul();
-        for suite in [Suite::Bookworm, Suite::Trixie] {
-            let ours = [packages.as_path(), consul.as_path()];
-            let wanted: Vec<_> = PACKAGES.into_iter().chain(["consul"]).collect();
-            link(suite.name(), Hosts::mirror(suite, &ours, &wanted));
-        }
-        link("consul", consul);
-        link("rackcast", repository.folder());
-
-        let hosts = Hosts::up(&[("d12", Suite::Bookworm), ("d13", Suite::Trixie)]);
-        hosts.serve(served.path());
-        let runtime = Runtime::new().unwrap();
-        let consul = runtime.block_on(Consul::serve(hosts.gateway()));
-        Self {
-            consul,
-            repository,
-            hosts,
-            runtime: Some(runtime),
-            _served: served,
-        }
-    }
-
-    /// Tells one story.
-    pub(crate) fn tell(&self, story: for<'a> fn(&'a Self) -> Telling<'a>) {
-        let runtime = self.runtime.as_ref().unwrap();
-        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            runtime.block_on(story(self));
-        }));
-        if let Err(panic) = result {
-            self.each(|host| eprintln!("--- {}\n{}", host.name(), host.last_words()));
-            std::panic::resume_unwind(panic);
-        }
-    }
-
     /// Does something on all hosts at once; what came of it.
     pub(crate) fn each<T: Send>(&self, work: impl Fn(&Host) -> T + Sync) -> Vec<T> {
-        std::thread::scope(|scope| {
-            let work = &work;
-            let begin = |host| scope.spawn(move || work(host));
-            let begun: Vec<_> = self.hosts.all().iter().map(begin).collect();
-            begun.into_iter().map(|t| t.join().unwrap()).collect()
-        })
+        at_once(self.hosts.all(), work)
     }
 
     /// Every story begins with this: the first version is installed, edited as an operator would,
@@ -155,14 +119,7 @@ impl Rack {
             "/etc/apt/sources.list.d/rackcast.list",
             &format!("deb [signed-by={keyring}] http://{gateway}/rackcast {suite} main\n"),
         );
-        // Debian itself and Consul, as far as they are needed here.
-        host.write(
-            "/etc/apt/sources.list.d/mirror.list",
-            &format!(
-                "deb [trusted=yes] http://{gateway}/{suite} ./\n\
-                 deb [trusted=yes] http://{gateway}/consul ./\n"
-            ),
-        );
+        host.write("/etc/apt/sources.list.d/mirror.list", &self.sources(host));
         host.write(
             "/etc/consul.d/rack.hcl",
             &format!(
@@ -195,15 +152,6 @@ impl Rack {
             (self.consul.passing(service).await == count).then_some(())
         })
         .await;
-    }
-}
-
-impl Drop for Rack {
-    fn drop(&mut self) {
-        // Not within another runtime's thread, and not waiting for what a story left running.
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
-        }
     }
 }
 

@@ -4,6 +4,7 @@ use rackcast_tests::check;
 use rackcast_tests::hosts::{Host, Version};
 use rackcast_tests::player::Player;
 use rackcast_tests::publish::{Broadcaster, Sample};
+use rackcast_tests::show::Shows;
 use rackcast_tests::wait::wait_until;
 
 use crate::rack::{
@@ -22,13 +23,13 @@ const CONFIGURATION: &str = "/etc/rackcast/rackcast-transcode.toml";
 pub(crate) async fn an_upgrade_under_three_streams_loses_nothing(rack: &Rack) {
     rack.ready().await;
     rack.each(|host| host.run(&format!("echo '{NOTE}' >>{CONFIGURATION}")));
-    let mut shows = Vec::new();
-    for (host, stream) in [("d12", "one"), ("d12", "two"), ("d13", "three")] {
-        shows.push(show(rack.hosts.host(host), stream).await);
-    }
-    for show in &shows {
-        show.goes_on(3).await;
-    }
+    let streams = [("d12", "one"), ("d12", "two"), ("d13", "three")];
+    let streams = streams.map(|(host, stream)| {
+        let host = rack.hosts.host(host);
+        (publish_url(host, stream), master(host, stream))
+    });
+    let shows = Shows::begin(&Sample::long().file(), &streams).await;
+    shows.go_on(3).await;
 
     rack.repository.offer(Version::Next);
     for host in rack.hosts.all() {
@@ -41,13 +42,9 @@ pub(crate) async fn an_upgrade_under_three_streams_loses_nothing(rack: &Rack) {
         assert!(file.contains(NOTE), "{file}");
         assert!(!file.contains(Version::Next.text()), "{file}");
         // The next host is upgraded when this one is at work again.
-        for show in &shows {
-            show.goes_on(3).await;
-        }
+        shows.go_on(3).await;
     }
-    for show in shows {
-        show.end_unharmed().await;
-    }
+    shows.end_unharmed().await;
 }
 
 /// Back to N, by name; removal keeps what was edited; purging leaves nothing.

@@ -7,6 +7,11 @@ node_prefix "" {
 service_prefix "rackcast-" {
   policy = "read"
 }
+# Which machines are Consul's servers: the inventory from Consul shows them, so that none is taken out by
+# mistake.
+service "consul" {
+  policy = "read"
+}
 key_prefix "rackcast/streams/" {
   policy = "read"
 }

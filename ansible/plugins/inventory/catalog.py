@@ -72,7 +72,13 @@ class InventoryModule(BaseInventoryPlugin):
             for instance in self._ask("{0}-{1}".format(prefix, role)):
                 self._add(instance, role)
         inventory.add_group("consul_servers")
-        for server in self._ask("consul"):
+        servers = self._ask("consul")
+        if not servers:
+            self.display.warning(
+                "Consul does not show its own servers: the group consul_servers is empty. The token "
+                "lacks read on the service consul (policy rackcast-operator, written by site.yml)."
+            )
+        for server in servers:
             node = server["Node"]
             if node in inventory.hosts:
                 inventory.add_host(node, group="consul_servers")

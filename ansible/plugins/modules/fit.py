@@ -42,6 +42,13 @@ options:
     description: A service with a warning is fit; it is told.
     type: bool
     default: false
+  drained:
+    description:
+      - A service that is in maintenance, as those of a drained machine are, and well otherwise, is
+        fit; it is told.
+    type: bool
+    default: false
+    version_added: 0.1.0
   wait:
     description: Seconds that it may take.
     type: int
@@ -86,6 +93,9 @@ PASSING = 200
 WARNING = 429
 UNKNOWN = 404
 CRITICAL = 503
+# Ours: critical by the maintenance alone, which Consul calls so.
+MAINTENANCE = "maintenance"
+IN_MAINTENANCE = "Service Maintenance Mode is "
 
 
 class Machine(object):
@@ -106,6 +116,8 @@ class Machine(object):
         for service in self.params["services"]:
             status, story = self.health(service)
             if status == WARNING and self.params["warnings"]:
+                warnings.append(story)
+            elif status == MAINTENANCE and self.params["drained"]:
                 warnings.append(story)
             elif status != PASSING:
                 problems.append(story)
@@ -149,7 +161,10 @@ class Machine(object):
         if status not in (PASSING, WARNING, CRITICAL):
             text = body.decode("utf-8", "replace").strip()
             return status, "{0}: Consul's agent answers {1}: {2}".format(name, status, text)
-        return status, "{0}: {1}".format(name, "; ".join(bad_checks(body)) or "passing")
+        bad = bad_checks(body)
+        if status == CRITICAL and bad and all(check.startswith(IN_MAINTENANCE) for check in bad):
+            status = MAINTENANCE
+        return status, "{0}: {1}".format(name, "; ".join(bad) or "passing")
 
     def headers(self):
         """With the token, if there is one."""
@@ -167,7 +182,9 @@ def bad_checks(body):
         for instance in json.loads(body.decode("utf-8", "replace")):
             for check in instance.get("Checks") or []:
                 if check.get("Status") != "passing":
-                    what = (check.get("Name"), check.get("Status"), check.get("Output"))
+                    # Why there is a maintenance stands in its notes.
+                    story = check.get("Output") or check.get("Notes")
+                    what = (check.get("Name"), check.get("Status"), story)
                     told.append("{0} is {1}: {2}".format(*what).strip())
     except (ValueError, AttributeError, TypeError) as error:
         told.append(str(error))
@@ -184,6 +201,7 @@ def main():
             token_file=dict(type="path", no_log=False),
             prefix=dict(type="str", default="rackcast"),
             warnings=dict(type="bool", default=False),
+            drained=dict(type="bool", default=False),
             wait=dict(type="int", default=60),
             steady=dict(type="int", default=0),
         ),

@@ -8,8 +8,9 @@ use serde_json::{Map, Value};
 
 use super::blocking;
 use super::check;
+use super::entry::{Check, MAINTENANCE, Service};
 use super::http::{Ask, Reply};
-use super::store::{Check, MAINTENANCE, Service, Shared};
+use super::shared::Shared;
 use super::wire::{Kind, ServiceDefinition};
 use crate::register::Status;
 

@@ -9,7 +9,9 @@ use tokio::time::Instant;
 
 use super::go::parse_duration;
 use super::http::{Ask, Reply};
-use super::store::{DATACENTER, Shared, Store};
+use super::node::DATACENTER;
+use super::shared::Shared;
+use super::store::Store;
 
 const DEFAULT_WAIT: Duration = Duration::from_secs(300);
 const LONGEST_WAIT: Duration = Duration::from_secs(600);

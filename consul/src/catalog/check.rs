@@ -5,9 +5,10 @@ use std::sync::Arc;
 use http::StatusCode;
 use serde_json::{Map, Value};
 
+use super::entry::Check;
 use super::http::{Ask, Reply};
 use super::runner;
-use super::store::{Check, Shared};
+use super::shared::Shared;
 use super::wire::{CheckDefinition, CheckUpdate, Kind, parse_status};
 use crate::register::Status;
 
@@ -64,7 +65,7 @@ pub(super) fn checks(shared: &Shared) -> Reply {
     let all: Map<String, Value> = store
         .checks
         .iter()
-        .map(|(id, check)| (id.clone(), check.json(&store)))
+        .map(|(id, check)| (id.clone(), store.check_json(check)))
         .collect();
     Reply::json(&Value::Object(all))
 }

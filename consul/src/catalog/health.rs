@@ -4,8 +4,11 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::blocking;
+use super::entry::{Check, Indexed, Service};
 use super::http::{Ask, Reply};
-use super::store::{Check, Indexed, NODE, Service, Shared, Store, node, serf_health};
+use super::node::{NODE, node, serf_health};
+use super::shared::Shared;
+use super::store::Store;
 use super::wire::Kind;
 use crate::register::Status;
 
@@ -39,7 +42,7 @@ fn entry(shared: &Shared, store: &Store, service: &Indexed<Service>) -> Value {
     }
     let checks = store
         .checks_of(&service.value.id)
-        .map(|check| check.json(store));
+        .map(|check| store.check_json(check));
     let checks: Value = std::iter::once(serf_health()).chain(checks).collect();
     json!({ "Node": node(shared.address), "Service": own, "Checks": checks })
 }
@@ -68,7 +71,7 @@ pub(super) async fn checks(shared: &Shared, ask: &Ask, name: &str) -> Result<Rep
                 .checks
                 .values()
                 .filter(of_service)
-                .map(|check| check.json(store))
+                .map(|check| store.check_json(check))
                 .collect()
         },
     )
@@ -87,7 +90,10 @@ pub(super) async fn state(shared: &Shared, ask: &Ask, state: &str) -> Result<Rep
                 .values()
                 .filter(|check| wanted(check.value.status.name()));
             let serf = wanted(Status::Passing.name()).then(serf_health);
-            found.map(|check| check.json(store)).chain(serf).collect()
+            found
+                .map(|check| store.check_json(check))
+                .chain(serf)
+                .collect()
         },
     )
     .await
@@ -100,7 +106,7 @@ pub(super) async fn of_node(shared: &Shared, ask: &Ask, name: &str) -> Result<Re
         |store| store.checks_changed,
         |store| match name == NODE {
             true => {
-                let checks = store.checks.values().map(|check| check.json(store));
+                let checks = store.checks.values().map(|check| store.check_json(check));
                 checks.chain([serf_health()]).collect()
             }
             false => json!([]),
@@ -146,7 +152,7 @@ pub(super) fn of_service(shared: &Shared, ask: &Ask, name: &str) -> Result<Reply
 fn summary(store: &Store, service: &Service) -> Value {
     let checks: Vec<Value> = store
         .checks_of(&service.id)
-        .map(|check| check.json(store))
+        .map(|check| store.check_json(check))
         .collect();
     json!({
         "AggregatedStatus": aggregated(store, &service.id),

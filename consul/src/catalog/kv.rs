@@ -1,85 +1,18 @@
 //! `/v1/kv`: keys and values with check-and-set.
 
-use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use bytes::Bytes;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use super::blocking;
+use super::entry::Indexed;
 use super::http::{Ask, Reply};
-use super::store::{Indexed, Shared, Store};
-
-#[derive(Default)]
-pub(super) struct Kv {
-    entries: BTreeMap<String, Indexed<Entry>>,
-    bytes: usize,
-    changed: u64,
-    /// Last removal anywhere: what a prefix lost is not remembered key by key, so a removal
-    /// wakes who waits for any prefix, which Consul allows.
-    removed: u64,
-}
-
-pub(super) struct Entry {
-    value: Bytes,
-    flags: u64,
-    /// The session that holds it.
-    session: Option<String>,
-    /// How often it was taken.
-    locks: u64,
-}
-
-impl Kv {
-    fn under<'a>(
-        &'a self,
-        prefix: &'a str,
-    ) -> impl Iterator<Item = (&'a String, &'a Indexed<Entry>)> {
-        self.entries
-            .range(prefix.to_owned()..)
-            .take_while(move |(key, _)| key.starts_with(prefix))
-    }
-
-    /// The keys that a session holds.
-    pub(super) fn held_by(&self, session: &str) -> Vec<String> {
-        let held = self.entries.iter();
-        held.filter(|(_, entry)| entry.value.session.as_deref() == Some(session))
-            .map(|(key, _)| key.clone())
-            .collect()
-    }
-
-    /// A session that held this key is over.
-    pub(super) fn let_go(&mut self, key: &str, index: u64, delete: bool) {
-        self.changed = index;
-        if delete {
-            self.remove(key, index);
-        } else if let Some(entry) = self.entries.get_mut(key) {
-            entry.value.session = None;
-            entry.modified = index;
-        }
-    }
-
-    fn remove(&mut self, key: &str, index: u64) {
-        if let Some(entry) = self.entries.remove(key) {
-            self.bytes -= key.len() + entry.value.value.len();
-            self.changed = index;
-            self.removed = index;
-        }
-    }
-
-    fn index_of(&self, key: &str) -> u64 {
-        self.entries
-            .get(key)
-            .map_or(self.changed, |entry| entry.modified)
-    }
-
-    fn index_under(&self, prefix: &str) -> u64 {
-        let newest = self.under(prefix).map(|(_, entry)| entry.modified).max();
-        newest.map_or(self.changed, |newest| newest.max(self.removed))
-    }
-}
+use super::keys::{Entry, Kv};
+use super::shared::Shared;
+use super::store::Store;
 
 /// Answers one request for a key, or for all that begin with it.
 pub(super) async fn answer(shared: &Shared, ask: &mut Ask, key: &str) -> Result<Reply, Reply> {

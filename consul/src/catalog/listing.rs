@@ -5,8 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use super::blocking;
+use super::entry::{Indexed, Service};
 use super::http::{Ask, Reply};
-use super::store::{DATACENTER, Indexed, Service, Shared, node};
+use super::node::{DATACENTER, node};
+use super::shared::Shared;
 
 pub(super) async fn services(shared: &Shared, ask: &Ask) -> Result<Reply, Reply> {
     blocking::json(

@@ -6,20 +6,24 @@
 //! in memory, without access control, DNS or a UI; everything is lost when it stops. It gives
 //! its version as `1.8.7+rackcast.dev`, so that nobody takes it for the real thing.
 //!
-//! [`store`] holds the state and its indexes, [`blocking`] lets a question wait for them to
+//! [`store`] holds the state and its indexes ([`entry`], [`keys`]), [`blocking`] lets a question wait for them to
 //! grow, [`runner`] runs the checks, and a module each answers a group of endpoints.
 
 mod agent;
 mod blocking;
 mod check;
+mod entry;
 mod go;
 mod health;
 mod http;
+mod keys;
 mod kv;
 mod listing;
+mod node;
 mod router;
 mod runner;
 mod session;
+mod shared;
 mod status;
 mod store;
 mod wire;
@@ -35,7 +39,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use store::Shared;
+use shared::Shared;
 
 /// What a developer's mistake may cost.
 #[derive(Debug, Clone)]

@@ -8,7 +8,7 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 
 use super::http::{Ask, Reply};
-use super::store::Shared;
+use super::shared::Shared;
 use super::{agent, check, health, kv, listing, session, status};
 
 /// Answers one request.

@@ -13,7 +13,7 @@ use rand::RngExt;
 use tokio::net::TcpStream;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::store::Shared;
+use super::shared::Shared;
 use super::wire::{HttpPoll, Kind, TcpPoll};
 use crate::register::Status;
 
@@ -92,7 +92,7 @@ async fn poll_forever(shared: Weak<Shared>, id: String, interval: Duration, poll
     }
 }
 
-impl super::store::Check {
+impl super::entry::Check {
     /// Counts a result; whether enough of its like came in a row.
     fn counts(&mut self, status: Status) -> bool {
         match status {

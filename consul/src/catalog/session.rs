@@ -1,6 +1,5 @@
 //! `/v1/session`: what is written in the name of a session goes with it.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -9,25 +8,15 @@ use serde::Deserialize;
 use serde_json::json;
 use tokio_util::task::AbortOnDropHandle;
 
+use super::entry::Session;
 use super::go::parse_duration;
 use super::http::{Ask, Reply};
-use super::store::{NODE, Shared, Store};
+use super::node::NODE;
+use super::shared::Shared;
+use super::store::Store;
 
 /// Bounds of a TTL, as in Consul.
 const TTL: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(86_400));
-
-/// A session.
-pub(super) struct Session {
-    name: String,
-    ttl: Option<Duration>,
-    /// Its keys are deleted with it, and not merely let go.
-    deletes: bool,
-    renewed: Instant,
-    /// Ends it when it is not renewed; ends with it.
-    _expiry: Option<AbortOnDropHandle<()>>,
-}
-
-pub(super) type Sessions = BTreeMap<String, Session>;
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]

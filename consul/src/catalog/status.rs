@@ -4,7 +4,8 @@ use http::StatusCode;
 use serde_json::json;
 
 use super::http::Reply;
-use super::store::{DATACENTER, NODE, Shared, node};
+use super::node::{DATACENTER, NODE, node};
+use super::shared::Shared;
 
 pub(super) const VERSION: &str = "1.8.7+rackcast.dev";
 

@@ -4,108 +4,13 @@
 //! that a change of one service does not wake who waits for another.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use serde_json::{Value, json};
-use tokio::sync::watch;
-use tokio_util::task::AbortOnDropHandle;
+use serde_json::Value;
 
-use super::Limits;
-use super::kv::Kv;
-use super::session::Sessions;
-use super::wire::Kind;
-use crate::register::{Status, Weights};
-
-pub(super) const DATACENTER: &str = "dc1";
-pub(super) const NODE: &str = "rackcast-dev";
-const NODE_ID: &str = "00000000-0000-4000-8000-000000000000";
-pub(super) const MAINTENANCE: &str = "_service_maintenance:";
-
-/// The store as connections and check tasks share it.
-pub(super) struct Shared {
-    pub(super) address: SocketAddr,
-    pub(super) limits: Limits,
-    store: Mutex<Store>,
-    changes: watch::Sender<u64>,
-}
-
-impl Shared {
-    pub(super) fn new(address: SocketAddr, limits: Limits) -> Arc<Self> {
-        let store = Store::new();
-        let changes = watch::Sender::new(store.index);
-        Arc::new(Self {
-            address,
-            limits,
-            store: Mutex::new(store),
-            changes,
-        })
-    }
-
-    /// Wakes with every visible change.
-    pub(super) fn changes(&self) -> watch::Receiver<u64> {
-        self.changes.subscribe()
-    }
-
-    pub(super) fn read(&self) -> MutexGuard<'_, Store> {
-        self.store.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Changes the store and wakes whoever waits if that was visible.
-    pub(super) fn write<T>(&self, change: impl FnOnce(&mut Store) -> T) -> T {
-        let mut store = self.read();
-        let before = store.index;
-        let result = change(&mut store);
-        let after = store.index;
-        drop(store);
-        if after != before {
-            self.changes.send_replace(after);
-        }
-        result
-    }
-}
-
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Service {
-    pub(super) id: String,
-    pub(super) name: String,
-    pub(super) tags: Vec<String>,
-    pub(super) address: String,
-    pub(super) port: u16,
-    pub(super) meta: BTreeMap<String, String>,
-    pub(super) weights: Weights,
-    pub(super) enable_tag_override: bool,
-    pub(super) tagged_addresses: BTreeMap<String, Value>,
-}
-
-/// A check with what it found last.
-pub(super) struct Check {
-    pub(super) id: String,
-    pub(super) name: String,
-    pub(super) notes: String,
-    pub(super) service_id: String,
-    pub(super) kind: Kind,
-    pub(super) status: Status,
-    pub(super) output: String,
-    pub(super) deregister_after: Option<Duration>,
-    pub(super) success_before_passing: u32,
-    pub(super) failures_before_critical: u32,
-    pub(super) output_max: usize,
-    pub(super) successes: u32,
-    pub(super) failures: u32,
-    /// Since when it is critical, if it is.
-    pub(super) critical_since: Option<Instant>,
-    /// Runs it; ends with it.
-    pub(super) task: Option<AbortOnDropHandle<()>>,
-}
-
-/// An entry with the indexes of its creation and last change.
-pub(super) struct Indexed<T> {
-    pub(super) value: T,
-    pub(super) created: u64,
-    pub(super) modified: u64,
-}
+use super::entry::{Check, Indexed, Service, Session};
+use super::keys::Kv;
+use crate::register::Status;
 
 pub(super) struct Store {
     index: u64,
@@ -118,11 +23,11 @@ pub(super) struct Store {
     pub(super) services_changed: u64,
     pub(super) checks_changed: u64,
     pub(super) kv: Kv,
-    pub(super) sessions: Sessions,
+    pub(super) sessions: BTreeMap<String, Session>,
 }
 
 impl Store {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
             index: 1,
             services: BTreeMap::new(),
@@ -132,7 +37,7 @@ impl Store {
             services_changed: 1,
             checks_changed: 1,
             kv: Kv::default(),
-            sessions: Sessions::new(),
+            sessions: BTreeMap::new(),
         }
     }
 
@@ -142,6 +47,11 @@ impl Store {
             let index = self.advance();
             self.kv.let_go(&key, index, delete);
         }
+    }
+
+    /// The index of the last visible change.
+    pub(super) fn index(&self) -> u64 {
+        self.index
     }
 
     /// The index of a new visible change.
@@ -282,6 +192,12 @@ impl Store {
         index
     }
 
+    /// As Consul shows it.
+    pub(super) fn check_json(&self, check: &Indexed<Check>) -> Value {
+        let service = self.services.get(&check.value.service_id);
+        check.json(service.map(|service| &service.value))
+    }
+
     pub(super) fn checks_of(&self, service_id: &str) -> impl Iterator<Item = &Indexed<Check>> {
         self.checks
             .values()
@@ -297,107 +213,4 @@ fn truncate(text: &str, most: usize) -> String {
     text.get(..end.unwrap_or_default())
         .unwrap_or_default()
         .to_owned()
-}
-
-impl Service {
-    /// With what Consul adds: the addresses by family.
-    pub(super) fn tagged_addresses(&self) -> Option<Value> {
-        let mut all = self.tagged_addresses.clone();
-        if let Ok(ip) = self.address.parse::<std::net::IpAddr>() {
-            let family = if ip.is_ipv4() { "ipv4" } else { "ipv6" };
-            for side in ["lan", "wan"] {
-                all.entry(format!("{side}_{family}"))
-                    .or_insert_with(|| json!({ "Address": self.address, "Port": self.port }));
-            }
-        }
-        (!all.is_empty()).then(|| json!(all))
-    }
-
-    /// As the agent shows it.
-    pub(super) fn json(&self) -> Value {
-        let mut json = json!({
-            "ID": self.id,
-            "Service": self.name,
-            "Tags": self.tags,
-            "Meta": self.meta,
-            "Port": self.port,
-            "Address": self.address,
-            "Weights": self.weights,
-            "EnableTagOverride": self.enable_tag_override,
-        });
-        if let (Some(tagged), Some(json)) = (self.tagged_addresses(), json.as_object_mut()) {
-            json.insert("TaggedAddresses".to_owned(), tagged);
-        }
-        json
-    }
-}
-
-impl Kind {
-    pub(super) fn name(&self) -> &'static str {
-        match self {
-            Self::Ttl(_) => "ttl",
-            Self::Http(_) => "http",
-            Self::Tcp(_) => "tcp",
-            Self::Maintenance => "maintenance",
-        }
-    }
-}
-
-impl Indexed<Check> {
-    pub(super) fn json(&self, store: &Store) -> Value {
-        let check = &self.value;
-        let service = store
-            .services
-            .get(&check.service_id)
-            .map(|service| &service.value);
-        json!({
-            "Node": NODE,
-            "CheckID": check.id,
-            "Name": check.name,
-            "Status": check.status,
-            "Notes": check.notes,
-            "Output": check.output,
-            "ServiceID": check.service_id,
-            "ServiceName": service.map_or("", |service| &service.name),
-            "ServiceTags": service.map_or(&[][..], |service| &service.tags),
-            "Type": check.kind.name(),
-            "Definition": {},
-            "CreateIndex": self.created,
-            "ModifyIndex": self.modified,
-        })
-    }
-}
-
-/// The only node.
-pub(super) fn node(address: SocketAddr) -> Value {
-    let ip = address.ip();
-    json!({
-        "ID": NODE_ID,
-        "Node": NODE,
-        "Address": ip,
-        "Datacenter": DATACENTER,
-        "TaggedAddresses": { "lan": ip, "lan_ipv4": ip, "wan": ip, "wan_ipv4": ip },
-        "Meta": { "rackcast": "development-catalog" },
-        "CreateIndex": 1,
-        "ModifyIndex": 1,
-    })
-}
-
-/// The node's own check: the node is alive as long as it answers.
-pub(super) fn serf_health() -> Value {
-    json!({
-        "Node": NODE,
-        "CheckID": "serfHealth",
-        "Name": "Serf Health Status",
-        "Status": Status::Passing,
-        "Notes": "",
-        "Output": "Agent alive and reachable",
-        "ServiceID": "",
-        "ServiceName": "",
-        "ServiceTags": [],
-        "Type": "",
-        "Definition": {},
-        "CreateIndex": 1,
-        "ModifyIndex": 1,
-    })
 }

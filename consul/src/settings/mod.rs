@@ -10,18 +10,23 @@
 //!   before. Pure.
 //! - [`store`]: reads and writes documents; check-and-set, so that two who write at once lose
 //!   nothing.
-//! - [`follow`](mod@follow): watches all of them for a daemon, leaves out what is bad, and says so.
+//! - [`layer`](mod@layer): the layer that all of them are over a daemon's file; leaves out what is
+//!   bad. Pure.
+//! - [`follow`](mod@follow): watches them for a daemon, puts the layer in force, and says how that
+//!   stands.
 //! - [`saved`]: the last that was in force, on disk, for a start without Consul.
 
 pub mod document;
 pub mod follow;
+pub mod layer;
 pub mod list;
 pub mod saved;
 pub mod store;
 pub mod value;
 
 pub use document::{Author, Change, Document};
-pub use follow::{Metrics, Standing, Values, follow};
+pub use follow::{Metrics, Standing, follow};
+pub use layer::Values;
 pub use list::{SETTINGS, Setting, find};
 pub use value::{Invalid, Kind};
 

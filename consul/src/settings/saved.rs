@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::Path;
 
-use super::follow::Values;
+use super::layer::Values;
 use super::list::find;
 
 /// The file's name in the state directory.

@@ -8,8 +8,8 @@ use rackcast_service::notify;
 use rackcast_service::reload::Takes;
 
 use super::control::Order;
+use super::held::Supervisor;
 use super::member::Member;
-use super::run::Supervisor;
 use super::set::Do;
 
 impl Supervisor {

@@ -8,6 +8,7 @@
 //! | Module | What |
 //! |---|---|
 //! | [`set`] | the policy, pure: who serves, who retires, who is to end and when |
+//! | `held` | what a supervisor holds, and what it says of it |
 //! | `run`, `carry` | the loop, and what it does for the policy |
 //! | `upgrade` | reload and hand-over |
 //! | `member` | one generation: its process, its control socket, its sockets for the others |
@@ -21,6 +22,7 @@ mod binary;
 mod carry;
 mod config;
 pub mod control;
+mod held;
 mod listeners;
 mod member;
 mod resume;

@@ -3,25 +3,22 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use futures_util::future::select_all;
-use rackcast_service::config::ConfigError;
 use rackcast_service::process::InheritError;
-use rackcast_service::reload::{Hangups, Live, Takes};
-use rackcast_service::status::{self as socket, Generation, Health, ServiceStatus};
+use rackcast_service::reload::{Hangups, Live};
+use rackcast_service::status as socket;
 use rackcast_service::{drain, notify};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::control::{Order, Report};
+use super::control::Report;
+use super::held::{Judged, Supervisor};
 use super::member::{Ended, Folder, Member};
-use super::resume::{ResumeError, State, basis};
-use super::set::Set;
-use super::upgrade::{Candidate, Judged, Pending};
+use super::resume::{ResumeError, State};
 use super::{BindError, Listeners, status};
 use crate::config::Config;
 
@@ -105,23 +102,6 @@ pub async fn run(live: Live<Config>, shutdown: CancellationToken) -> Result<(), 
     Ok(())
 }
 
-/// The policy and what it decides about.
-pub(super) struct Supervisor {
-    pub(super) live: Live<Config>,
-    pub(super) listeners: Listeners,
-    pub(super) folder: Folder,
-    pub(super) status: watch::Sender<ServiceStatus>,
-    pub(super) set: Set,
-    pub(super) members: Vec<Member>,
-    /// The text that a new generation is to work by, until it does.
-    pub(super) candidate: Option<Candidate>,
-    /// A program on disk that is asked whether it can take over.
-    pub(super) judging: Option<JoinHandle<Judged>>,
-    /// A configuration that the generations are to put in force.
-    pub(super) pending: Option<Pending>,
-    pub(super) reloads: u64,
-}
-
 /// What happened.
 enum Event {
     Heard(u64, Result<Report, Ended>),
@@ -133,55 +113,6 @@ enum Event {
 }
 
 impl Supervisor {
-    fn new(
-        live: Live<Config>,
-        listeners: Listeners,
-        folder: Folder,
-        status: watch::Sender<ServiceStatus>,
-    ) -> Self {
-        let config = live.config();
-        let set = Set::new(
-            config.supervisor.clone(),
-            config.origin.retention,
-            Instant::now(),
-        );
-        Self {
-            live,
-            listeners,
-            folder,
-            status,
-            set,
-            members: Vec::new(),
-            candidate: None,
-            judging: None,
-            pending: None,
-            reloads: 0,
-        }
-    }
-
-    /// Goes on with the generations of an earlier program of this process.
-    fn resume(&mut self, left: State) -> Result<(), ResumeError> {
-        let config = self.live.config();
-        self.set = Set::resume(
-            config.supervisor.clone(),
-            config.origin.retention,
-            &left.set,
-            Instant::now(),
-        );
-        self.members = left.members(&self.folder)?;
-        if let Some(basis) = basis()
-            && let Err(e) = self.live.stand_on(&basis)
-        {
-            log::warn!("which keys wait for a restart is not known: {e}");
-        }
-        log::info!(
-            "this program goes on with {} generations of the one before it",
-            self.members.len()
-        );
-        self.tell();
-        Ok(())
-    }
-
     async fn keep_running(
         &mut self,
         resumed: bool,
@@ -274,70 +205,6 @@ impl Supervisor {
         Box::pin(self.carry_out(orders)).await;
         self.tell();
     }
-
-    /// What the service says of itself is what its generations say.
-    pub(super) fn tell(&self) {
-        let serving = self.set.serving();
-        let report = self
-            .members
-            .iter()
-            .find(|m| Some(m.number) == serving)
-            .and_then(|m| m.report.as_ref());
-        let generations = self.generations();
-        let work = generations.iter().map(|g| g.streams).sum();
-        let waiting = report.map(|report| report.waiting.clone());
-        self.status.send_if_modified(|s| {
-            let (ready, health) = match report {
-                Some(report) => (report.ready, report.health.clone()),
-                None if self.set.is_starting() && !s.ready => (false, s.health.clone()),
-                None => (false, Health::critical("no generation is running")),
-            };
-            let before = s.clone();
-            s.beat_ms = report.map_or(0, |report| report.beat_ms);
-            (s.ready, s.health, s.work) = (ready, health, work);
-            s.generations = generations;
-            if let Some(waiting) = waiting {
-                s.waiting = waiting;
-            }
-            *s != before
-        });
-    }
-
-    /// Each process that serves, for the status.
-    fn generations(&self) -> Vec<Generation> {
-        let (now, clock) = (Instant::now(), SystemTime::now());
-        let epoch = |at: Option<SystemTime>| {
-            let since = at.and_then(|at| at.duration_since(SystemTime::UNIX_EPOCH).ok());
-            since.map_or(0, |since| since.as_secs())
-        };
-        let shown = self.set.show(now).into_iter().map(|shown| {
-            let member = self.members.iter().find(|m| m.number == shown.number);
-            let report = member.and_then(|m| m.report.as_ref());
-            Generation {
-                number: shown.number,
-                pid: member.and_then(|m| m.child.id()).unwrap_or_default(),
-                version: report.map(|r| r.version.clone()).unwrap_or_default(),
-                phase: shown.phase,
-                since: epoch(clock.checked_sub(shown.age)),
-                until: shown.left.map(|left| epoch(clock.checked_add(left))),
-                streams: report.map_or(0, |r| r.streams),
-            }
-        });
-        shown.collect()
-    }
-
-    /// A generation shows what waits for a restart of all: only the supervisor knows.
-    async fn tell_waiting(&mut self, number: u64) {
-        let mut keys = self.live.waiting().borrow().clone();
-        keys.retain(|_, takes| *takes == Takes::Restart);
-        let member = self.members.iter_mut().find(|m| m.number == number);
-        if let Some(member) = member
-            && member.waiting != keys
-        {
-            member.waiting.clone_from(&keys);
-            member.order(&Order::Waiting { keys }, Bytes::new()).await;
-        }
-    }
 }
 
 /// What any of them says next.
@@ -358,11 +225,5 @@ async fn judgement(judging: &mut Option<JoinHandle<Judged>>) -> Judged {
     match judging {
         None => std::future::pending().await,
         Some(task) => task.await.unwrap_or_else(|e| Judged::Unfit(e.to_string())),
-    }
-}
-
-impl From<ConfigError> for Judged {
-    fn from(error: ConfigError) -> Self {
-        Self::Unfit(error.to_string())
     }
 }

@@ -17,36 +17,12 @@ use rackcast_service::reload::{self, Refused};
 
 use super::binary::Binary;
 use super::control::{BASIS_FD, CONFIG_FD, Order, Reloaded};
+use super::held::{Candidate, Judged, Pending, Supervisor};
 use super::resume::State;
-use super::run::Supervisor;
 use crate::config::Config;
 
 /// How long generations may take to put a configuration in force.
 const IN_FORCE: Duration = Duration::from_secs(10);
-
-/// What a new generation is to work by.
-#[derive(Debug)]
-pub(super) struct Candidate {
-    /// The text of the configuration file.
-    pub(super) text: String,
-}
-
-/// What a program on disk says of taking over.
-#[derive(Debug)]
-pub(super) enum Judged {
-    /// It can, by this text.
-    Fit(Binary, String),
-    /// Why not.
-    Unfit(String),
-}
-
-/// A configuration on its way into force.
-#[derive(Debug)]
-pub(super) struct Pending {
-    number: u64,
-    text: String,
-    pub(super) until: Instant,
-}
 
 impl Supervisor {
     /// SIGHUP.
@@ -130,16 +106,6 @@ impl Supervisor {
             let why = format!("no generation put it in force within {IN_FORCE:?}");
             finish(&Err(Refused::Part(why)));
         }
-    }
-
-    /// This text is in force: what is started from now on works by it.
-    pub(super) fn keep(&mut self, text: String) -> Result<reload::Outcome, Refused> {
-        let outcome = self.live.replace(text)?;
-        let config = self.live.config();
-        rackcast_service::log::set_level(config.log_level);
-        self.set
-            .configure(config.supervisor.clone(), config.origin.retention);
-        Ok(outcome)
     }
 
     /// SIGUSR2.

@@ -176,6 +176,7 @@ fn a_node() -> ServiceStatus {
         meta: [("slots".to_owned(), "2".to_owned())].into(),
         weight: 2,
         progress: 0,
+        still_ms: None,
         beat_ms: 10,
         work: 0,
         devices: Vec::new(),

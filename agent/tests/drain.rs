@@ -191,7 +191,8 @@ async fn a_drain_holds_over_restarts_until_it_is_resumed() {
     assert!(said.contains(&format!(" by {me}, until ")), "{said}");
     assert!(said.ends_with(": new-disks\n"), "{said}");
     let took = scene.until_maintenance(true).await;
-    assert!(took < Duration::from_secs(1), "{took:?}");
+    // Milliseconds, were the machine free; the diff that would mend it otherwise comes every 30 s.
+    assert!(took < Duration::from_secs(5), "{took:?}");
     let told = format!("rackcast: {}", said.trim_end());
     assert_eq!(scene.maintenance().await, Some(told));
     until("the service to hear of it", async || {

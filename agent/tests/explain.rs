@@ -104,6 +104,7 @@ async fn serve(pages: fn(&Uri) -> Option<Reply>) -> SocketAddr {
         meta: [].into(),
         weight: 1,
         progress: 0,
+        still_ms: None,
         beat_ms: 0,
         work: 0,
         devices: Vec::new(),

@@ -47,6 +47,7 @@ async fn status_shows_each_service_and_whether_all_is_well() {
         meta: [].into(),
         weight: 1,
         progress: 0,
+        still_ms: None,
         beat_ms: 0,
         work: 0,
         devices: Vec::new(),

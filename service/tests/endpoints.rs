@@ -35,6 +35,7 @@ fn a_status() -> ServiceStatus {
         meta: [("slots".to_owned(), "2".to_owned())].into(),
         weight: 2,
         progress: 0,
+        still_ms: None,
         beat_ms: 0,
         work: 0,
         devices: Vec::new(),

@@ -33,8 +33,8 @@ use crate::scheduler::Scheduler;
 use crate::status::{Identity, Steady};
 use crate::worker::{Blueprint, Post, supervise};
 
-/// How often the status is made anew.
-const STATUS_INTERVAL: Duration = Duration::from_millis(250);
+/// How often the status is made anew: so much later is it known that no worker moves.
+const STATUS_INTERVAL: Duration = Duration::from_millis(100);
 /// Of the drain's time, what is kept for clients to take the last answers.
 const GOODBYE: Duration = Duration::from_secs(2);
 

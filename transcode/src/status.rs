@@ -15,8 +15,8 @@ use crate::device::{Device, Kind};
 use crate::gpus;
 use crate::scheduler::Slot;
 
-/// Workers speak five times a second, and this status is made anew four times.
-const BEAT_MS: u64 = 250;
+/// Workers speak five times a second, and this status is made anew ten times.
+const BEAT_MS: u64 = 300;
 
 /// What does not change while the node runs.
 #[derive(Debug, Clone)]
@@ -76,6 +76,7 @@ impl Identity {
                 .collect(),
             weight: capacity,
             progress,
+            still_ms: None,
             beat_ms: BEAT_MS,
             work: u64::from(load.busy) + u64::from(load.queued),
             devices: self.devices(slots, gpus.devices(now)),

@@ -219,7 +219,13 @@ impl Service {
 
     fn answer(&mut self, status: ServiceStatus, now: Instant) {
         let moved = status.progress != self.status.progress || status.pid != self.status.pid;
-        let progressed = if moved { now } else { self.progressed };
+        // Not since this was heard: a service that was asked just before it stopped had moved earlier.
+        let still = Duration::from_millis(status.still_ms.unwrap_or_default());
+        let moved_at = now.checked_sub(still).unwrap_or(self.progressed);
+        let progressed = match moved {
+            true => self.progressed.max(moved_at),
+            false => self.progressed,
+        };
         let same = status.pid == self.status.pid;
         let children = match moved {
             true => Watch::default(),

@@ -32,6 +32,7 @@ fn status(progress: u64) -> ServiceStatus {
         meta: BTreeMap::new(),
         weight: 1,
         progress,
+        still_ms: None,
         beat_ms: 250,
         work: 0,
         devices: Vec::new(),
@@ -281,6 +282,28 @@ fn time_that_the_agent_did_not_have_and_a_service_that_does_not_beat_count_for_l
     scene.says(0, silent(1));
     assert_eq!(scene.says(59, silent(1)), "passing: 3 streams");
     assert_eq!(scene.says(60, silent(1)), stuck);
+}
+
+#[test]
+fn what_moved_before_it_was_asked_counts_from_then() {
+    let since = |progress, seconds: u64| ServiceStatus {
+        still_ms: Some(seconds * 1000),
+        ..status(progress)
+    };
+    let mut scene = Scene::new();
+    scene.says(0, status(1));
+    scene.says(20, since(2, 5));
+    assert_eq!(scene.says(44, since(2, 29)), "passing: 3 streams");
+    let stuck = "critical: stuck: its progress stands still";
+    assert_eq!(scene.says(45, since(2, 30)), stuck);
+
+    // It never takes back what was known: here machine and service stood still together.
+    let mut scene = Scene::new();
+    scene.says(0, status(1));
+    scene.board.lost(Duration::from_secs(100));
+    scene.says(101, since(2, 100));
+    assert_eq!(scene.says(129, since(2, 128)), "passing: 3 streams");
+    assert_eq!(scene.says(130, since(2, 129)), stuck);
 }
 
 #[test]

@@ -33,6 +33,7 @@ fn status() -> ServiceStatus {
         .into(),
         weight: 3,
         progress: 1,
+        still_ms: None,
         beat_ms: 0,
         work: 0,
         devices: Vec::new(),

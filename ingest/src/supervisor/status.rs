@@ -30,6 +30,7 @@ pub fn first(config: &Config, endpoints: &[(&'static str, SocketAddr)]) -> Servi
         meta,
         weight: 1,
         progress: 0,
+        still_ms: None,
         beat_ms: 0,
         work: 0,
         devices: Vec::new(),

@@ -145,6 +145,9 @@ pub struct ServiceStatus {
     pub weight: u32,
     /// Grows while work is done or the idle loop is alive; standing still means stuck.
     pub progress: u64,
+    /// How long ago it moved last when this was told, in milliseconds; the status socket says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub still_ms: Option<u64>,
     /// While it lives it moves at least this often, in milliseconds; 0 if it does not say.
     #[serde(default)]
     pub beat_ms: u64,
@@ -183,6 +186,7 @@ impl ServiceStatus {
             meta: BTreeMap::new(),
             weight: 1,
             progress: 0,
+            still_ms: None,
             beat_ms: 0,
             work: 0,
             devices: Vec::new(),

@@ -1,5 +1,6 @@
 //! The service's side of the status socket.
 
+use std::convert::Infallible;
 use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -42,9 +43,13 @@ pub fn serve(
 ) -> io::Result<Serving> {
     let (listener, file) = socket::bind(path)?;
     let (tell, told) = watch::channel(Told::default());
+    let (moved, last_moved) = watch::channel(Instant::now());
+    let following = follow(status.clone(), moved);
     let answer = move |uri: http::Uri| {
         std::future::ready((uri.path() == "/status").then(|| {
-            let status = status.borrow();
+            let mut status = status.borrow().clone();
+            let still = last_moved.borrow().elapsed().as_millis();
+            status.still_ms = Some(u64::try_from(still).unwrap_or(u64::MAX));
             tell.send_replace(Told {
                 at: Some(Instant::now()),
                 draining: status.draining,
@@ -53,7 +58,10 @@ pub fn serve(
         }))
     };
     let task = tokio::spawn(async move {
-        server::serve(listener, answer, shutdown).await;
+        tokio::select! {
+            () = server::serve(listener, answer, shutdown) => {}
+            never = following => match never {},
+        }
         drop(file);
     });
     Ok(Serving { task, told })
@@ -80,6 +88,23 @@ impl IntoFuture for Serving {
     fn into_future(self) -> Self::IntoFuture {
         self.task
     }
+}
+
+/// Notes when the progress moves.
+async fn follow(
+    mut status: watch::Receiver<ServiceStatus>,
+    moved: watch::Sender<Instant>,
+) -> Infallible {
+    let mut last = status.borrow_and_update().progress;
+    while status.changed().await.is_ok() {
+        let progress = status.borrow_and_update().progress;
+        if progress != last {
+            last = progress;
+            moved.send_replace(Instant::now());
+        }
+    }
+    // Who told of it is gone; that it moves no more is true.
+    std::future::pending().await
 }
 
 fn answer(status: &ServiceStatus) -> Answer {

@@ -14,6 +14,7 @@
 //! | [`explain`] | how an ingest says why it did what it did |
 //! | [`socket`] | unix sockets that outlive no process |
 //! | [`admin`], [`http`], [`metrics`] | `/metrics`, `/healthz`, `/readyz` |
+//! | [`patient`] | a connection whose peer has only so much time |
 //! | [`tls`] | who a peer is; certificates and their replacement |
 //! | [`notify`], [`shutdown`] | readiness, a watchdog fed by real progress, a clean end |
 //! | [`process`], [`frame`] | worker processes that die with their parent, and talking to them |
@@ -35,6 +36,7 @@ pub mod http;
 pub mod log;
 pub mod metrics;
 pub mod notify;
+pub mod patient;
 pub mod process;
 pub mod reload;
 pub mod shutdown;

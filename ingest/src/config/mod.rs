@@ -177,6 +177,7 @@ impl Config {
         self.discovery.check()?;
         self.explain.check()?;
         self.rtmp.check()?;
+        self.http.check()?;
         self.auth.check()?;
         self.supervisor.check()?;
         self.tls.check(self)?;

@@ -5,6 +5,7 @@
 //! meet a request on its way; what is left after a while, and HTTP/2, ends gracefully.
 
 use std::convert::Infallible;
+use std::error::Error;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +16,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
 use prometheus::{IntCounter, IntGauge, Registry};
+use rackcast_service::patient::Patient;
 use serde::Deserialize;
 use tokio::sync::Semaphore;
 
@@ -36,6 +38,9 @@ pub struct Config {
     /// How long a client may take to send a request's head, or to send none at all.
     #[serde(with = "humantime_serde")]
     pub header_timeout: Duration,
+    /// How long a client may leave what it is sent untaken.
+    #[serde(with = "humantime_serde")]
+    pub write_timeout: Duration,
     /// Requests that one HTTP/2 connection may have open.
     pub max_concurrent_streams: u32,
     /// How long open answers may take once the generation stops.
@@ -48,9 +53,35 @@ impl Default for Config {
         Self {
             max_connections: 10_000,
             header_timeout: Duration::from_secs(30),
+            write_timeout: Duration::from_secs(60),
             max_concurrent_streams: 128,
             stop_grace: Duration::from_secs(5),
         }
+    }
+}
+
+impl Config {
+    /// Checks what serde cannot.
+    ///
+    /// # Errors
+    /// The key that is wrong, and how.
+    pub fn check(&self) -> Result<(), String> {
+        let most = Semaphore::MAX_PERMITS;
+        if self.max_connections == 0 || self.max_connections > most {
+            return Err(format!("http.max_connections must be from 1 to {most}"));
+        }
+        if self.max_concurrent_streams == 0 {
+            return Err("http.max_concurrent_streams must be above 0".to_owned());
+        }
+        for (key, length) in [
+            ("header_timeout", self.header_timeout),
+            ("write_timeout", self.write_timeout),
+        ] {
+            if length.is_zero() {
+                return Err(format!("http.{key} must be above 0"));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -60,6 +91,7 @@ pub struct Metrics {
     connections: IntGauge,
     full: IntCounter,
     refused: IntCounter,
+    timeouts: IntCounter,
 }
 
 impl Metrics {
@@ -86,10 +118,15 @@ impl Metrics {
                 "rackcast_ingest_http_accept_failures_total",
                 "Connections that could not be accepted",
             )?,
+            timeouts: IntCounter::new(
+                "rackcast_ingest_http_timeouts_total",
+                "Connections that were closed because the client sent or took nothing for too long",
+            )?,
         };
         registry.register(Box::new(metrics.connections.clone()))?;
         registry.register(Box::new(metrics.full.clone()))?;
         registry.register(Box::new(metrics.refused.clone()))?;
+        registry.register(Box::new(metrics.timeouts.clone()))?;
         Ok(metrics)
     }
 }
@@ -113,6 +150,8 @@ pub async fn serve(
     server
         .http2()
         .timer(TokioTimer::new())
+        .keep_alive_interval(config.header_timeout)
+        .keep_alive_timeout(config.header_timeout)
         .max_concurrent_streams(config.max_concurrent_streams);
     let accepting = async {
         loop {
@@ -131,17 +170,22 @@ pub async fn serve(
                 async move { Ok::<_, Infallible>(site.answer(request).await) }
             });
             let (server, watcher) = (server.clone(), open.watcher());
-            let (accepting, count) = (turn.accepting().clone(), metrics.connections.clone());
-            count.inc();
+            let (accepting, metrics) = (turn.accepting().clone(), metrics.clone());
+            let (first, write) = (config.header_timeout, config.write_timeout);
+            metrics.connections.inc();
             tokio::spawn(async move {
                 if let Some(Some(stream)) = accepting.run_until_cancelled(arrival.enter()).await {
-                    let connection = server.serve_connection(TokioIo::new(stream), service);
+                    let stream = TokioIo::new(Patient::new(stream, first, write));
+                    let connection = server.serve_connection(stream, service);
                     // A player that breaks off in the middle is everyday life.
                     if let Err(e) = watcher.watch(connection.into_owned()).await {
+                        if is_timeout(&*e) {
+                            metrics.timeouts.inc();
+                        }
                         log::debug!("a player's connection ended: {e}");
                     }
                 }
-                count.dec();
+                metrics.connections.dec();
                 drop(permit);
             });
         }
@@ -151,6 +195,16 @@ pub async fn serve(
     let moved = tokio::time::sleep(MOVE);
     turn.serving().run_until_cancelled(moved).await;
     let _ = tokio::time::timeout(config.stop_grace, open.shutdown()).await;
+}
+
+/// Whether it was the peer that took too long.
+fn is_timeout(error: &(dyn Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |e| Error::source(*e)).any(|cause| {
+        let io = cause.downcast_ref::<io::Error>();
+        let hyper = cause.downcast_ref::<hyper::Error>();
+        io.is_some_and(|e| e.kind() == io::ErrorKind::TimedOut)
+            || hyper.is_some_and(hyper::Error::is_timeout)
+    })
 }
 
 async fn accept(entrance: &Entrance, metrics: &Metrics) -> Option<Arrival> {

@@ -28,6 +28,7 @@ mod master;
 mod memory;
 mod metrics;
 mod mux;
+mod muxed;
 mod package_error;
 mod packager;
 mod playlist;
@@ -41,6 +42,7 @@ mod tests;
 
 pub use config::Config;
 pub use info::{Rendered, SegmentInfo, SourceVideo, StreamInfo};
+pub use muxed::Mux;
 pub use package_error::PackageError;
 pub use packager::{MpegTs, Packager};
 
@@ -58,6 +60,7 @@ use crate::segmenter::Segment;
 use loss::Loss;
 use memory::Memory;
 use metrics::Metrics;
+use muxed::Muxed;
 use stream::Stream;
 use window::{Bounds, Published, Window};
 
@@ -66,6 +69,7 @@ use window::{Bounds, Published, Window};
 pub struct Origin {
     config: ArcSwap<Config>,
     memory: Arc<Memory>,
+    muxed: Muxed,
 }
 
 impl Origin {
@@ -78,6 +82,7 @@ impl Origin {
         Ok(Self {
             memory: Arc::new(Memory::new(config.max_bytes, metrics)),
             config: ArcSwap::from_pointee(config),
+            muxed: Muxed::default(),
         })
     }
 

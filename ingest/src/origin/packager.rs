@@ -8,6 +8,7 @@ use rackcast_segment::id::RenditionName;
 use rackcast_segment::ts::{self, Counters, Layout, Writer};
 
 use super::mux::mux;
+use super::muxed::Mux;
 use super::package_error::PackageError;
 use crate::segmenter::Segment;
 
@@ -24,11 +25,9 @@ pub trait Packager: Send + fmt::Debug {
     /// [`PackageError`]: the segment is to be a gap.
     fn follow(&mut self, rendition: &RenditionName, media: Bytes) -> Result<Bytes, PackageError>;
 
-    /// Video and audio, as the other two returned them, in one; the same for the same.
-    ///
-    /// # Errors
-    /// [`PackageError`] if one of them is not of this format.
-    fn mux(&self, video: &Bytes, audio: &Bytes) -> Result<Bytes, PackageError>;
+    /// What puts video and audio, as the other two returned them, into one. It fails if one of them
+    /// is not of this format.
+    fn mux(&self) -> Mux;
 }
 
 /// MPEG-TS: every segment carries its own tables, and counters run on.
@@ -77,7 +76,7 @@ impl Packager for MpegTs {
         Ok(media.freeze())
     }
 
-    fn mux(&self, video: &Bytes, audio: &Bytes) -> Result<Bytes, PackageError> {
-        mux(video, audio)
+    fn mux(&self) -> Mux {
+        mux
     }
 }

@@ -26,6 +26,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
 use rackcast_segment::wire::{LOAD_PATH, SEGMENTS_PATH};
+use rackcast_service::patient::Patient;
 use rackcast_service::tls::{Door, Stream};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -94,6 +95,9 @@ impl Front {
                             false => server,
                         };
                         let caller = caller(&stream, peer);
+                        // Pings end what takes nothing once it has begun.
+                        let first = front.config.header_timeout;
+                        let stream = Patient::new(stream, first, Duration::MAX);
                         let connection = front.connection(&server, stream, caller).into_owned();
                         if let Err(e) = watcher.watch(connection).await {
                             log::debug!("a connection ended: {e}");
@@ -149,11 +153,11 @@ impl Front {
     fn connection<'a>(
         self: &Arc<Self>,
         server: &'a auto::Builder<TokioExecutor>,
-        stream: Stream,
+        stream: Patient<Stream>,
         caller: Caller,
     ) -> auto::Connection<
         'a,
-        TokioIo<Stream>,
+        TokioIo<Patient<Stream>>,
         impl hyper::service::Service<
             Request<Incoming>,
             Response = Response<Body>,

@@ -18,6 +18,7 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::Full;
 
+use super::muxed::{Halves, Key};
 use super::presentation::{Page, Text};
 use super::{Origin, lock};
 use crate::relay::Claim;
@@ -42,11 +43,18 @@ enum Answer {
 
 /// Something that is there.
 struct Found {
-    body: Bytes,
+    body: Body,
     tag: String,
     content_type: HeaderValue,
     max_age: Duration,
     immutable: bool,
+}
+
+/// What is sent of it.
+enum Body {
+    Whole(Bytes),
+    /// To be made, once it is sure that somebody wants it and without the stream's lock.
+    Muxed(Key, Halves),
 }
 
 /// What the origin says to a request.
@@ -81,7 +89,10 @@ pub fn reply<B>(origin: &Origin, request: &Request<B>) -> Reply {
     let kind = address.as_ref().map_or("other", Address::kind);
     let (claim, mut response) = match *request.method() {
         Method::GET | Method::HEAD => match address.and_then(|a| find(origin, &a)) {
-            Some((claim, Answer::Here(found))) => (Some(claim), answer(&found, request)),
+            Some((claim, Answer::Here(found))) => match answer(origin, found, request) {
+                Some(response) => (Some(claim), response),
+                None => (None, missing(origin)),
+            },
             Some((claim, Answer::There(path))) => (Some(claim), elsewhere(origin, path, request)),
             None => (None, missing(origin)),
         },
@@ -127,7 +138,7 @@ fn find(origin: &Origin, address: &Address) -> Option<(Claim, Answer)> {
     let stream = origin.find(&address.id)?;
     let mut stream = lock(&stream);
     let playlist = |text: Text, max_age| Found {
-        body: text.body,
+        body: Body::Whole(text.body),
         tag: text.tag,
         content_type: PLAYLIST,
         max_age,
@@ -157,8 +168,12 @@ fn find(origin: &Origin, address: &Address) -> Option<(Claim, Answer)> {
         }
         What::Segment(epoch, name, sequence) => {
             let body = stream.presentations().find_map(|p| match address.muxed {
-                true => p.window.muxed(*epoch, name, *sequence),
-                false => p.window.media(*epoch, name, *sequence),
+                true => {
+                    let key = (address.id.clone(), *epoch, name.clone(), *sequence);
+                    let halves = p.window.halves(*epoch, name, *sequence)?;
+                    Some(Body::Muxed(key, halves))
+                }
+                false => p.window.media(*epoch, name, *sequence).map(Body::Whole),
             })?;
             let muxed = if address.muxed { "m" } else { "" };
             let found = Found {
@@ -174,8 +189,8 @@ fn find(origin: &Origin, address: &Address) -> Option<(Claim, Answer)> {
     Some((claim, Answer::Here(found)))
 }
 
-/// 200, 206, 304 or 416.
-fn answer<B>(found: &Found, request: &Request<B>) -> Response<Full<Bytes>> {
+/// 200, 206, 304 or 416; `None` if what was to be made of it cannot be.
+fn answer<B>(origin: &Origin, found: Found, request: &Request<B>) -> Option<Response<Full<Bytes>>> {
     let asked = request.headers();
     let mut response = Response::new(Full::default());
     let headers = response.headers_mut();
@@ -186,23 +201,27 @@ fn answer<B>(found: &Found, request: &Request<B>) -> Response<Full<Bytes>> {
     put(headers, header::CACHE_CONTROL, &cache);
     if range::matches(asked.get_all(header::IF_NONE_MATCH), &found.tag) {
         *response.status_mut() = StatusCode::NOT_MODIFIED;
-        return response;
+        return Some(response);
     }
-    headers.insert(header::CONTENT_TYPE, found.content_type.clone());
+    let whole = match found.body {
+        Body::Whole(body) => body,
+        Body::Muxed(key, halves) => origin.muxed.of(key, &halves)?,
+    };
+    headers.insert(header::CONTENT_TYPE, found.content_type);
     let bytes = HeaderValue::from_static("bytes");
     headers.insert(header::ACCEPT_RANGES, bytes);
-    let len = found.body.len();
+    let len = whole.len();
     let asked = match *request.method() {
         Method::GET => range::asked(asked, &found.tag, len),
         _ => Asked::Whole,
     };
     let body = match asked {
-        Asked::Whole => found.body.clone(),
+        Asked::Whole => whole,
         Asked::Part(part) => {
             let said = format!("bytes {}-{}/{len}", part.start, part.end.saturating_sub(1));
             put(headers, header::CONTENT_RANGE, &said);
             *response.status_mut() = StatusCode::PARTIAL_CONTENT;
-            found.body.slice(part)
+            whole.slice(part)
         }
         Asked::Outside => {
             put(headers, header::CONTENT_RANGE, &format!("bytes */{len}"));
@@ -218,7 +237,7 @@ fn answer<B>(found: &Found, request: &Request<B>) -> Response<Full<Bytes>> {
     if request.method() != Method::HEAD {
         *response.body_mut() = Full::new(body);
     }
-    response
+    Some(response)
 }
 
 /// To the playlist of the newest presentation. A redirection and not the playlist itself,

@@ -48,10 +48,12 @@ fn muxed_is_video_and_audio_in_one_the_same_each_time() {
         }
         let stream = rig.origin.find(&id()).unwrap();
         let muxed = || {
-            lock(&stream)
+            let stream = lock(&stream);
+            let halves = stream
                 .now()
                 .window
-                .muxed(Epoch(7), &name("720p"), Sequence(n))
+                .halves(Epoch(7), &name("720p"), Sequence(n))?;
+            (halves.mux)(&halves.video, &halves.audio?).ok()
         };
         let ts = muxed().unwrap();
         assert_eq!(ts, muxed().unwrap());

@@ -7,6 +7,7 @@ use super::Window;
 use super::slot::Slot;
 use super::track::Track;
 use crate::origin::info::Rendered;
+use crate::origin::muxed::Halves;
 
 /// What one rendition lists.
 #[derive(Debug)]
@@ -47,22 +48,20 @@ impl Window {
         }
     }
 
-    /// Video and audio of a segment in one.
-    pub(in crate::origin) fn muxed(
+    /// What a segment with the audio inside is made of.
+    pub(in crate::origin) fn halves(
         &self,
         epoch: Epoch,
         name: &RenditionName,
         sequence: Sequence,
-    ) -> Option<Bytes> {
-        let video = self.media(epoch, name, sequence)?;
+    ) -> Option<Halves> {
         let audio = RenditionName::audio();
-        if *name == audio {
-            return Some(video);
-        }
-        match self.media(epoch, &audio, sequence) {
-            Some(audio) => self.packager.mux(&video, &audio).ok(),
-            None => Some(video),
-        }
+        let inside = (*name != audio).then(|| self.media(epoch, &audio, sequence));
+        Some(Halves {
+            video: self.media(epoch, name, sequence)?,
+            audio: inside.flatten(),
+            mux: self.packager.mux(),
+        })
     }
 
     /// What a rendition lists, and whether each is media in it. `None` if there is no such

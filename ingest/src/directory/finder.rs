@@ -43,6 +43,10 @@ struct Remembered {
     answer: Arc<OnceCell<Places>>,
     /// What was said before.
     before: Option<Places>,
+    /// It was asked because the answer before had turned out wrong.
+    mending: bool,
+    /// It turned out wrong since.
+    doubted: bool,
 }
 
 impl Remembered {
@@ -106,10 +110,14 @@ impl Finder {
         Arc::clone(answer.await)
     }
 
-    /// What was said of a stream turned out not to be so: the next who asks asks Consul.
+    /// What was said of a stream turned out not to be so: the next who asks asks Consul. That is
+    /// done once for each answer, since players may ask for what never was; and what was said goes
+    /// on being the best that is known while Consul says nothing.
     pub fn doubt(&self, stream: &StreamId) {
         let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-        memory.answers.remove(stream);
+        if let Some(known) = memory.answers.get_mut(stream) {
+            known.doubted = !known.mending;
+        }
     }
 
     /// The answer that is good or on its way; without room for another question, the last answer.
@@ -117,9 +125,10 @@ impl Finder {
         let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
         let good = |r: &Remembered| now.saturating_duration_since(r.asked) < self.config.remember;
         let known = memory.answers.get(stream);
-        if let Some(known) = known.filter(|known| good(known)) {
+        if let Some(known) = known.filter(|known| good(known) && !known.doubted) {
             return Ok(known.clone());
         }
+        let mending = known.is_some_and(good);
         let before = known.and_then(Remembered::last);
         if !memory.may_ask(now, self.config.lookups_per_second) {
             return Err(before);
@@ -131,6 +140,8 @@ impl Finder {
             asked: now,
             answer: Arc::default(),
             before,
+            mending,
+            doubted: false,
         };
         if memory.answers.len() < self.config.max_remembered {
             memory.answers.insert(stream.clone(), asked.clone());
@@ -202,6 +213,34 @@ mod tests {
         finder.remembered(&c, later).unwrap();
         assert!(finder.remembered(&b, later).is_err());
         assert_eq!(finder.memory.lock().unwrap().answers.len(), 2);
+    }
+
+    #[test]
+    fn a_doubt_asks_once_and_forgets_nothing() {
+        let config = Config {
+            lookups_per_second: 2,
+            ..Config::default()
+        };
+        let finder = finder(config.clone());
+        let (stream, start) = ("l/a".parse().unwrap(), Instant::now());
+        let first = finder.remembered(&stream, start).unwrap();
+        first.answer.set(Places::default()).unwrap();
+        finder.doubt(&stream);
+        let second = finder.remembered(&stream, start).unwrap();
+        assert!(second.answer.get().is_none() && second.before.is_some());
+        // Whatever players ask for that is not there: no more questions, until it is old.
+        finder.doubt(&stream);
+        let third = finder.remembered(&stream, start).unwrap();
+        assert!(Arc::ptr_eq(&second.answer, &third.answer));
+        second.answer.set(Places::default()).unwrap();
+        let later = start + config.remember;
+        let fourth = finder.remembered(&stream, later).unwrap();
+        assert!(fourth.before.is_some());
+        fourth.answer.set(Places::default()).unwrap();
+        // Without room for a question the last answer stays.
+        finder.doubt(&stream);
+        finder.remembered(&"l/b".parse().unwrap(), later).unwrap();
+        assert!(finder.remembered(&stream, later).unwrap_err().is_some());
     }
 
     #[tokio::test]

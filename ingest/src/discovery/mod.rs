@@ -16,19 +16,23 @@ mod saved;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::select_all;
 use rackcast_consul::client::Instance;
 use rackcast_consul::watch::{State, View};
 use rackcast_route::{Endpoint, Member};
 use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::dispatch::Dispatcher;
 pub use config::Config;
 use member::select;
 use metrics::Metrics;
+
+/// How long an empty catalog is doubted by a process that knows nodes of its last life only.
+const EMPTY_GRACE: Duration = Duration::from_secs(30);
 
 /// Starts to follow the catalog and to probe, until `shutdown`.
 ///
@@ -61,6 +65,8 @@ pub fn start(
         metrics,
         members: Vec::new(),
         unfit: BTreeSet::new(),
+        unsaved: false,
+        emptiness: Emptiness::default(),
     };
     tokio::spawn(async move {
         tokio::select! {
@@ -93,6 +99,30 @@ struct Follower {
     members: Vec<Member>,
     /// Instances that were complained about.
     unfit: BTreeSet<String>,
+    /// They are not what the file holds.
+    unsaved: bool,
+    emptiness: Emptiness,
+}
+
+/// Whether a catalog that names nobody is believed, in a process that has not seen it otherwise: it
+/// may just have lost what it knew, and a watch can doubt only what it has seen. Pure.
+#[derive(Debug, Default)]
+struct Emptiness {
+    since: Option<Instant>,
+    believed: bool,
+}
+
+impl Emptiness {
+    /// Until when it is not; `None` if what the catalog says counts.
+    fn doubted_until(&mut self, is_empty: bool, now: Instant) -> Option<Instant> {
+        self.believed |= !is_empty;
+        if self.believed {
+            return None;
+        }
+        let until = *self.since.get_or_insert(now) + EMPTY_GRACE;
+        self.believed = now >= until;
+        (!self.believed).then_some(until)
+    }
 }
 
 impl Follower {
@@ -103,12 +133,13 @@ impl Follower {
         let patience = sleep(self.config.first_answer);
         tokio::pin!(patience);
         loop {
-            let all_answered = self.follow(&saved).await;
+            let (all_answered, doubted_until) = self.follow(&saved, Instant::now()).await;
             if all_answered {
                 ready.send_replace(true);
             }
             tokio::select! {
                 () = changed(&mut self.views) => {}
+                () = sleep_until(doubted_until.unwrap_or_else(Instant::now)), if doubted_until.is_some() => {}
                 () = &mut patience, if !*ready.borrow() => {
                     log::warn!(rackcast_reason = "no-catalog";
                         "Consul has not answered; going on with {} nodes of the last run",
@@ -119,8 +150,9 @@ impl Follower {
         }
     }
 
-    /// Takes over what the watches say now; true if all of them have had an answer.
-    async fn follow(&mut self, saved: &[Member]) -> bool {
+    /// Takes over what the watches say now. Tells whether all of them have had an answer, and until
+    /// when an empty one is not believed.
+    async fn follow(&mut self, saved: &[Member], now: Instant) -> (bool, Option<Instant>) {
         let views: Vec<View> = self
             .views
             .iter_mut()
@@ -133,13 +165,20 @@ impl Follower {
         let instances = views.iter().filter(answered).flat_map(|v| v.nodes.iter());
         let mut selection = select(instances, self.dispatcher.security());
         self.complain(&selection.unfit);
-        if !all_answered {
+        let is_empty = selection.members.is_empty();
+        let doubted_until = match all_answered && !saved.is_empty() {
+            true => self.emptiness.doubted_until(is_empty, now),
+            false => None,
+        };
+        if !all_answered || doubted_until.is_some() {
             selection.members.extend_from_slice(saved);
         }
-        if self.adopt(selection.members) && fresh {
+        self.unsaved |= self.adopt(selection.members);
+        if self.unsaved && fresh && doubted_until.is_none() {
+            self.unsaved = false;
             self.save().await;
         }
-        all_answered
+        (all_answered, doubted_until)
     }
 
     /// Whether a node of an earlier life may be spoken to in this one, whose configuration may be
@@ -240,5 +279,25 @@ fn log_changes(before: &[Member], after: &[Member]) {
     for m in before.iter().filter(|m| !has(after, m)) {
         log::info!(rackcast_node = m.id.as_str(), rackcast_peer = m.endpoint.as_str();
             "the catalog no longer offers the transcode node");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn emptiness_is_doubted_until_somebody_was_there_or_the_grace_is_over() {
+        let start = Instant::now();
+        let mut doubt = Emptiness::default();
+        let until = Some(start + EMPTY_GRACE);
+        assert_eq!(doubt.doubted_until(true, start), until);
+        assert_eq!(doubt.doubted_until(true, start + EMPTY_GRACE / 2), until);
+        assert_eq!(doubt.doubted_until(false, start + EMPTY_GRACE / 2), None);
+        assert_eq!(doubt.doubted_until(true, start + EMPTY_GRACE / 2), None);
+
+        let mut doubt = Emptiness::default();
+        doubt.doubted_until(true, start);
+        assert_eq!(doubt.doubted_until(true, start + EMPTY_GRACE), None);
     }
 }

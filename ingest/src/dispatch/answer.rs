@@ -62,6 +62,10 @@ pub(super) fn conclude(summary: &Summary, complete: bool) -> Ended {
             }),
             load: Some(load(&summary.load)),
         }),
+        // It took the segment: that is a submission, and no refusal that costs nothing.
+        Some(refusal) if matches!(refusal.code.status(), 429 | 503) => {
+            protocol("the node pushes back after it took the segment")
+        }
         Some(refusal) => classify(refusal.code.status(), Some(refusal), None),
         None => protocol("the answer ends without every rendition"),
     }

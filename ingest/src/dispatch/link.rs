@@ -232,11 +232,9 @@ async fn keep_up(
         log::debug!(rackcast_peer = endpoint.as_str(), rackcast_reason = reason;
             "connection {i} to the node is down");
         // A node that closes a connection (a restart, a GOAWAY) is not gone: requests wait for
-        // the next attempt to connect, and fail at once only if that has failed.
-        if !was_up {
-            publish(State::Down(reason.into()));
-        }
+        // the next attempt to connect. They wait for no pause between attempts.
         if !was_up || failures > 1 {
+            publish(State::Down(reason.into()));
             sleep(backoff.delay(failures, rand::random())).await;
         }
     }

@@ -36,7 +36,8 @@ impl Supervisor {
     }
 
     async fn start(&mut self, number: u64) -> Vec<Do> {
-        let text = match &self.candidate {
+        self.starting = self.candidate.take();
+        let text = match &self.starting {
             Some(candidate) => candidate.text.clone(),
             None => self.live.text(),
         };
@@ -57,6 +58,7 @@ impl Supervisor {
                     rackcast_generation = number, rackcast_reason = e.to_string();
                     "generation {number} cannot be started: {e}"
                 );
+                self.starting = None;
                 self.set.ended(number, Instant::now(), rand::random())
             }
         }
@@ -64,7 +66,7 @@ impl Supervisor {
 
     fn took_over(&mut self, number: u64) {
         log::info!(rackcast_generation = number; "generation {number} is ready and accepts");
-        if let Some(candidate) = self.candidate.take() {
+        if let Some(candidate) = self.starting.take() {
             match self.keep(candidate.text) {
                 Ok(outcome) => log::info!("it works by the file on disk: {}", outcome.summary()),
                 // Its program knows more than this one.
@@ -80,7 +82,6 @@ impl Supervisor {
 
     /// A new generation came to nothing; the one before never stopped serving.
     async fn failed(&mut self, number: u64) {
-        self.candidate = None;
         let serving = self.set.serving().unwrap_or_default();
         self.refuse_hand_over(&format!("generation {number} did not become ready"))
             .await;

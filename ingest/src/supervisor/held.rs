@@ -25,8 +25,10 @@ pub(super) struct Supervisor {
     pub(super) status: watch::Sender<ServiceStatus>,
     pub(super) set: Set,
     pub(super) members: Vec<Member>,
-    /// The text that a new generation is to work by, until it does.
+    /// The text that the next generation is to begin with, if not the accepted one.
     pub(super) candidate: Option<Candidate>,
+    /// The one that the starting generation began with: accepted once it is ready.
+    pub(super) starting: Option<Candidate>,
     /// A program on disk that is asked whether it can take over.
     pub(super) judging: Option<JoinHandle<Judged>>,
     /// A configuration that the generations are to put in force.
@@ -79,6 +81,7 @@ impl Supervisor {
             set,
             members: Vec::new(),
             candidate: None,
+            starting: None,
             judging: None,
             pending: None,
             reloads: 0,

@@ -24,6 +24,8 @@ use crate::config::Config;
 
 /// With nothing to do, the clock is looked at so often.
 const IDLE: Duration = Duration::from_secs(60);
+/// Who wakes so much too late did not run.
+const LATE: Duration = Duration::from_secs(1);
 /// How long the agent may take to hear that the service has finished.
 const FAREWELL: Duration = Duration::from_secs(2);
 
@@ -134,6 +136,7 @@ impl Supervisor {
                 .into_iter()
                 .chain(self.pending.as_ref().map(|p| p.until));
             let wakes = wakes.min().unwrap_or_else(|| Instant::now() + IDLE);
+            let began = Instant::now();
             let event = tokio::select! {
                 (number, heard) = hear(&mut self.members) => Event::Heard(number, heard),
                 judged = judgement(&mut self.judging) => Event::Judged(judged),
@@ -142,6 +145,11 @@ impl Supervisor {
                 () = shutdown.cancelled(), if !stopping => Event::Stop,
                 () = tokio::time::sleep_until(wakes.into()) => Event::Time,
             };
+            // Whoever froze this process froze the generations too: they are heard first.
+            let late = Instant::now().saturating_duration_since(wakes.max(began));
+            if late > LATE {
+                self.set.lost(late);
+            }
             stopping |= matches!(event, Event::Stop);
             self.take(event).await;
         }
@@ -201,6 +209,9 @@ impl Supervisor {
             rackcast_generation = number, rackcast_reason = why;
             "generation {number} ended: {why}"
         );
+        if self.set.is_starting_as(number) {
+            self.starting = None;
+        }
         let orders = self.set.ended(number, Instant::now(), rand::random());
         Box::pin(self.carry_out(orders)).await;
         self.tell();

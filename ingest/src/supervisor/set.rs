@@ -188,6 +188,12 @@ impl Set {
             .is_some()
     }
 
+    /// Whether this one is starting.
+    pub fn is_starting_as(&self, number: u64) -> bool {
+        self.numbers(|phase| phase == Phase::Starting)
+            .any(|n| n == number)
+    }
+
     /// Whether this one was told to stop.
     pub fn is_ending(&self, number: u64) -> bool {
         self.numbers(|phase| phase == Phase::Ending)
@@ -344,6 +350,13 @@ impl Set {
                 Do::Stop(entry.number)
             })
             .collect()
+    }
+
+    /// Time that the supervisor did not have: nobody was silent for so long.
+    pub fn lost(&mut self, time: Duration) {
+        for entry in &mut self.entries {
+            entry.heard = add(entry.heard, time);
+        }
     }
 
     /// Time has passed.

@@ -309,3 +309,13 @@ fn each_is_shown_with_its_age_and_its_limit() {
     };
     assert_eq!(scene.set.show(scene.now), [retired, serving]);
 }
+
+#[test]
+fn time_that_the_supervisor_did_not_have_is_nobodys_silence() {
+    let mut scene = Scene::new();
+    // It wakes a minute late, and hears nobody before the clock.
+    scene.now += 60 * SECOND;
+    scene.set.lost(50 * SECOND);
+    assert_eq!(scene.set.tick(scene.now), []);
+    assert_eq!(scene.pass(5 * SECOND, &[1]), [Do::Kill(1, Why::Silent)]);
+}

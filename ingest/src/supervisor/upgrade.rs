@@ -86,6 +86,10 @@ impl Supervisor {
         match reloaded.refused {
             None => {
                 let kept = self.keep(pending.text);
+                if kept.is_ok() {
+                    // The one that starts was told of it too, whatever it began with.
+                    (self.candidate, self.starting) = (None, None);
+                }
                 finish(&kept.map(|outcome| reload::Outcome {
                     renewed: reloaded.renewed,
                     ..outcome

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use futures_util::future::join_all;
-use rackcast_service::status::{FetchError, HealthState, ServiceStatus, fetch};
+use rackcast_service::status::{FetchError, ServiceStatus, fetch};
 
 use crate::poll::sockets_in;
 
@@ -22,16 +22,6 @@ impl Machine {
         let sockets = sockets_in(folder)?;
         let answers = join_all(sockets.iter().map(|socket| fetch(socket))).await;
         Ok(Self(sockets.into_iter().zip(answers).collect()))
-    }
-
-    /// Whether there is a service, and all of them answer and none is critical.
-    pub fn is_well(&self) -> bool {
-        let well = |answer: &Result<ServiceStatus, _>| {
-            answer
-                .as_ref()
-                .is_ok_and(|status| status.health.state != HealthState::Critical)
-        };
-        !self.0.is_empty() && self.0.iter().all(|(_, answer)| well(answer))
     }
 }
 

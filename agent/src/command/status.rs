@@ -16,7 +16,8 @@ use crate::machine;
 
 /// Show this machine: its services, how they are, and whether it drains.
 ///
-/// Exits with 1 if something is not well. Without an agent the services are asked themselves.
+/// Exits with 1 if something is critical, with `--strict` also if something warns. Without an agent
+/// that is so: the services are asked themselves, and Consul soon gives up the machine.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Options {
     /// Folder of the services' status sockets.
@@ -25,6 +26,10 @@ pub struct Options {
     /// The agent's control socket; `agent.control` in that folder.
     #[arg(long, value_name = "PATH", env = "RACKCAST_CONTROL")]
     pub control: Option<PathBuf>,
+    /// Exit with 1 also for a warning, a drain, a service that is not in Consul, and keys of
+    /// configuration that are not in force.
+    #[arg(long)]
+    pub strict: bool,
     /// What the agent knows, as JSON.
     #[arg(long)]
     pub json: bool,
@@ -43,7 +48,7 @@ pub async fn run(options: &Options) -> Exit {
         true => _ = say_json(&machine),
         false => say(Screen(&machine, SystemTime::now())),
     }
-    match is_well(&machine) {
+    match is_well(&machine) && (!options.strict || is_quiet(&machine)) {
         true => Exit::Yes,
         false => Exit::No,
     }
@@ -59,10 +64,7 @@ async fn without_agent(options: &Options, why: &AskError) -> Exit {
     };
     complain(Exit::No, why);
     say(&asked);
-    match asked.is_well() {
-        true => Exit::Yes,
-        false => Exit::No,
-    }
+    Exit::No
 }
 
 /// There is a service, none is critical, and the agent can do its work.
@@ -71,6 +73,18 @@ fn is_well(machine: &Machine) -> bool {
     !machine.services.is_empty()
         && well(machine.agent.health.state)
         && machine.services.iter().all(|service| well(service.state))
+}
+
+/// There is nothing to say of it either.
+fn is_quiet(machine: &Machine) -> bool {
+    let passes = |state: HealthState| state == HealthState::Passing;
+    machine.order.drain.is_none()
+        && passes(machine.agent.health.state)
+        && machine.agent.waiting.is_empty()
+        && machine.findings.values().all(|found| passes(found.state))
+        && machine.services.iter().all(|service| {
+            passes(service.state) && service.registered && service.status.waiting.is_empty()
+        })
 }
 
 /// A machine, and the time that it is.

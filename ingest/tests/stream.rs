@@ -136,6 +136,8 @@ fn config() -> MediaEvent {
         sample_aspect: Ratio::ONE,
         colour: Colour::default(),
         interlaced: false,
+        samples: Default::default(),
+        codec: Default::default(),
     };
     let (sps, pps) = (
         Bytes::from_static(&[0x67, 1]),

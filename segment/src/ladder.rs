@@ -9,8 +9,10 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::h265;
 use crate::id::{InvalidName, RenditionName};
-use crate::shape::{Profile, Ratio};
+use crate::media::Codec;
+use crate::shape::{Profile, Ratio, Shape};
 
 /// The most rungs a ladder may have.
 pub const MAX_RUNGS: usize = 12;
@@ -31,6 +33,8 @@ pub struct Rung {
     pub bitrate: u32,
     /// Profile.
     pub profile: Profile,
+    /// Every second picture of the source instead of all.
+    pub half_rate: bool,
 }
 
 /// Asked renditions, highest first.
@@ -44,8 +48,11 @@ pub enum InvalidLadder {
     /// More rungs than [`MAX_RUNGS`].
     #[error("{0} rungs; at most {MAX_RUNGS} are allowed")]
     TooMany(usize),
-    /// A rung that is not `NAME@BITRATE` or `NAME:HEIGHT@BITRATE[:PROFILE]`.
-    #[error("{0:?} is not a rung; write 720p@2800k or NAME:HEIGHT@BITRATE[:PROFILE]")]
+    /// A rung that is not `NAME@BITRATE` or `NAME:HEIGHT@BITRATE`, with words behind it.
+    #[error(
+        "{0:?} is not a rung; write 720p@2800k or NAME:HEIGHT@BITRATE, and behind it what it shall \
+         be: `:main`, `:baseline` or `:high`, and `:half` for half the frame rate"
+    )]
     Syntax(String),
     /// A name that cannot stand in an address.
     #[error("rung {0:?}: {1}")]
@@ -53,6 +60,11 @@ pub enum InvalidLadder {
     /// Two rungs of one name, or a name that Rackcast uses itself.
     #[error("the name {0:?} is taken")]
     Taken(String),
+    /// A codec that is not packaged yet.
+    #[error(
+        "rung {0:?}: HEVC is not served yet: players want it in fMP4, and segments are MPEG-TS"
+    )]
+    Codec(String),
     /// A height outside [`HEIGHT_RANGE`].
     #[error("rung {0:?}: the height must be between 64 and 4320 pixels")]
     Height(String),
@@ -73,10 +85,76 @@ pub struct RenditionSpec {
     pub height: u32,
     /// Mean video bitrate in bits a second.
     pub bitrate: u32,
-    /// H.264 profile.
+    /// Of H.264.
     pub profile: Profile,
-    /// H.264 `level_idc`, sufficient for size and rate.
+    /// `level_idc` of its codec, sufficient for size and rate.
     pub level_idc: u8,
+    /// Every second picture of the source in the order in which they are shown, from the segment's
+    /// first on, instead of all. On the wire only where it is asked for: nodes before this field
+    /// refuse such a job.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub half_rate: bool,
+    /// What it is to be coded in; HEVC always in the Main profile. On the wire only where it is not
+    /// H.264: nodes before this field refuse such a job.
+    #[serde(default, skip_serializing_if = "Codec::is_h264")]
+    pub codec: Codec,
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+impl RenditionSpec {
+    /// The pictures of a segment of `frames`.
+    pub fn frames(&self, frames: u32) -> u32 {
+        match self.half_rate {
+            true => frames.div_ceil(2),
+            false => frames,
+        }
+    }
+
+    /// The same in HEVC, of a source that has `rate`.
+    pub fn in_hevc(self, rate: Ratio) -> Self {
+        let rate = self.frame_rate(rate).as_f64();
+        Self {
+            level_idc: h265::level_for(self.width, self.height, rate, self.bitrate),
+            codec: Codec::Hevc,
+            ..self
+        }
+    }
+
+    /// By how many pictures it may reorder: as many as fit into the shape's offset of decoding times,
+    /// which counts the source's.
+    pub fn reorder_depth(&self, shape: &Shape) -> u8 {
+        match (self.codec, self.profile) {
+            (Codec::H264, Profile::ConstrainedBaseline) => 0,
+            _ if self.half_rate => shape.reorder_depth / 2,
+            _ => shape.reorder_depth,
+        }
+    }
+
+    /// What its parameter sets say of profile, constraints and level.
+    pub fn profile_idc(&self) -> (u8, u8) {
+        match self.codec {
+            Codec::H264 => self.profile.idc(),
+            Codec::Hevc => (h265::MAIN, h265::MAIN_CONSTRAINTS),
+        }
+    }
+
+    /// Those of a segment's pictures, in the order in which they are shown, that it has.
+    pub fn pick<T>(&self, shown: impl IntoIterator<Item = T>) -> impl Iterator<Item = T> {
+        shown
+            .into_iter()
+            .step_by(if self.half_rate { 2 } else { 1 })
+    }
+
+    /// Its frames a second, of a source that has `rate`.
+    pub fn frame_rate(&self, rate: Ratio) -> Ratio {
+        match self.half_rate {
+            true => rate.half(),
+            false => rate,
+        }
+    }
 }
 
 impl Default for Ladder {
@@ -88,6 +166,7 @@ impl Default for Ladder {
                 height,
                 bitrate,
                 profile: Profile::High,
+                half_rate: false,
             })
         };
         Self(
@@ -147,6 +226,7 @@ impl Ladder {
             let h = even(h);
             let w = f64::from(width) * f64::from(h) / f64::from(height.max(1));
             let w = even((w / 2.0).round().max(1.0) as u32 * 2).min(even(width));
+            let rate = if rung.half_rate { rate / 2.0 } else { rate };
             RenditionSpec {
                 name: rung.name.clone(),
                 width: w,
@@ -154,6 +234,8 @@ impl Ladder {
                 bitrate: rung.bitrate,
                 profile: rung.profile,
                 level_idc: level_for(w, h, rate, rung.bitrate, rung.profile),
+                half_rate: rung.half_rate,
+                codec: Codec::H264,
             }
         };
         let fitting: Vec<_> = self
@@ -210,7 +292,9 @@ impl fmt::Display for Ladder {
                 Profile::High => "high",
             };
             let comma = if i == 0 { "" } else { "," };
-            write!(f, "{comma}{}:{}@{}:{profile}", r.name, r.height, r.bitrate)?;
+            let half = if r.half_rate { ":half" } else { "" };
+            let (name, height, bitrate) = (&r.name, r.height, r.bitrate);
+            write!(f, "{comma}{name}:{height}@{bitrate}:{profile}{half}")?;
         }
         Ok(())
     }
@@ -219,8 +303,9 @@ impl fmt::Display for Ladder {
 impl FromStr for Ladder {
     type Err = InvalidLadder;
 
-    /// Comma-separated rungs: `720p@2800k`, or `NAME:HEIGHT@BITRATE[:PROFILE]` with a bitrate
-    /// in bits a second (suffix `k` or `M`) and a profile of `baseline`, `main` or `high`.
+    /// Comma-separated rungs: `720p@2800k`, or `NAME:HEIGHT@BITRATE` with a bitrate in bits a
+    /// second (suffix `k` or `M`). Behind it may stand, each after a colon, a profile (`baseline`,
+    /// `main` or `high`, the default) and `half` for half the frame rate.
     /// The empty text is the empty ladder: source only.
     fn from_str(s: &str) -> Result<Self, InvalidLadder> {
         let rungs = s
@@ -239,12 +324,22 @@ fn rung(text: &str) -> Result<Rung, InvalidLadder> {
         Some((name, height)) => (name, height),
         None => (size, size.strip_suffix('p').ok_or_else(syntax)?),
     };
-    let (rate, profile) = match rate.split_once(':') {
-        None | Some((_, "high")) => (rate.split(':').next().unwrap_or(rate), Profile::High),
-        Some((rate, "main")) => (rate, Profile::Main),
-        Some((rate, "baseline")) => (rate, Profile::ConstrainedBaseline),
-        Some(_) => return Err(syntax()),
-    };
+    let mut words = rate.split(':');
+    let rate = words.next().ok_or_else(syntax)?;
+    let (mut profile, mut half_rate) = (None, false);
+    for word in words {
+        let twice = match word {
+            "high" => profile.replace(Profile::High).is_some(),
+            "main" => profile.replace(Profile::Main).is_some(),
+            "baseline" => profile.replace(Profile::ConstrainedBaseline).is_some(),
+            "half" => std::mem::replace(&mut half_rate, true),
+            "hevc" | "h265" => return Err(InvalidLadder::Codec(text.to_owned())),
+            _ => true,
+        };
+        if twice {
+            return Err(syntax());
+        }
+    }
     let (digits, unit) = match rate.strip_suffix('k') {
         Some(d) => (d, 1_000),
         None => rate.strip_suffix('M').map_or((rate, 1), |d| (d, 1_000_000)),
@@ -256,7 +351,8 @@ fn rung(text: &str) -> Result<Rung, InvalidLadder> {
             .map_err(|e| InvalidLadder::Name(text.to_owned(), e))?,
         height: height.parse().map_err(|_| syntax())?,
         bitrate: bitrate.ok_or_else(syntax)?,
-        profile,
+        profile: profile.unwrap_or(Profile::High),
+        half_rate,
     })
 }
 
@@ -271,15 +367,6 @@ impl From<Ladder> for String {
     fn from(ladder: Ladder) -> Self {
         ladder.to_string()
     }
-}
-
-/// Pixels a second that a set of renditions costs; the unit of work of routing and admission.
-pub fn pixel_rate(renditions: &[RenditionSpec], rate: Ratio) -> f64 {
-    let pixels: u64 = renditions
-        .iter()
-        .map(|r| u64::from(r.width) * u64::from(r.height))
-        .sum();
-    pixels as f64 * rate.as_f64()
 }
 
 #[cfg(test)]
@@ -306,6 +393,22 @@ mod tests {
     }
 
     #[test]
+    fn half_the_rate_is_every_second_picture_and_a_lower_level() {
+        let ladder: Ladder = "720p@2M,low:720@1M:half".parse().unwrap();
+        let [whole, half] = ladder.resolve(1280, 720, 60.0).try_into().unwrap();
+        assert_eq!((whole.level_idc, half.level_idc), (32, 31));
+        assert_eq!((whole.frames(7), half.frames(7), half.frames(8)), (7, 4, 4));
+        assert_eq!(half.pick(0..7).collect::<Vec<_>>(), [0, 2, 4, 6]);
+        assert_eq!(whole.pick(0..3).collect::<Vec<_>>(), [0, 1, 2]);
+        let ntsc = Ratio::new(30_000, 1001).unwrap();
+        assert_eq!(half.frame_rate(ntsc), Ratio::new(15_000, 1001).unwrap());
+        assert_eq!(
+            half.frame_rate(Ratio::new(25, 1).unwrap()),
+            Ratio::new(25, 2).unwrap()
+        );
+    }
+
+    #[test]
     fn never_above_the_source() {
         let specs = Ladder::default().resolve(640, 360, 25.0);
         assert_eq!(
@@ -328,8 +431,12 @@ mod tests {
 
     #[test]
     fn text_form_round_trips() {
-        let ladder: Ladder = "720p@2800k,low:240@400000:baseline".parse().unwrap();
+        let ladder: Ladder = "720p@2800k,low:240@400000:baseline,least:240@200k:half"
+            .parse()
+            .unwrap();
         assert_eq!(ladder.to_string().parse::<Ladder>().unwrap(), ladder);
+        let halves: Vec<_> = ladder.rungs().iter().map(|r| r.half_rate).collect();
+        assert_eq!(halves, [false, false, true]);
         assert_eq!("".parse::<Ladder>().unwrap().rungs().len(), 0);
     }
 
@@ -343,6 +450,11 @@ mod tests {
             "source:360@1M",
             "8p@1M",
             "1p2:720@9",
+            "720p@1M:half:half",
+            "720p@1M:main:high",
+            "720p@1M:third",
+            "720p@1M:hevc",
+            "720p@1M:",
         ] {
             assert!(bad.parse::<Ladder>().is_err(), "{bad}");
         }

@@ -3,13 +3,15 @@
 //! The same types are the input of the segmenter, of the packagers and of the TS writer.
 //! Payloads are [`Bytes`]: passing one on never copies it.
 
+use std::fmt;
+
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::shape::{Colour, Ratio};
 use crate::time::{Ticks, Timestamp};
 
-/// One coded picture, H.264 in Annex B form (start codes, no access unit delimiter needed).
+/// One coded picture in Annex B form (start codes, no access unit delimiter needed).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccessUnit {
     /// Presentation time.
@@ -18,7 +20,7 @@ pub struct AccessUnit {
     pub dts: Timestamp,
     /// An IDR picture: nothing after it refers to anything before it.
     pub idr: bool,
-    /// The NAL units with start codes. An IDR carries its SPS and PPS in front.
+    /// The NAL units with start codes. An IDR carries its parameter sets in front.
     pub data: Bytes,
 }
 
@@ -46,15 +48,19 @@ pub struct VideoConfig {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct VideoFormat {
+    /// What it is coded in. On the wire only where it is not H.264, which is all that peers before this
+    /// field know.
+    #[serde(default, skip_serializing_if = "Codec::is_h264")]
+    pub codec: Codec,
     /// Width in pixels after cropping.
     pub width: u32,
     /// Height in pixels after cropping.
     pub height: u32,
-    /// H.264 `profile_idc`.
+    /// `profile_idc` of H.264, `general_profile_idc` of HEVC.
     pub profile_idc: u8,
-    /// H.264 constraint flags, as in the third byte of the SPS.
+    /// The first byte of the constraint flags.
     pub constraints: u8,
-    /// H.264 `level_idc`: 31 is level 3.1.
+    /// `level_idc` of H.264 (31 is level 3.1), `general_level_idc` of HEVC (93 is).
     pub level_idc: u8,
     /// Frames a second as the VUI states them, if it does.
     pub frame_rate: Option<Ratio>,
@@ -64,6 +70,100 @@ pub struct VideoFormat {
     pub colour: Colour,
     /// Coded as fields (or a mixture of fields and frames).
     pub interlaced: bool,
+    /// Chroma and depth. On the wire only where they are not 4:2:0 in 8 bits, which is all that
+    /// peers before this field know.
+    #[serde(default, skip_serializing_if = "Samples::is_plain")]
+    pub samples: Samples,
+}
+
+/// How pictures are coded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Codec {
+    /// H.264, AVC.
+    #[default]
+    H264,
+    /// H.265.
+    Hevc,
+}
+
+impl Codec {
+    /// As it stands in JSON, in tags and logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::H264 => "h264",
+            Self::Hevc => "hevc",
+        }
+    }
+
+    /// What everyone decodes.
+    pub fn is_h264(&self) -> bool {
+        *self == Self::H264
+    }
+}
+
+impl fmt::Display for Codec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::H264 => "H.264",
+            Self::Hevc => "HEVC",
+        })
+    }
+}
+
+/// How the samples of a picture are laid out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Samples {
+    /// Which of them have a colour.
+    pub chroma: Chroma,
+    /// Bits of each.
+    pub bits: u8,
+}
+
+/// How many samples have a colour of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Chroma {
+    /// None: grey.
+    #[serde(rename = "4:0:0")]
+    Grey,
+    /// One in four, what every player decodes.
+    #[serde(rename = "4:2:0")]
+    Quarter,
+    /// One in two.
+    #[serde(rename = "4:2:2")]
+    Half,
+    /// Each.
+    #[serde(rename = "4:4:4")]
+    Full,
+}
+
+impl Samples {
+    /// 4:2:0 in 8 bits: what renditions have, and what any decoder takes.
+    pub fn is_plain(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl Default for Samples {
+    fn default() -> Self {
+        Self {
+            chroma: Chroma::Quarter,
+            bits: 8,
+        }
+    }
+}
+
+impl fmt::Display for Samples {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let chroma = match self.chroma {
+            Chroma::Grey => "4:0:0",
+            Chroma::Quarter => "4:2:0",
+            Chroma::Half => "4:2:2",
+            Chroma::Full => "4:4:4",
+        };
+        write!(f, "{chroma} in {} bits", self.bits)
+    }
 }
 
 /// What a decoder must know of the audio before the first frame.

@@ -78,6 +78,7 @@ pub fn job_of(media: &[u8], rate: u32, ladder: &str) -> Result<JobSpec, SampleEr
             frame_rate: Ratio::new(rate, 1).ok_or(SampleError::Empty)?,
             first_pts,
             last_pts,
+            last_half_pts: None,
             duration: Ticks(last_pts.0 - first_pts.0 + frame.0),
             bytes: media.len() as u64,
             format,

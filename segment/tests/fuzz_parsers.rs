@@ -9,12 +9,13 @@ mod common;
 
 use bytes::Bytes;
 use common::{audio_config, sample};
+use rackcast_segment::media::Codec;
 use rackcast_segment::time::Timestamp;
 use rackcast_segment::ts::{Counters, Layout, Limits, Writer, read, restamp};
 use rackcast_segment::wire::multipart::{
     self, Part, PartHead, Reader, content_type, encode_rendition,
 };
-use rackcast_segment::{aac, h264};
+use rackcast_segment::{aac, h264, h265};
 
 /// `valid` with the changes that `script` says.
 fn changed(valid: &[u8], script: &[u8]) -> Vec<u8> {
@@ -118,6 +119,54 @@ fn parse_sps() {
                 assert!(fits.contains(&format.width) && fits.contains(&format.height));
             }
         }
+    });
+}
+
+/// x265's, of 320x180.
+const HEVC_SPS: [u8; 46] = [
+    0x42, 1, 1, 1, 0x60, 0, 0, 3, 0, 0x90, 0, 0, 3, 0, 0, 3, 0, 0x3c, 0xa0, 0x0a, 8, 0x0b, 0x9f,
+    0x79, 0x65, 0x66, 0x92, 0x4c, 0xaf, 0x0e, 0x6a, 2, 2, 2, 8, 0, 0, 3, 0, 8, 0, 0, 3, 0, 0xc8,
+    0x40,
+];
+
+#[test]
+fn parse_hevc_sps() {
+    assert!(h265::parse_sps(&HEVC_SPS).is_ok());
+    bolero::check!().for_each(|input: &[u8]| {
+        for bytes in [input.to_vec(), changed(&HEVC_SPS, input)] {
+            if let Ok(format) = h265::parse_sps(&bytes) {
+                let fits = 1..=h264::MAX_DIMENSION;
+                assert!(fits.contains(&format.width) && fits.contains(&format.height));
+            }
+            if let Ok(pinned) = h265::pin_level(&bytes, 93) {
+                assert!(pinned.len() <= 2 * bytes.len() + 8);
+            }
+        }
+        let hevc = Codec::Hevc;
+        let annex_b = hevc.strip_delimiter(input);
+        let _ = (
+            hevc.is_idr(annex_b),
+            hevc.has_picture(annex_b),
+            hevc.parameter_sets(annex_b),
+        );
+    });
+}
+
+#[test]
+fn ts_read_hevc() {
+    let (video, _) = sample(900_000);
+    let layout = Layout {
+        video: true,
+        audio: false,
+    };
+    let valid = Writer::new(layout)
+        .of(Codec::Hevc)
+        .segment(&video[..12], None);
+    let limits = Limits::default();
+    let whole = read(&valid, Timestamp(900_000), &limits).unwrap();
+    assert_eq!((whole.codec, whole.video.len()), (Codec::Hevc, 12));
+    bolero::check!().for_each(|input: &[u8]| {
+        let _ = read(&changed(&valid, input), Timestamp(900_000), &limits);
     });
 }
 

@@ -76,6 +76,7 @@ pub fn job(number: usize, units: &[AccessUnit], bytes: usize, ladder: &Ladder) -
         frame_rate: Ratio::new(25, 1).unwrap(),
         first_pts: pts().min().unwrap(),
         last_pts: pts().max().unwrap(),
+        last_half_pts: None,
         duration: Ticks(PICTURE.0 * i64::try_from(units.len()).unwrap()),
         bytes: bytes as u64,
         format,

@@ -68,7 +68,7 @@ impl Identity {
             draining: load.draining,
             health: self.health(load, slots),
             endpoints: BTreeMap::from(endpoints.map(|(name, at)| (name.to_owned(), at))),
-            tags: self.tags(),
+            tags: self.tags(slots),
             meta: meta
                 .into_iter()
                 .chain(identity)
@@ -92,12 +92,14 @@ impl Identity {
         u32::try_from(workers).unwrap_or(u32::MAX)
     }
 
-    /// What kinds of devices there are, and what they make.
-    fn tags(&self) -> Vec<String> {
+    /// What kinds of devices there are, and what any of them makes and reads.
+    fn tags(&self, slots: &BTreeMap<SlotId, Slot>) -> Vec<String> {
+        let hevc = slots.values().any(|slot| slot.hevc).then_some("hevc");
         let kinds: BTreeSet<_> = self.devices.iter().map(|d| d.kind.as_str()).collect();
         kinds
             .into_iter()
             .chain(["h264"])
+            .chain(hevc)
             .map(str::to_owned)
             .collect()
     }
@@ -288,6 +290,7 @@ mod tests {
         Slot {
             state,
             why: why.to_owned(),
+            hevc: false,
         }
     }
 

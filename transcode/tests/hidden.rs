@@ -11,7 +11,6 @@ mod common;
 
 use std::process::Command;
 use std::sync::Arc;
-use std::time::Duration;
 
 use common::{Node, Segment, make, until};
 use nix::sys::signal::{Signal, kill};
@@ -76,6 +75,34 @@ async fn callers_notice_nothing_and_nothing_is_left() {
     node.leaves_nothing(2, open_before).await;
 }
 
+/// Whoever comes while no worker is left waits for the next.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn all_workers_die_at_once_and_nobody_notices() {
+    let node = Arc::new(Node::start("[worker]\ncount = 2").await);
+    node.until_load("both workers are up", |l| l.slots == 2)
+        .await;
+    let open_before = node.open_files();
+    let end = CancellationToken::new();
+    let mut callers = JoinSet::new();
+    for segment in segments() {
+        callers.spawn(call(node.clone(), segment, end.clone()));
+    }
+    node.until_load("both are busy", |l| l.busy == 2).await;
+    for worker in node.named("worker") {
+        kill_it(worker);
+    }
+    until("both are replaced", || async {
+        (node.ends("killed").await == 2 && node.load().await.slots == 2).then_some(())
+    })
+    .await;
+    end.cancel();
+    let served: usize = callers.join_all().await.into_iter().sum();
+    assert!(served >= CALLERS, "everyone was served: {served}");
+    node.until_load("nothing runs", |l| (l.slots, l.busy, l.queued) == (2, 0, 0))
+        .await;
+    node.leaves_nothing(2, open_before).await;
+}
+
 /// A segment for each caller, each with a ladder of its own: more than a worker keeps
 /// pipelines for, so that it needs memory and threads again and again.
 fn segments() -> Vec<Segment> {
@@ -86,33 +113,14 @@ fn segments() -> Vec<Segment> {
         .collect()
 }
 
-/// Sends a segment again and again until the end; answers how often it was served. A node that
-/// is full is asked again, as an ingest does; anything else that goes wrong is a failure.
+/// Sends a segment again and again until the end; answers how often it was served.
 async fn call(node: Arc<Node>, segment: Segment, end: CancellationToken) -> usize {
     let mut served = 0;
     while !end.is_cancelled() {
-        serve(&node, &segment).await;
+        node.serve(&segment).await;
         served += 1;
     }
     served
-}
-
-async fn serve(node: &Node, segment: &Segment) {
-    until("the segment is served", || async {
-        match node.transcode(segment).await {
-            Ok(answer) => {
-                assert!(answer.summary.failure.is_none(), "{:?}", answer.summary);
-                assert_eq!(answer.renditions.len(), segment.job.renditions.len());
-                Some(())
-            }
-            Err(refused) if refused.refusal.code.is_push_back() => {
-                tokio::time::sleep(Duration::from_millis(50)).await;
-                None
-            }
-            Err(refused) => panic!("{refused:?}"),
-        }
-    })
-    .await;
 }
 
 /// One of the workers that serve, while there are two.

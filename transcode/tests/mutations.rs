@@ -17,8 +17,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use common::{Node, Segment, answer, full, h264_bits::annex_b_of, job, make, ts_of, until};
+use common::{Node, Segment, answer, full, h264_bits::annex_b_of, job, make_in, ts_in, until};
 use rackcast_segment::h264::nal_units;
+use rackcast_segment::media::Codec;
 use rackcast_segment::verify::{Expectation, verify};
 use rackcast_segment::wire::reply::RefusalCode::{TooLarge, Undecodable, Unsupported};
 use tokio::task::JoinSet;
@@ -35,7 +36,8 @@ async fn a_thousand_damaged_segments_kill_no_worker() {
     node.until_load("both workers are up", |l| l.slots == 2)
         .await;
     let serving = node.workers();
-    let source = Arc::new(source());
+    // One in five in HEVC.
+    let source = Arc::new([Codec::H264, Codec::Hevc].map(source));
     let next = Arc::new(AtomicU64::new(0));
     let mut callers = JoinSet::new();
     for _ in 0..CALLERS {
@@ -48,7 +50,8 @@ async fn a_thousand_damaged_segments_kill_no_worker() {
                     return results;
                 }
                 let mut random = Random::new(seed.wrapping_mul(1 << 32).wrapping_add(n));
-                let (what, damaged) = mutate(&source, &mut random);
+                let source = &source[usize::from(n.is_multiple_of(5))];
+                let (what, damaged) = mutate(source, &mut random);
                 let result = submit(&node, &damaged, &format!("{what}, number {n}")).await;
                 *results.entry((what, result)).or_insert(0u32) += 1;
             }
@@ -67,9 +70,18 @@ async fn a_thousand_damaged_segments_kill_no_worker() {
 }
 
 /// Ten pictures of 96x64 with B-frames.
-fn source() -> Segment {
-    let options = ["-bf", "2", "-g", "100"];
-    make(
+fn source(codec: Codec) -> Segment {
+    let options = match codec {
+        Codec::H264 => ["-bf", "2", "-g", "100"],
+        Codec::Hevc => [
+            "-bf",
+            "2",
+            "-x265-params",
+            "log-level=error:open-gop=0:keyint=100",
+        ],
+    };
+    make_in(
+        codec,
         &["testsrc2=size=96x64:rate=25:duration=0.4"],
         &options,
         "64p@100k",
@@ -201,7 +213,7 @@ fn order(s: &mut Segment, random: &mut Random) {
     if random.below(2) == 0 {
         s.units[b].data = data;
     }
-    s.ts = ts_of(&s.units);
+    s.ts = ts_in(s.job.source.format.codec, &s.units);
 }
 
 fn times(s: &mut Segment, random: &mut Random) {
@@ -211,7 +223,7 @@ fn times(s: &mut Segment, random: &mut Random) {
     if random.below(2) == 0 {
         s.units[b].pts = pts;
     }
-    s.ts = ts_of(&s.units);
+    s.ts = ts_in(s.job.source.format.codec, &s.units);
 }
 
 fn change_picture(
@@ -223,7 +235,7 @@ fn change_picture(
     let mut data = s.units[unit].data.to_vec();
     change(&mut data, random);
     s.units[unit].data = Bytes::from(data);
-    s.ts = ts_of(&s.units);
+    s.ts = ts_in(s.job.source.format.codec, &s.units);
 }
 
 fn change_nals(
@@ -237,7 +249,7 @@ fn change_nals(
     let mut nals: Vec<_> = nal_units(&s.units[unit].data).map(<[u8]>::to_vec).collect();
     change(&mut nals, random);
     s.units[unit].data = annex_b_of(nals.iter().map(Vec::as_slice));
-    s.ts = ts_of(&s.units);
+    s.ts = ts_in(s.job.source.format.codec, &s.units);
 }
 
 fn number(variable: &str) -> Option<u64> {

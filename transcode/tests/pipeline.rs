@@ -8,35 +8,13 @@
 
 mod common;
 
-use common::{Segment, decode, format_of, make, segments};
+use common::{Segment, decode, format_of, make, pipelines, segments, transcode};
 use rackcast_segment::media::AccessUnit;
 use rackcast_segment::shape::Colour;
 use rackcast_segment::time::{Ticks, Timestamp};
 use rackcast_segment::ts;
-use rackcast_transcode::pipeline::{
-    Encoder, EncoderConfig, Engine, PipelineError, Pipelines, Rendition,
-};
+use rackcast_transcode::pipeline::{Encoder, Engine, PipelineError, Rendition};
 use tokio_util::sync::CancellationToken;
-
-fn pipelines(encoder: Encoder) -> Pipelines {
-    Pipelines::new(
-        EncoderConfig {
-            encoder,
-            ..EncoderConfig::default()
-        },
-        2,
-    )
-    .unwrap()
-}
-
-fn transcode(p: &mut Pipelines, s: &Segment) -> Result<Vec<Rendition>, PipelineError> {
-    let mut out = Vec::new();
-    p.transcode(&s.job, &s.units, &CancellationToken::new(), &mut |r| {
-        out.push(r);
-    })?;
-    out.sort_by_key(|r| s.job.renditions.iter().position(|spec| spec.name == r.name));
-    Ok(out)
-}
 
 fn times(units: &[AccessUnit]) -> Vec<Timestamp> {
     let mut times: Vec<_> = units.iter().map(|u| u.pts).collect();

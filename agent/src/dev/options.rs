@@ -26,7 +26,7 @@ pub struct Options {
     /// Leave a child that dies dead.
     #[arg(long)]
     pub no_restart: bool,
-    /// Renditions, such as `720p@2800k,low:240@400k:baseline`.
+    /// Renditions, such as `720p@2800k,low:240@400k:baseline:half`.
     #[arg(long, value_name = "SPEC")]
     pub ladder: Option<Ladder>,
     /// A real Consul instead of the development catalog, under service names of its own

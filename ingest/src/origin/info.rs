@@ -37,7 +37,7 @@ pub struct StreamInfo {
 pub struct SourceVideo {
     /// What its parameter sets say.
     pub format: VideoFormat,
-    /// Frames a second, stated or measured, if known. The ladder keeps it.
+    /// Frames a second, stated or measured, if known. The ladder keeps it, or half of it.
     pub frame_rate: Option<Ratio>,
 }
 

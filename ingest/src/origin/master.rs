@@ -89,21 +89,24 @@ pub(super) fn master(info: &StreamInfo, first: Epoch, tracks: &[Track], muxed: b
 /// A rendition with pictures.
 fn variant<'a>(info: &StreamInfo, track: &'a Track) -> Option<Variant<'a>> {
     let source = info.video.as_ref()?;
-    let (codec, width, height, aspect) = if track.name == RenditionName::source() {
+    let rate = source.frame_rate;
+    let (codec, width, height, aspect, rate) = if track.name == RenditionName::source() {
         let f = &source.format;
-        (h264::codec_string(f), f.width, f.height, f.sample_aspect)
+        let codec = h264::codec_string(f);
+        (codec, f.width, f.height, f.sample_aspect, rate)
     } else {
         let spec = info.ladder.iter().find(|s| s.name == track.name)?;
         let (profile, constraints) = spec.profile.idc();
         let codec = format!("avc1.{profile:02x}{constraints:02x}{:02x}", spec.level_idc);
-        (codec, spec.width, spec.height, info.sample_aspect)
+        let rate = rate.map(|rate| spec.frame_rate(rate));
+        (codec, spec.width, spec.height, info.sample_aspect, rate)
     };
     Some(Variant {
         name: &track.name,
         peak: track.rate.peak(),
         mean: track.rate.mean(),
         codecs: vec![codec],
-        picture: Some((shown_at(width, height, aspect), source.frame_rate)),
+        picture: Some((shown_at(width, height, aspect), rate)),
     })
 }
 

@@ -125,6 +125,8 @@ mod tests {
             bitrate: 2_800_000,
             profile: Profile::High,
             level_idc: 31,
+            half_rate: false,
+            codec: Default::default(),
         });
         assert_eq!((rate.peak(), rate.mean()), (4_400_000, 3_000_000));
         rate.segment(1_000_000, TARGET, TARGET);

@@ -56,6 +56,8 @@ mod tests {
             sample_aspect: Ratio::ONE,
             colour: Default::default(),
             interlaced: false,
+            samples: Default::default(),
+            codec: Default::default(),
         };
         let ladder: Ladder = "720p@2M,360p@800k".parse().unwrap();
         let before = renditions(&ladder, &[], &format(720), rate);

@@ -85,14 +85,16 @@ impl Picture {
     }
 
     fn job(&self, segment: &Segment, bytes: usize) -> Option<JobSpec> {
-        let first_pts = segment.video.iter().map(|au| au.pts).min()?;
-        let last_pts = segment.video.iter().map(|au| au.pts).max()?;
+        let mut shown: Vec<_> = segment.video.iter().map(|au| au.pts).collect();
+        shown.sort_unstable();
+        let half = self.renditions.iter().find(|r| r.half_rate);
         let source = Source {
             format: self.config.format.clone(),
             frames: u32::try_from(segment.video.len()).ok()?,
             frame_rate: self.rate,
-            first_pts,
-            last_pts,
+            first_pts: *shown.first()?,
+            last_pts: *shown.last()?,
+            last_half_pts: half.and_then(|r| r.pick(shown.iter().copied()).last()),
             duration: segment.duration,
             bytes: bytes as u64,
         };

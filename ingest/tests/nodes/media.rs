@@ -30,6 +30,8 @@ pub fn order(renditions: &[&str], bytes: usize, time: Duration) -> Order {
         bitrate: 800_000,
         profile: Profile::High,
         level_idc: 31,
+        half_rate: false,
+        codec: Default::default(),
     };
     Order {
         token: "t0ken".parse().unwrap(),
@@ -42,6 +44,7 @@ pub fn order(renditions: &[&str], bytes: usize, time: Duration) -> Order {
                 frame_rate: Ratio::new(30, 1).unwrap(),
                 first_pts: Timestamp(900_000),
                 last_pts: Timestamp(918_000),
+                last_half_pts: None,
                 duration: Ticks(21_000),
                 bytes: u64::try_from(bytes).unwrap(),
             },

@@ -32,6 +32,8 @@ fn spec(name: &str, bitrate: u32) -> RenditionSpec {
         bitrate,
         profile: Profile::High,
         level_idc: 31,
+        half_rate: false,
+        codec: Default::default(),
     }
 }
 

@@ -25,6 +25,8 @@ fn format() -> VideoFormat {
         sample_aspect: Ratio::ONE,
         colour: Colour::default(),
         interlaced: false,
+        samples: Default::default(),
+        codec: Default::default(),
     }
 }
 

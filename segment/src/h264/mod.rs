@@ -16,14 +16,17 @@
 )]
 
 mod avcc;
+mod escape;
 mod nal;
 mod sps;
 
 pub use avcc::{AvcConfig, avcc_to_annex_b, parse_avc_decoder_config};
+pub use escape::{escape, unescape};
 pub use nal::{
     NalType, first_nal_type, has_picture, is_idr, nal_units, parameter_sets, strip_delimiter,
     with_parameter_sets,
 };
+pub(crate) use nal::{headers, strip};
 pub use sps::{MAX_DIMENSION, codec_string, parse_sps};
 
 /// Why bytes are not H.264 that Rackcast can carry. The input is at fault: a retry cannot help.
@@ -55,7 +58,7 @@ pub enum H264Error {
     /// The sequence parameter set breaks the standard.
     #[error("the sequence parameter set is not valid: {0}")]
     Sps(String),
-    /// Legal H.264 that nothing downstream could play: say so to the publisher.
-    #[error("{0} is not supported; send 8-bit 4:2:0 video")]
+    /// Legal H.264 that nothing downstream could decode: say so to the publisher.
+    #[error("{0} is not supported; send 4:2:0 or 4:2:2 video in 8 or 10 bits")]
     Unsupported(String),
 }

@@ -75,10 +75,15 @@ pub fn first_nal_type(annex_b: &[u8]) -> Option<NalType> {
 /// The types of the NAL units, found without looking for the end of the last one read: asking
 /// for the first few costs nothing for a large picture behind them.
 fn nal_types(annex_b: &[u8]) -> impl Iterator<Item = NalType> {
+    headers(annex_b).map(NalType::of)
+}
+
+/// The first byte of each NAL unit, whatever it is coded in.
+pub(crate) fn headers(annex_b: &[u8]) -> impl Iterator<Item = u8> {
     let mut rest = annex_b;
     std::iter::from_fn(move || {
         rest = after_start_code(rest)?;
-        NalType::of_unit(rest)
+        rest.first().copied()
     })
 }
 
@@ -144,10 +149,15 @@ pub fn with_parameter_sets(au: Bytes, config: &VideoConfig) -> Bytes {
 /// The access unit without the access unit delimiter that may stand in front: the delimiter is
 /// the transport's, not the picture's. What follows begins with a start code.
 pub fn strip_delimiter(annex_b: &[u8]) -> &[u8] {
+    strip(annex_b, |header| NalType::of(header) == NalType::Delimiter)
+}
+
+/// The access unit without its first NAL unit, if that begins so and another follows.
+pub(crate) fn strip(annex_b: &[u8], unwanted: impl Fn(u8) -> bool) -> &[u8] {
     let Some(delimiter) = after_start_code(annex_b) else {
         return annex_b;
     };
-    if NalType::of_unit(delimiter) != Some(NalType::Delimiter) {
+    if !delimiter.first().is_some_and(|header| unwanted(*header)) {
         return annex_b;
     }
     let Some(at) = memmem::find(delimiter, &[0, 0, 1]) else {

@@ -1,9 +1,9 @@
 //! The sequence parameter set: what a stream says of its pictures.
 
-use h264_reader::nal::sps::{ChromaFormat, FrameMbsFlags, SeqParameterSet};
+use h264_reader::nal::sps::{ChromaFormat, ChromaInfo, FrameMbsFlags, SeqParameterSet};
 use h264_reader::rbsp::{BitReader, ByteReader};
 
-use crate::media::VideoFormat;
+use crate::media::{Chroma, Codec, Samples, VideoFormat};
 use crate::shape::{Colour, Ratio};
 
 use super::{H264Error, NalType};
@@ -12,6 +12,10 @@ use super::{H264Error, NalType};
 pub const MAX_DIMENSION: u32 = 8192;
 /// More than any real SPS; one that is longer is not read.
 const MAX_SPS: usize = 1024;
+/// The most that a sample has in the profiles that decoders take.
+const MAX_BITS: u8 = 10;
+/// `matrix_coefficients` of pictures that are not luma and chroma.
+const RGB: u8 = 0;
 /// Level 6.2, which allows the largest pictures.
 const HIGHEST_LEVEL: u8 = 62;
 
@@ -22,8 +26,8 @@ const HIGHEST_LEVEL: u8 = 62;
 /// that state a level too low are common and play well.
 ///
 /// # Errors
-/// Bytes that are not an SPS, and formats that are not 8-bit 4:2:0 or that have no pixels or
-/// more than [`MAX_DIMENSION`] of them on a side.
+/// Bytes that are not an SPS; formats that no decoder here takes: more than 10 bits, RGB, colour
+/// planes apart; pictures without pixels or with more than [`MAX_DIMENSION`] of them on a side.
 pub fn parse_sps(nal: &[u8]) -> Result<VideoFormat, H264Error> {
     let &[header, profile_idc, constraints, level_idc, ref body @ ..] = nal else {
         return Err(H264Error::Truncated("sequence parameter set"));
@@ -43,17 +47,10 @@ pub fn parse_sps(nal: &[u8]) -> Result<VideoFormat, H264Error> {
     let bits = BitReader::new(ByteReader::without_skip(bytes.as_slice()));
     let sps = SeqParameterSet::from_bits(bits).map_err(|e| H264Error::Sps(format!("{e:?}")))?;
 
-    let chroma = &sps.chroma_info;
-    if chroma.chroma_format != ChromaFormat::YUV420 {
-        return Err(H264Error::Unsupported(format!(
-            "chroma format {:?}",
-            chroma.chroma_format
-        )));
-    }
-    if (chroma.bit_depth_luma_minus8, chroma.bit_depth_chroma_minus8) != (0, 0) {
-        return Err(H264Error::Unsupported(
-            "more than 8 bits a sample".to_owned(),
-        ));
+    let samples = samples(&sps.chroma_info)?;
+    let colour = colour(&sps);
+    if colour.matrix == RGB {
+        return Err(H264Error::Unsupported("RGB".to_owned()));
     }
     let (width, height) = sps
         .pixel_dimensions()
@@ -70,6 +67,7 @@ pub fn parse_sps(nal: &[u8]) -> Result<VideoFormat, H264Error> {
         .and_then(|a| a.get());
     let timing = vui.and_then(|v| v.timing_info.as_ref());
     Ok(VideoFormat {
+        codec: Codec::H264,
         width,
         height,
         profile_idc,
@@ -86,9 +84,29 @@ pub fn parse_sps(nal: &[u8]) -> Result<VideoFormat, H264Error> {
         sample_aspect: aspect
             .and_then(|(w, h)| Ratio::new(w.into(), h.into()))
             .unwrap_or(Ratio::ONE),
-        colour: colour(&sps),
+        colour,
         interlaced: !matches!(sps.frame_mbs_flags, FrameMbsFlags::Frames),
+        samples,
     })
+}
+
+fn samples(chroma: &ChromaInfo) -> Result<Samples, H264Error> {
+    let unsupported = |text| Err(H264Error::Unsupported(text));
+    let (bits, of_chroma) = (
+        chroma.bit_depth_luma_minus8.saturating_add(8),
+        chroma.bit_depth_chroma_minus8.saturating_add(8),
+    );
+    let chroma = match chroma.chroma_format {
+        ChromaFormat::Monochrome => Chroma::Grey,
+        ChromaFormat::YUV420 => Chroma::Quarter,
+        ChromaFormat::YUV422 => Chroma::Half,
+        ChromaFormat::YUV444 if !chroma.separate_colour_plane_flag => Chroma::Full,
+        ref other => return unsupported(format!("chroma format {other:?}")),
+    };
+    if bits > MAX_BITS || (chroma != Chroma::Grey && bits != of_chroma) {
+        return unsupported(format!("luma in {bits} bits with chroma in {of_chroma}"));
+    }
+    Ok(Samples { chroma, bits })
 }
 
 fn colour(sps: &SeqParameterSet) -> Colour {

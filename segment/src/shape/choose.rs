@@ -67,6 +67,8 @@ mod tests {
             sample_aspect: Ratio::ONE,
             colour: Colour::default(),
             interlaced: false,
+            samples: Default::default(),
+            codec: Default::default(),
         }
     }
 

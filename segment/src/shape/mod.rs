@@ -55,6 +55,16 @@ impl Ratio {
         self.den
     }
 
+    /// Half of it.
+    pub fn half(self) -> Self {
+        let (num, den) = match self.den.checked_mul(2) {
+            _ if self.num.is_multiple_of(2) => (self.num / 2, self.den),
+            Some(den) => (self.num, den),
+            None => (self.num.div_ceil(2), self.den),
+        };
+        Self { num, den }
+    }
+
     /// As a floating point number.
     pub fn as_f64(self) -> f64 {
         f64::from(self.num) / f64::from(self.den)

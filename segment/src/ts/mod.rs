@@ -9,7 +9,7 @@
 //! mid-stream, clocks that jump, lengths that lie. It never fails on damage; it skips to the
 //! next unit that can be read whole and counts what it lost in [`Damage`], so that the caller
 //! decides whether a damaged segment is still of use. It does fail on input above its
-//! [`Limits`] and on input that is no transport stream of H.264 or AAC at all.
+//! [`Limits`] and on input that is no transport stream of H.264, HEVC or AAC at all.
 
 mod adts;
 mod bounds;
@@ -50,8 +50,8 @@ pub enum TsError {
     /// No packet, or not whole packets where they are required.
     #[error("not a sequence of 188-byte MPEG-TS packets")]
     NoSync,
-    /// No program map with H.264 or AAC was found.
-    #[error("no program with H.264 video or AAC audio was found")]
+    /// No program map with H.264, HEVC or AAC was found.
+    #[error("no program with H.264 or HEVC video or AAC audio was found")]
     NoProgram,
     /// More access units or audio frames than [`Limits`] allow.
     #[error("more than {0} access units or audio frames")]

@@ -1,9 +1,12 @@
 //! The two tables that say which PID is what: PAT and PMT.
 
 use super::{NULL_PID, PACKET, SYNC};
+use crate::media::Codec;
 
 /// `stream_type` of H.264.
 pub(super) const H264: u8 = 0x1b;
+/// `stream_type` of HEVC.
+pub(super) const HEVC: u8 = 0x24;
 /// `stream_type` of AAC behind ADTS headers.
 pub(super) const ADTS: u8 = 0x0f;
 
@@ -21,6 +24,7 @@ const PROGRAM: u16 = 1;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Program {
     pub(super) video: Option<u16>,
+    pub(super) codec: Codec,
     pub(super) audio: Option<u16>,
 }
 
@@ -48,7 +52,11 @@ pub(super) fn pmt_packet(counter: u8, program: Program) -> [u8; PACKET] {
         .unwrap_or(NULL_PID)
         .to_be_bytes();
     let mut body = vec![0xe0 | pcr[0], pcr[1], 0xf0, 0];
-    for (kind, pid) in [(H264, program.video), (ADTS, program.audio)] {
+    let video = match program.codec {
+        Codec::H264 => H264,
+        Codec::Hevc => HEVC,
+    };
+    for (kind, pid) in [(video, program.video), (ADTS, program.audio)] {
         if let Some(pid) = pid {
             let pid = pid.to_be_bytes();
             body.extend_from_slice(&[kind, 0xe0 | pid[0], pid[1], 0xf0, 0]);
@@ -91,7 +99,9 @@ pub(super) use parse::{pat, pmt};
     clippy::panic
 )]
 mod parse {
-    use super::{ADTS, H264, MAX_SECTION, PAT_TABLE, PMT_TABLE, Program, Sections, crc};
+    use super::{
+        ADTS, Codec, H264, HEVC, MAX_SECTION, PAT_TABLE, PMT_TABLE, Program, Sections, crc,
+    };
 
     impl Sections {
         /// Forgets a section that was begun: packets were lost.
@@ -193,7 +203,7 @@ mod parse {
             })
     }
 
-    /// The first H.264 and the first AAC stream.
+    /// The first H.264 or HEVC and the first AAC stream.
     pub(crate) fn pmt(section: &[u8]) -> Option<Program> {
         let [_, _, high, low, rest @ ..] = body(section, PMT_TABLE)? else {
             return None;
@@ -203,7 +213,14 @@ mod parse {
         while let &[kind, pid_high, pid_low, high, low, ref tail @ ..] = rest {
             let pid = Some(u16::from_be_bytes([pid_high & 0x1f, pid_low]));
             match kind {
-                H264 => program.video = program.video.or(pid),
+                H264 | HEVC if program.video.is_none() => {
+                    program.video = pid;
+                    program.codec = if kind == HEVC {
+                        Codec::Hevc
+                    } else {
+                        Codec::H264
+                    };
+                }
                 ADTS => program.audio = program.audio.or(pid),
                 _ => {}
             }
@@ -219,6 +236,7 @@ mod tests {
 
     const PROGRAM: Program = Program {
         video: Some(0x100),
+        codec: Codec::Hevc,
         audio: Some(0x101),
     };
 

@@ -7,8 +7,7 @@
     clippy::panic
 )]
 
-use crate::h264::{is_idr, strip_delimiter};
-use crate::media::{AccessUnit, AudioConfig, AudioFrame};
+use crate::media::{AccessUnit, AudioConfig, AudioFrame, Codec};
 use crate::time::Timestamp;
 
 use super::adts::Frames;
@@ -24,6 +23,8 @@ pub struct Demuxed {
     /// Access units in decoding order, without delimiters. Times are what the stream says: a
     /// bad stream may break the order that [`AccessUnit`] promises.
     pub video: Vec<AccessUnit>,
+    /// What they are coded in, if there are any.
+    pub codec: Codec,
     /// Audio frames in the order of the stream, without headers.
     pub audio: Vec<AudioFrame>,
     /// What the headers of the audio frames say.
@@ -127,7 +128,7 @@ impl<'a> Demuxer<'a> {
             return Ok(());
         }
         let (old, new) = (self.program.unwrap_or_default(), now.unwrap_or_default());
-        if old.video != new.video {
+        if (old.video, old.codec) != (new.video, new.codec) {
             self.end_video()?;
             self.video.continuity = Continuity::default();
         }
@@ -136,6 +137,9 @@ impl<'a> Demuxer<'a> {
             self.audio.continuity = Continuity::default();
         }
         self.program = now;
+        if self.out.video.is_empty() {
+            self.out.codec = new.codec;
+        }
         Ok(())
     }
 
@@ -188,8 +192,11 @@ impl<'a> Demuxer<'a> {
             return Ok(());
         };
         let data = self.video.buffer.split().freeze();
-        let data = data.slice_ref(strip_delimiter(&data));
-        let Some(pts) = unit.pts.filter(|_| unit.is_whole() && !data.is_empty()) else {
+        let codec = self.program.unwrap_or_default().codec;
+        let data = data.slice_ref(codec.strip_delimiter(&data));
+        // Pictures in two codecs are no segment.
+        let fits = codec == self.out.codec && unit.is_whole() && !data.is_empty();
+        let Some(pts) = unit.pts.filter(|_| fits) else {
             count(&mut self.out.damage.units);
             return Ok(());
         };
@@ -201,7 +208,7 @@ impl<'a> Demuxer<'a> {
         self.out.video.push(AccessUnit {
             pts,
             dts,
-            idr: is_idr(&data),
+            idr: codec.is_idr(&data),
             data,
         });
         Ok(())

@@ -3,8 +3,8 @@
 use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::aac::{ADTS_HEADER, MAX_FRAME, adts_header};
-use crate::h264::{NalType, first_nal_type};
-use crate::media::{AccessUnit, AudioConfig, AudioFrame};
+use crate::h264::headers;
+use crate::media::{AccessUnit, AudioConfig, AudioFrame, Codec};
 use crate::time::{Ticks, Timestamp};
 
 use super::pes::{self, Header};
@@ -15,8 +15,6 @@ use super::{PACKET, SYNC, WRAP};
 pub const VIDEO_PID: u16 = 0x100;
 /// The PID of the audio that is written.
 pub const AUDIO_PID: u16 = 0x101;
-/// Start code, access unit delimiter, any slice type.
-const DELIMITER: [u8; 6] = [0, 0, 0, 1, 9, 0xf0];
 /// How far the clock runs behind the decoding time: the time that a unit has to arrive.
 const CLOCK_LEAD: Ticks = Ticks::from_millis(100);
 /// The most audio in one PES unit: one header for several frames, little delay.
@@ -29,7 +27,7 @@ const AUDIO_JITTER: i64 = 180;
 /// Which streams the segments of a [`Writer`] have; the same in all of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Layout {
-    /// An H.264 stream.
+    /// A stream of pictures, in H.264 unless the writer is told otherwise.
     pub video: bool,
     /// An AAC stream.
     pub audio: bool,
@@ -49,6 +47,7 @@ impl Writer {
     pub fn new(layout: Layout) -> Self {
         let program = Program {
             video: layout.video.then_some(VIDEO_PID),
+            codec: Codec::H264,
             audio: layout.audio.then_some(AUDIO_PID),
         };
         Self {
@@ -57,6 +56,12 @@ impl Writer {
             video: 0,
             audio: 0,
         }
+    }
+
+    /// The same for pictures in this codec.
+    pub fn of(mut self, codec: Codec) -> Self {
+        self.program.codec = codec;
+        self
     }
 
     /// One whole segment: PAT, PMT, then units interleaved by decoding time. The clock (PCR)
@@ -81,7 +86,7 @@ impl Writer {
 
         let units = video
             .iter()
-            .map(|au| unit_size(au.data.len() + DELIMITER.len()));
+            .map(|au| unit_size(au.data.len() + self.program.codec.delimiter().len()));
         let size: usize = units.chain(groups.iter().map(|g| unit_size(g.len))).sum();
         let mut out = BytesMut::with_capacity(size + 2 * PACKET);
 
@@ -103,8 +108,10 @@ impl Writer {
     }
 
     fn video_unit(&mut self, out: &mut BytesMut, au: &AccessUnit) {
-        let delimited = first_nal_type(&au.data) == Some(NalType::Delimiter);
-        let delimiter: &[u8] = if delimited { &[] } else { &DELIMITER };
+        let codec = self.program.codec;
+        let first = headers(&au.data).next();
+        let delimited = first.is_some_and(|header| codec.is_delimiter(header));
+        let delimiter = if delimited { &[] } else { codec.delimiter() };
         let len = delimiter.len() + au.data.len();
         let header = Header::new(pes::VIDEO, au.pts, au.dts, len);
         let mut packets = Packets {

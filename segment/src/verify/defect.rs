@@ -1,6 +1,7 @@
 //! What can be wrong with an answer, with the figures that show it.
 
-use crate::h264::H264Error;
+use crate::codec::CodecError;
+use crate::media::{Codec, Samples};
 use crate::shape::{Colour, Ratio};
 use crate::time::Timestamp;
 use crate::ts::{Damage, TsError};
@@ -16,7 +17,7 @@ pub enum Defect {
         /// Bytes that came.
         got: u64,
     },
-    /// Not MPEG-TS with H.264.
+    /// Not MPEG-TS with pictures.
     #[error("not readable: {0}")]
     Unreadable(#[from] TsError),
     /// MPEG-TS with something missing.
@@ -25,6 +26,14 @@ pub enum Defect {
     /// Sound in a rendition of pictures.
     #[error("{0} audio frames where there should be none")]
     Audio(usize),
+    /// Pictures in another codec.
+    #[error("a stream of {got}, {expected} expected")]
+    Stream {
+        /// Asked for.
+        expected: Codec,
+        /// What came.
+        got: Codec,
+    },
     /// Too few or too many pictures.
     #[error("{got} frames, {expected} expected")]
     Frames {
@@ -44,7 +53,7 @@ pub enum Defect {
     NoParameterSet(&'static str),
     /// The SPS cannot be read.
     #[error("the parameter sets are not valid: {0}")]
-    ParameterSets(H264Error),
+    ParameterSets(CodecError),
     /// Another size than asked for.
     #[error("a picture of {}x{}, {}x{} expected", got.0, got.1, expected.0, expected.1)]
     Size {
@@ -53,6 +62,9 @@ pub enum Defect {
         /// Width and height that came.
         got: (u32, u32),
     },
+    /// Samples that not every player decodes.
+    #[error("samples are {0}, {plain} expected", plain = Samples::default())]
+    Samples(Samples),
     /// Coded as fields.
     #[error("interlaced")]
     Interlaced,
@@ -124,12 +136,14 @@ impl Defect {
             Self::Unreadable(_) => "unreadable",
             Self::Damaged(_) => "damaged",
             Self::Audio(_) => "audio",
+            Self::Stream { .. } => "stream",
             Self::Frames { .. } => "frames",
             Self::Empty(_) => "empty",
             Self::NotIdr => "not-idr",
             Self::NoParameterSet(_) => "no-parameter-set",
             Self::ParameterSets(_) => "parameter-sets",
             Self::Size { .. } => "size",
+            Self::Samples(_) => "samples",
             Self::Interlaced => "interlaced",
             Self::Codec { .. } => "codec",
             Self::Colour { .. } => "colour",

@@ -17,7 +17,6 @@ mod defect;
 #[cfg(test)]
 mod tests;
 
-use crate::h264::{codec_string, has_picture, parameter_sets, parse_sps};
 use crate::ladder::RenditionSpec;
 use crate::media::{AccessUnit, VideoFormat};
 use crate::shape::{Shape, assign_dts, reorder_depth};
@@ -69,22 +68,29 @@ pub fn verify(ts: &[u8], expect: &Expectation<'_>) -> Result<Verified, Defect> {
     if !demuxed.audio.is_empty() {
         return Err(Defect::Audio(demuxed.audio.len()));
     }
+    if demuxed.codec != spec.codec {
+        return Err(Defect::Stream {
+            expected: spec.codec,
+            got: demuxed.codec,
+        });
+    }
     let video = demuxed.video.as_slice();
-    if u32::try_from(video.len()) != Ok(source.frames) {
+    let frames = spec.frames(source.frames);
+    if u32::try_from(video.len()) != Ok(frames) {
         return Err(Defect::Frames {
-            expected: source.frames,
+            expected: frames,
             got: video.len(),
         });
     }
-    if let Some(empty) = video.iter().position(|au| !has_picture(&au.data)) {
+    if let Some(empty) = video
+        .iter()
+        .position(|au| !spec.codec.has_picture(&au.data))
+    {
         return Err(Defect::Empty(empty));
     }
     let format = check_format(video, spec, shape)?;
-    check_times(video, source, shape)?;
-    Ok(Verified {
-        frames: source.frames,
-        format,
-    })
+    check_times(video, spec, source, shape)?;
+    Ok(Verified { frames, format })
 }
 
 /// Four times the mean bitrate, and a floor below which no segment is suspicious.
@@ -101,10 +107,13 @@ fn check_format(
     shape: &Shape,
 ) -> Result<VideoFormat, Defect> {
     let first = video.first().filter(|au| au.idr).ok_or(Defect::NotIdr)?;
-    let (sps, pps) = parameter_sets(&first.data);
+    let mut sps = None;
+    for (name, set) in spec.codec.parameter_sets(&first.data) {
+        let set = set.ok_or(Defect::NoParameterSet(name))?;
+        sps = sps.or(Some(set));
+    }
     let sps = sps.ok_or(Defect::NoParameterSet("SPS"))?;
-    pps.ok_or(Defect::NoParameterSet("PPS"))?;
-    let format = parse_sps(sps).map_err(Defect::ParameterSets)?;
+    let format = spec.codec.parse_sps(sps).map_err(Defect::ParameterSets)?;
     let (expected, got) = ((spec.width, spec.height), (format.width, format.height));
     if got != expected {
         return Err(Defect::Size { expected, got });
@@ -112,14 +121,17 @@ fn check_format(
     if format.interlaced {
         return Err(Defect::Interlaced);
     }
-    let (profile_idc, constraints) = spec.profile.idc();
+    if !format.samples.is_plain() {
+        return Err(Defect::Samples(format.samples));
+    }
+    let (profile_idc, constraints) = spec.profile_idc();
     let asked = VideoFormat {
         profile_idc,
         constraints,
         level_idc: spec.level_idc,
         ..format
     };
-    let (expected, got) = (codec_string(&asked), codec_string(&format));
+    let (expected, got) = (asked.codec_string(), format.codec_string());
     if got != expected {
         return Err(Defect::Codec { expected, got });
     }
@@ -134,14 +146,21 @@ fn check_format(
     Ok(format)
 }
 
-fn check_times(video: &[AccessUnit], source: &Source, shape: &Shape) -> Result<(), Defect> {
+fn check_times(
+    video: &[AccessUnit],
+    spec: &RenditionSpec,
+    source: &Source,
+    shape: &Shape,
+) -> Result<(), Defect> {
     let pts: Vec<_> = video.iter().map(|au| au.pts).collect();
     let (first, last) = (pts.iter().min().copied(), pts.iter().max().copied());
     let (expected, got) = (source.first_pts, first.unwrap_or(Timestamp(0)));
     if got != expected {
         return Err(Defect::FirstPts { expected, got });
     }
-    let (expected, got) = (source.last_pts, last.unwrap_or(Timestamp(0)));
+    let half = source.last_half_pts.filter(|_| spec.half_rate);
+    let expected = half.unwrap_or(source.last_pts);
+    let got = last.unwrap_or(Timestamp(0));
     if got != expected {
         return Err(Defect::LastPts { expected, got });
     }

@@ -3,7 +3,8 @@
 use bytes::Bytes;
 
 use super::*;
-use crate::media::{AudioConfig, AudioFrame};
+use crate::h264::parse_sps;
+use crate::media::{AudioConfig, AudioFrame, Codec};
 use crate::shape::Profile;
 use crate::shape::{Colour, Ratio};
 use crate::time::Ticks;
@@ -32,6 +33,8 @@ fn question() -> Question {
         bitrate: 800_000,
         profile: Profile::High,
         level_idc: 31,
+        half_rate: false,
+        codec: Default::default(),
     };
     let source = Source {
         format,
@@ -39,6 +42,7 @@ fn question() -> Question {
         frame_rate: Ratio::new(30, 1).unwrap(),
         first_pts: Timestamp(900_000),
         last_pts: Timestamp(918_000),
+        last_half_pts: None,
         duration: Ticks(21_000),
         bytes: 10_000,
     };
@@ -114,6 +118,45 @@ fn the_right_answer() {
     assert_eq!(verified.format.width, 640);
 }
 
+/// Every second picture of the source, which has seven, or six.
+#[test]
+fn half_the_rate() {
+    let half = |frames: u32, last: i64| {
+        let mut question = question();
+        question.spec.half_rate = true;
+        question.source.frames = frames;
+        question.source.last_half_pts = Some(Timestamp(last));
+        let sets = answer()[0].data.clone();
+        let pts: Vec<_> = (0..frames.div_ceil(2))
+            .map(|i| Timestamp(900_000 + i64::from(i) * 6_000))
+            .collect();
+        let units = pts.iter().zip(assign_dts(&pts, OFFSET));
+        let units = units.enumerate().map(|(i, (&pts, dts))| AccessUnit {
+            pts,
+            dts,
+            idr: i == 0,
+            data: if i == 0 {
+                sets.clone()
+            } else {
+                answer()[1].data.clone()
+            },
+        });
+        check(&units.collect::<Vec<_>>(), &question)
+    };
+    assert_eq!(half(7, 918_000).unwrap().frames, 4);
+    assert_eq!(half(6, 912_000).unwrap().frames, 3);
+    let (expected, got) = (Timestamp(915_000), Timestamp(912_000));
+    assert_eq!(half(6, 915_000), Err(Defect::LastPts { expected, got }));
+    let all = defect(|_, q| q.spec.half_rate = true);
+    assert_eq!(
+        all,
+        Defect::Frames {
+            expected: 4,
+            got: 7
+        }
+    );
+}
+
 #[test]
 fn wrong_pictures() {
     let frames = Defect::Frames {
@@ -134,6 +177,13 @@ fn wrong_pictures() {
         defect(|v, _| v[0].data = without_pps),
         Defect::NoParameterSet("PPS")
     );
+}
+
+#[test]
+fn wrong_codec() {
+    let hevc = defect(|_, q| q.spec = q.spec.clone().in_hevc(q.source.frame_rate));
+    let (expected, got) = (Codec::Hevc, Codec::H264);
+    assert_eq!(hevc, Defect::Stream { expected, got });
 }
 
 #[test]

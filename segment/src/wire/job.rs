@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::h264::MAX_DIMENSION;
 use crate::id::{Sequence, StreamToken};
 use crate::ladder::{BITRATE_RANGE, MAX_RUNGS, RenditionSpec};
-use crate::media::VideoFormat;
+use crate::media::{Codec, VideoFormat};
 use crate::shape::{Ratio, Shape};
 use crate::time::{Ticks, Timestamp};
 
@@ -38,6 +38,10 @@ pub struct Source {
     pub first_pts: Timestamp,
     /// The last picture's presentation time (the largest).
     pub last_pts: Timestamp,
+    /// The last presentation time that is left at half the frame rate. Given where a rendition is to
+    /// have that; what comes back is compared with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_half_pts: Option<Timestamp>,
     /// From the first picture to the first of the next segment.
     pub duration: Ticks,
     /// Length of the body.
@@ -173,10 +177,19 @@ impl JobSpec {
 
     /// The work of each rendition, in their order.
     pub fn works(&self) -> impl Iterator<Item = u64> {
-        let frames = u64::from(self.source.frames);
-        let pixels = |r: &RenditionSpec| u64::from(r.width) * u64::from(r.height);
+        let source = self.source.frames;
         let works = self.renditions.iter();
-        works.map(move |r| pixels(r).saturating_mul(frames))
+        works.map(move |r| {
+            let pixels = u64::from(r.width) * u64::from(r.height);
+            pixels.saturating_mul(r.frames(source).into())
+        })
+    }
+
+    /// Whether it takes more than H.264.
+    pub fn needs_hevc(&self) -> bool {
+        let out = self.renditions.iter().map(|r| r.codec);
+        out.chain([self.source.format.codec])
+            .any(|codec| codec == Codec::Hevc)
     }
 
     fn check(&self) -> Result<(), InvalidJob> {

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::path::Path;
 
 use bytes::Bytes;
 use futures_util::future::join_all;
 use rackcast_segment::id::RenditionName;
-use rackcast_segment::ladder::Ladder;
+use rackcast_segment::ladder::{Ladder, RenditionSpec};
 use rackcast_segment::media::AccessUnit;
-use rackcast_segment::time::Timestamp;
+use rackcast_segment::time::{Ticks, Timestamp};
 use rackcast_segment::ts::{self, Counters, Layout, Limits, Writer, restamp};
 use rackcast_segment::verify::{Expectation, verify};
 use rackcast_segment::wire::job::Job;
@@ -19,85 +20,171 @@ use rackcast_tests::rack::Node;
 
 use crate::PICTURE;
 
-const SECONDS: u32 = 600;
-const FRAMES: usize = 25 * SECONDS as usize;
+/// Small pictures with two renditions of each: what is looked at are the seams, and many of them.
+const LADDER: &str = "90p@100k,low:72@60k";
+const SIZE: (u32, u32) = (160, 90);
 
-/// Ten minutes of small pictures, cut at their keyframes.
-fn segments() -> Vec<Vec<AccessUnit>> {
+/// So many seconds, cut at their keyframes.
+fn segments(seconds: u32) -> Vec<Vec<AccessUnit>> {
     let small = Sample {
-        seconds: SECONDS,
-        width: 160,
-        height: 90,
+        seconds,
+        width: SIZE.0,
+        height: SIZE.1,
         audio: false,
         ..Sample::default()
     };
     let limits = Limits {
-        units: FRAMES,
+        units: frames(seconds),
+        bytes: 1 << 30,
         ..Limits::default()
     };
     let demuxed = ts::read(&pictures(&small.file()), Timestamp(900_000), &limits).unwrap();
-    assert_eq!(demuxed.video.len(), FRAMES);
+    assert_eq!(demuxed.video.len(), frames(seconds));
     job::cut(demuxed.video)
+}
+
+fn frames(seconds: u32) -> usize {
+    25 * seconds as usize
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ten_minutes_from_alternating_nodes_and_encoders_have_no_seam() {
-    let (x264, openh264) = tokio::join!(
+    let nodes = tokio::join!(
         Node::start("[encoder]\nencoder = \"x264\""),
         Node::start("[encoder]\nencoder = \"openh264\""),
     );
-    let segments = segments();
-    let ladder: Ladder = "90p@100k,low:72@60k".parse().unwrap();
+    alternate(600, &[nodes.0, nodes.1], 1, |_| ()).await;
+}
+
+/// Two nodes of two workers each. What they take of memory after the first tenth is all that they
+/// will take.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes minutes"]
+async fn soak_an_hour_of_media_from_alternating_nodes_and_workers() {
+    let of = |encoder| format!("[worker]\ncount = 2\n[encoder]\nencoder = \"{encoder}\"");
+    let (x264, openh264) = (of("x264"), of("openh264"));
+    let nodes = tokio::join!(Node::start(&x264), Node::start(&openh264));
+    let nodes = [nodes.0, nodes.1];
+    let mut memory: Vec<[u64; 2]> = Vec::new();
+    alternate(3_600, &nodes, 2, |done| {
+        if done >= 0.1 * (memory.len() + 1) as f64 {
+            memory.push([0, 1].map(|n: usize| nodes[n].pids().into_iter().map(resident).sum()));
+            println!("{:3.0} %: {:?} KiB", 100.0 * done, memory[memory.len() - 1]);
+        }
+    })
+    .await;
+    let first = memory[0];
+    for later in &memory {
+        for (now, then) in later.iter().zip(first) {
+            assert!(
+                *now < then + then / 20 + 8 * 1024,
+                "memory grows: {memory:?}"
+            );
+        }
+    }
+}
+
+/// Sends segments to nodes in turn, to each several at a time, and looks at what they make as one
+/// stream. `each` hears how far it is.
+async fn alternate(seconds: u32, nodes: &[Node], at_once: usize, mut each: impl FnMut(f64)) {
+    let segments = segments(seconds);
+    let ladder: Ladder = LADDER.parse().unwrap();
     let dir = tempfile::tempdir().unwrap();
     let path = |name: &RenditionName| dir.path().join(format!("{name}.ts"));
 
-    let mut outputs: BTreeMap<RenditionName, (std::fs::File, Counters)> = BTreeMap::new();
-    // Both nodes work at once, each on every second segment.
-    for (pair, units) in segments.chunks(2).enumerate() {
-        let answers = join_all(units.iter().zip([&x264, &openh264]).enumerate().map(
-            |(i, (units, node))| {
-                let body = Writer::new(Layout {
-                    video: true,
-                    audio: false,
-                })
-                .segment(units, None);
-                let job = job::job(2 * pair + i, units, body.len(), &ladder);
-                async move { (node.transcode(&job, body).await, job) }
-            },
-        ));
+    let mut outputs: BTreeMap<RenditionName, Output> = BTreeMap::new();
+    let batch = nodes.len() * at_once;
+    for (number, batch_of) in segments.chunks(batch).enumerate() {
+        let answers = join_all(batch_of.iter().enumerate().map(|(i, units)| {
+            let body = Writer::new(Layout {
+                video: true,
+                audio: false,
+            })
+            .segment(units, None);
+            let job = job::job(batch * number + i, units, body.len(), &ladder);
+            let node = &nodes[i % nodes.len()];
+            async move { (node.transcode(&job, body).await, job) }
+        }));
         for (answer, job) in answers.await {
             for (name, media) in answer.expect("a node answers with every rendition") {
                 assert_fits(&job, &name, &media);
-                let (file, counters) = outputs.entry(name.clone()).or_insert_with(|| {
-                    (
-                        std::fs::File::create(path(&name)).unwrap(),
-                        Counters::default(),
-                    )
-                });
-                let mut media = media.to_vec();
-                restamp(&mut media, counters).unwrap();
-                file.write_all(&media).unwrap();
+                let output = outputs
+                    .entry(name.clone())
+                    .or_insert_with(|| Output::new(&path(&name)));
+                output.add(&media, job.spec.source.duration);
             }
+        }
+        each((batch * (number + 1)) as f64 / segments.len() as f64);
+    }
+
+    for spec in ladder.resolve(SIZE.0, SIZE.1, 25.0) {
+        let path = path(&spec.name);
+        let packets = probe::packets(&path, Kind::Video);
+        assert_eq!(packets.len(), frames(seconds), "{}", spec.name);
+        let keys = packets.iter().filter(|p| p.key).count();
+        assert_eq!(keys, segments.len(), "{}", spec.name);
+        probe::assert_contiguous(&packets, PICTURE);
+        let decoded = probe::decode(&path, Kind::Video);
+        assert_eq!(decoded, frames(seconds), "{}", spec.name);
+        let size = (spec.width, spec.height, "h264".to_owned());
+        assert_eq!(probe::size(&path), size);
+        outputs[&spec.name].assert_rates(&spec);
+    }
+}
+
+/// A rendition as it would be served.
+struct Output {
+    file: std::fs::File,
+    counters: Counters,
+    bytes: usize,
+    length: f64,
+    /// The most bits a second of a segment.
+    peak: f64,
+}
+
+impl Output {
+    fn new(path: &Path) -> Self {
+        Self {
+            file: std::fs::File::create(path).unwrap(),
+            counters: Counters::default(),
+            bytes: 0,
+            length: 0.0,
+            peak: 0.0,
         }
     }
 
-    for spec in ladder.resolve(160, 90, 25.0) {
-        let path = path(&spec.name);
-        let packets = probe::packets(&path, Kind::Video);
-        assert_eq!(packets.len(), FRAMES, "{}", spec.name);
-        assert_eq!(
-            packets.iter().filter(|p| p.key).count(),
-            segments.len(),
-            "{}",
-            spec.name
-        );
-        probe::assert_contiguous(&packets, PICTURE);
-        assert_eq!(probe::decode(&path, Kind::Video), FRAMES, "{}", spec.name);
-        assert_eq!(
-            probe::size(&path),
-            (spec.width, spec.height, "h264".to_owned())
-        );
+    fn add(&mut self, media: &[u8], duration: Ticks) {
+        let mut media = media.to_vec();
+        restamp(&mut media, &mut self.counters).unwrap();
+        self.file.write_all(&media).unwrap();
+        self.bytes += media.len();
+        self.length += duration.seconds();
+        self.peak = self.peak.max(media.len() as f64 * 8.0 / duration.seconds());
     }
+
+    /// No segment is above what the master playlist states, and the mean is near what it says of that.
+    fn assert_rates(&self, spec: &RenditionSpec) {
+        let mean = self.bytes as f64 * 8.0 / self.length;
+        let transport = f64::from(spec.bitrate) * 1.04 + 15_000.0;
+        println!(
+            "{}: mean {:.1} kb/s in MPEG-TS, peak {:.1}; the playlist states {:.1} and {:.1}",
+            spec.name,
+            mean / 1e3,
+            self.peak / 1e3,
+            transport / 1e3,
+            transport * 1.5 / 1e3
+        );
+        assert!(self.peak <= transport * 1.5, "{}", spec.name);
+        assert!(mean <= transport * 1.1, "{}", spec.name);
+    }
+}
+
+/// KiB of memory that a process has and shares with no file.
+fn resident(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|l| l.strip_prefix("RssAnon:"));
+    let number = line.and_then(|l| l.trim().strip_suffix(" kB")?.trim().parse().ok());
+    number.unwrap_or(0)
 }
 
 /// The ingest would publish it.

@@ -1,11 +1,16 @@
 //! What does the work: devices of unlike speed, and their slots.
 
 use std::collections::VecDeque;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use super::request::{Affinity, Ticket};
+use super::request::{Affinity, Request, Ticket};
 use super::speed::{Rates, Speed};
 use super::standing::{Share, Standing};
+
+/// A worker that has died and was not replaced for so long is not expected back.
+const GONE: Duration = Duration::from_secs(3);
+/// About how long a worker takes to be replaced.
+pub(super) const RESTART: Duration = Duration::from_millis(500);
 
 /// A device as it was configured and calibrated.
 #[derive(Debug, Clone, Copy)]
@@ -30,6 +35,10 @@ pub(super) struct Device {
 #[derive(Debug, Default, Clone)]
 pub(super) struct Slot {
     pub(super) up: bool,
+    /// When its worker died, if another will be here in a moment.
+    fell: Option<Instant>,
+    /// Its worker has HEVC.
+    pub(super) hevc: bool,
     pub(super) running: Option<Ticket>,
     /// The least recently used first, as the worker keeps them.
     warm: VecDeque<Affinity>,
@@ -44,9 +53,28 @@ impl Slot {
         self.warm.contains(&pipeline)
     }
 
-    /// The worker is another one.
-    pub(super) fn renew(&mut self) {
+    /// There is a worker, another one than before; or none, and none to be expected.
+    pub(super) fn set(&mut self, up: bool) {
+        self.up = up;
+        self.fell = None;
         self.warm.clear();
+    }
+
+    /// Its worker has died.
+    pub(super) fn fall(&mut self, now: Instant) {
+        self.set(false);
+        self.fell = Some(now);
+    }
+
+    /// When it can be counted on: at once, or when its next worker will be here.
+    pub(super) fn ready(&self, now: Instant) -> Option<Instant> {
+        let back = self
+            .fell
+            .filter(|fell| now.saturating_duration_since(*fell) < GONE);
+        match self.up {
+            true => Some(now),
+            false => back.map(|fell| now.max(fell + RESTART)),
+        }
     }
 
     fn used(&mut self, pipeline: Affinity, keep: usize) {
@@ -83,6 +111,22 @@ impl Device {
     /// Slots that have a worker.
     pub(super) fn up(&self) -> usize {
         self.slots.iter().filter(|slot| slot.up).count()
+    }
+
+    /// Slots that have a worker, or will have one in a moment.
+    pub(super) fn present(&self, now: Instant) -> usize {
+        self.slots
+            .iter()
+            .filter(|slot| slot.ready(now).is_some())
+            .count()
+    }
+
+    /// Whether it has what a job takes.
+    pub(super) fn can(&self, now: Instant, request: &Request) -> bool {
+        let fits = |slot: &Slot| slot.hevc || !request.hevc;
+        self.slots
+            .iter()
+            .any(|slot| slot.ready(now).is_some() && fits(slot))
     }
 
     /// Slots that have a worker without a job.

@@ -2,14 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use super::device::Device;
+use super::device::{Device, RESTART};
 use super::request::Request;
 use super::{Admission, Cause, Job, State};
 
 /// What a refused caller is told at least and at most to wait before it asks again.
 const RETRY_AFTER: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
-/// About how long a worker takes to be replaced.
-const RESTART: Duration = Duration::from_millis(500);
 
 impl Admission {
     /// Whether the device will have a job done by its deadline, and all that it has by theirs.
@@ -47,7 +45,7 @@ impl Admission {
     /// The job would be in time if there were nothing else to do.
     pub(super) fn could_ever(&self, now: Instant, request: &Request) -> bool {
         let left = request.deadline.saturating_duration_since(now);
-        let fits = |d: &Device| d.up() > 0 && d.speed.at_most(request.work) < left;
+        let fits = |d: &Device| d.can(now, request) && d.speed.at_most(request.work) < left;
         self.devices.iter().any(fits)
     }
 
@@ -56,12 +54,13 @@ impl Admission {
         let Some(device) = self.devices.get(index) else {
             return Vec::new();
         };
-        let slots = device.slots().iter().filter(|slot| slot.up);
+        let slots = device.slots().iter();
         slots
-            .map(|slot| {
+            .filter_map(|slot| {
+                let ready = slot.ready(now)?;
                 let job = slot.running.and_then(|ticket| self.jobs.get(&ticket));
                 let end = job.and_then(|job| end(job, device.speed.expected(job.request.work)));
-                end.map_or(now, |end| end.max(now))
+                Some(end.map_or(ready, |end| end.max(ready)))
             })
             .collect()
     }
@@ -86,11 +85,11 @@ impl Admission {
 
     pub(super) fn retry_after(&self, now: Instant, cause: Cause) -> Duration {
         match cause {
-            Cause::Draining => return RETRY_AFTER.1,
+            Cause::Draining | Cause::Unsupported => return RETRY_AFTER.1,
             Cause::NoDevice => return RESTART,
             Cause::NoSlot | Cause::Share | Cause::DeadlineTooClose => {}
         }
-        let up = |index: &usize| self.devices.get(*index).is_some_and(|d| d.up() > 0);
+        let up = |index: &usize| self.devices.get(*index).is_some_and(|d| d.present(now) > 0);
         let free = (0..self.devices.len()).filter(up);
         let first = free.map(|index| self.first_free(index, now)).min();
         first

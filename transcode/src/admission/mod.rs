@@ -85,13 +85,31 @@ impl Admission {
         }
     }
 
-    /// Whether the slot has a worker, a new one, that can take a job or is at one.
+    /// Whether the slot has a worker, a new one, that can take a job or is at one. Where it has none,
+    /// none is expected.
     pub fn set_up(&mut self, id: SlotId, up: bool) {
-        let device = self.devices.get_mut(id.device);
-        if let Some(slot) = device.and_then(|d| d.slot_mut(id.slot)) {
-            slot.up = up;
-            slot.renew();
+        if let Some(slot) = self.slot_mut(id) {
+            slot.set(up);
         }
+    }
+
+    /// Whether the slot's worker has HEVC.
+    pub fn set_hevc(&mut self, id: SlotId, hevc: bool) {
+        if let Some(slot) = self.slot_mut(id) {
+            slot.hevc = hevc;
+        }
+    }
+
+    /// The slot's worker has died. Another is expected in a moment: what comes until then waits for it,
+    /// if it has the time.
+    pub fn fell(&mut self, now: Instant, id: SlotId) {
+        if let Some(slot) = self.slot_mut(id) {
+            slot.fall(now);
+        }
+    }
+
+    fn slot_mut(&mut self, id: SlotId) -> Option<&mut device::Slot> {
+        self.devices.get_mut(id.device)?.slot_mut(id.slot)
     }
 
     /// Whether to admit nothing; what is admitted goes on.
@@ -193,9 +211,9 @@ impl Admission {
     }
 
     /// Jobs that may be in the node at a time.
-    fn places(&self) -> usize {
-        let up: usize = self.devices.iter().map(Device::up).sum();
-        up.saturating_mul(1 + QUEUE_PER_SLOT)
+    fn places(&self, now: Instant) -> usize {
+        let slots: usize = self.devices.iter().map(|d| d.present(now)).sum();
+        slots.saturating_mul(1 + QUEUE_PER_SLOT)
     }
 
     fn queued(&self) -> impl Iterator<Item = &Job> {

@@ -15,19 +15,25 @@ impl Admission {
         if self.draining {
             return Err(Cause::Draining);
         }
-        let places = self.places();
+        let places = self.places(now);
         if places == 0 {
             return Err(Cause::NoDevice);
         }
         if self.jobs.len() >= places {
             return Err(Cause::NoSlot);
         }
+        let can = |device: &Device| device.can(now, request);
+        if !self.devices.iter().any(can) {
+            return Err(Cause::Unsupported);
+        }
         let size = size(request.work);
         if !self.shares.may_take(now, &request.caller, size, places) {
             return Err(Cause::Share);
         }
-        let with_room = |device: &usize| self.queue_room(*device);
-        let roomy: Vec<_> = (0..self.devices.len()).filter(with_room).collect();
+        let able = |device: &usize| {
+            self.queue_room(*device, now) && self.devices.get(*device).is_some_and(can)
+        };
+        let roomy: Vec<_> = (0..self.devices.len()).filter(able).collect();
         if roomy.is_empty() {
             return Err(Cause::NoSlot);
         }
@@ -55,9 +61,9 @@ impl Admission {
         Some(warm.min().map_or(first, |(_, index)| index))
     }
 
-    fn queue_room(&self, index: usize) -> bool {
-        let up = self.devices.get(index).map_or(0, Device::up);
+    fn queue_room(&self, index: usize, now: Instant) -> bool {
+        let slots = self.devices.get(index).map_or(0, |d| d.present(now));
         let jobs = self.jobs.values().filter(|job| job.device == index);
-        jobs.count() < up.saturating_mul(1 + QUEUE_PER_SLOT)
+        jobs.count() < slots.saturating_mul(1 + QUEUE_PER_SLOT)
     }
 }

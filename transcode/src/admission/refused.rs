@@ -24,6 +24,8 @@ pub enum Cause {
     NoSlot,
     /// The caller, or the job's size, has its share of the places, and others want theirs.
     Share,
+    /// No device has what it takes.
+    Unsupported,
     /// It would be late, or make another late.
     DeadlineTooClose,
 }
@@ -35,6 +37,7 @@ impl Cause {
             Self::Draining => RefusalCode::Draining,
             Self::NoDevice => RefusalCode::NoDevice,
             Self::NoSlot | Self::Share => RefusalCode::NoSlot,
+            Self::Unsupported => RefusalCode::Unsupported,
             Self::DeadlineTooClose => RefusalCode::DeadlineTooClose,
         }
     }

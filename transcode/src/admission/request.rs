@@ -31,6 +31,8 @@ pub struct Request {
     pub media: Duration,
     /// What its pipeline is bound to.
     pub pipeline: Affinity,
+    /// It takes a device that has HEVC.
+    pub hevc: bool,
 }
 
 /// A slot of a device, both by number.

@@ -49,6 +49,7 @@ fn job(deadline: Instant, pixels: u64) -> Request {
         },
         media: S(2.0),
         pipeline: 0,
+        hevc: false,
     }
 }
 
@@ -402,4 +403,44 @@ fn what_was_withdrawn_leaves_no_trace() {
     node.start(now, slot(0, 0)).unwrap();
     node.withdraw(ticket);
     assert!(!node.is_idle(), "its worker is not free yet");
+}
+
+#[test]
+fn what_comes_while_a_worker_is_replaced_waits_for_it_if_it_has_the_time() {
+    let (mut node, now) = node(&[(1, 1_000.0)]);
+    node.fell(now, slot(0, 0));
+    let refused = node.admit(now, job(now + S(0.4), 10)).unwrap_err();
+    assert_eq!(refused.cause, Cause::DeadlineTooClose);
+    let ticket = node.take(now, job(now + S(3.0), 10));
+    assert_eq!(node.start(now, slot(0, 0)), None, "nobody is there yet");
+    let later = now + S(0.3);
+    node.set_up(slot(0, 0), true);
+    assert_eq!(node.start(later, slot(0, 0)), Some(ticket));
+    node.done(ticket, later);
+    // One that stays away is not waited for, nor one that has failed.
+    node.fell(later, slot(0, 0));
+    let gone = later + S(3.0);
+    let refused = node.admit(gone, job(gone + S(9.0), 10)).unwrap_err();
+    assert_eq!(refused.cause, Cause::NoDevice);
+    node.fell(gone, slot(0, 0));
+    node.set_up(slot(0, 0), false);
+    let refused = node.admit(gone, job(gone + S(9.0), 10)).unwrap_err();
+    assert_eq!(refused.cause, Cause::NoDevice);
+}
+
+#[test]
+fn hevc_goes_where_it_can() {
+    let (mut node, now) = node(&[(2, 1_000.0), (1, 100.0)]);
+    let asked = || Request {
+        hevc: true,
+        ..job(now + S(9.0), 10)
+    };
+    let refused = node.admit(now, asked()).unwrap_err();
+    assert_eq!(refused.cause, Cause::Unsupported);
+    node.set_hevc(slot(1, 0), true);
+    let ticket = node.take(now, asked());
+    assert_eq!(node.start(now, slot(0, 0)), None, "it is not taken over");
+    assert_eq!(node.start(now, slot(1, 0)), Some(ticket));
+    let plain = node.take(now, job(now + S(9.0), 10));
+    assert_eq!(node.start(now, slot(0, 1)), Some(plain));
 }

@@ -14,7 +14,7 @@ impl Admission {
         if !slot.is_free() {
             return None;
         }
-        let ticket = self.own(id).or_else(|| self.taken_over(now, id.device))?;
+        let ticket = self.own(id).or_else(|| self.taken_over(now, id))?;
         let job = self.jobs.get_mut(&ticket)?;
         job.state = State::Running { since: now };
         if job.device != id.device {
@@ -44,17 +44,20 @@ impl Admission {
         };
         let mine = self.waiting().filter(|(_, job)| {
             let orphan = self.devices.get(job.device).is_none_or(|d| d.up() == 0);
-            (job.device == id.device || orphan) && !better(job.request.pipeline)
+            let fits = slot.hevc || !job.request.hevc;
+            (job.device == id.device || orphan) && fits && !better(job.request.pipeline)
         });
         earliest(mine)
     }
 
     /// A job that waits for another device, all of whose slots are busy, and that will be done
     /// sooner, and in time, by this one, which has nothing else to do.
-    fn taken_over(&mut self, now: Instant, index: usize) -> Option<Ticket> {
+    fn taken_over(&mut self, now: Instant, id: SlotId) -> Option<Ticket> {
+        let index = id.device;
         let device = self.devices.get_mut(index)?;
         let load = device.load(now, 0);
         let (up, device) = (device.up().max(1) as Share, self.devices.get(index)?);
+        let hevc = device.slot(id.slot)?.hevc;
         let sooner = |job: &Job| {
             let Some(other) = self.devices.get(job.device).filter(|d| d.free() == 0) else {
                 return false;
@@ -67,7 +70,7 @@ impl Admission {
         };
         let others = self
             .waiting()
-            .filter(|(_, job)| job.device != index && sooner(job));
+            .filter(|(_, job)| job.device != index && (hevc || !job.request.hevc) && sooner(job));
         earliest(others)
     }
 }

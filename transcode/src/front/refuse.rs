@@ -75,6 +75,7 @@ impl From<Refused> for No {
         let message = match cause {
             Cause::Draining => "the node finishes its work and takes none",
             Cause::NoDevice => "no worker is up",
+            Cause::Unsupported => "no device of this node has HEVC, in or out",
             Cause::NoSlot => "every slot and the queue are taken",
             Cause::Share => "others want their share of the slots, and this is more than yours",
             Cause::DeadlineTooClose => {
@@ -83,7 +84,7 @@ impl From<Refused> for No {
         };
         Self {
             reason: cause.as_str(),
-            retry_after: Some(refused.retry_after),
+            retry_after: (cause != Cause::Unsupported).then_some(refused.retry_after),
             ..Self::new(cause.code(), message)
         }
     }

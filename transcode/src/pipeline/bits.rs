@@ -1,4 +1,4 @@
-//! Bit strings as H.264 writes them: fixed fields, Exp-Golomb codes, emulation prevention.
+//! Bit strings as H.264 writes them: fixed fields, Exp-Golomb codes.
 #![deny(
     clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
@@ -82,42 +82,6 @@ impl BitWriter {
     }
 }
 
-/// The payload of a NAL unit without emulation prevention bytes.
-pub(super) fn unescape(payload: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(payload.len());
-    let mut zeros = 0u8;
-    for &byte in payload {
-        if zeros >= 2 && byte == 3 {
-            zeros = 0;
-            continue;
-        }
-        zeros = if byte == 0 {
-            zeros.saturating_add(1)
-        } else {
-            0
-        };
-        out.push(byte);
-    }
-    out
-}
-
-/// Appends a payload to a NAL unit, with emulation prevention bytes.
-pub(super) fn escape(payload: &[u8], out: &mut Vec<u8>) {
-    let mut zeros = 0u8;
-    for &byte in payload {
-        if zeros >= 2 && byte <= 3 {
-            out.push(3);
-            zeros = 0;
-        }
-        zeros = if byte == 0 {
-            zeros.saturating_add(1)
-        } else {
-            0
-        };
-        out.push(byte);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -139,14 +103,6 @@ mod tests {
                 prop_assert_eq!(r.bit(), Some(*flag));
                 prop_assert_eq!(r.bits(31), Some(*value));
             }
-        }
-
-        #[test]
-        fn escaped_payloads_hold_no_start_code(bytes in prop::collection::vec(0u8..5, 0..60)) {
-            let mut out = Vec::new();
-            escape(&bytes, &mut out);
-            prop_assert!(out.windows(3).all(|w| !matches!(w, [0, 0, 0..=2])));
-            prop_assert_eq!(unescape(&out), bytes);
         }
     }
 }

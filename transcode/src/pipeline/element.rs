@@ -2,6 +2,7 @@
 
 use gst::prelude::*;
 use gstreamer as gst;
+use rackcast_segment::shape::Ratio;
 
 use super::error::PipelineError;
 
@@ -18,6 +19,14 @@ pub(super) fn filter(caps: &gst::Caps) -> Result<gst::Element, PipelineError> {
     let filter = make("capsfilter")?;
     filter.set_property("caps", caps);
     Ok(filter)
+}
+
+pub(super) fn signed(v: u32) -> i32 {
+    i32::try_from(v).unwrap_or(i32::MAX)
+}
+
+pub(super) fn fraction(r: Ratio) -> gst::Fraction {
+    gst::Fraction::new(signed(r.num()), signed(r.den()))
 }
 
 pub(super) fn pad(element: &gst::Element, name: &str) -> Result<gst::Pad, PipelineError> {

@@ -6,14 +6,17 @@
 use gst::prelude::*;
 use gstreamer as gst;
 use rackcast_segment::ladder::RenditionSpec;
+use rackcast_segment::media::Codec;
 use rackcast_segment::shape::{Profile, Shape};
 use serde::Deserialize;
 
 use super::chain::{self, Chain};
 use super::element::make;
 use super::error::PipelineError;
+use super::x265;
 
-/// An H.264 encoder.
+/// An H.264 encoder, and what goes with it where HEVC is asked for: x265 with those of the CPU, the
+/// GPU's own else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize, Default, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Encoder {
@@ -136,11 +139,13 @@ pub(super) fn build(
     spec: &RenditionSpec,
     shape: &Shape,
 ) -> Result<gst::Element, PipelineError> {
+    let hevc = chain.hevc.as_ref().filter(|_| spec.codec == Codec::Hevc);
     match config.encoder {
+        Encoder::X264 | Encoder::Openh264 if hevc.is_some() => x265::build(config, spec, shape),
         Encoder::X264 => x264(config, spec, shape),
         Encoder::Openh264 => openh264(config, spec),
         Encoder::Nvh264 | Encoder::Vah264 => {
-            let element = make(&chain.encoder)?;
+            let element = make(hevc.unwrap_or(&chain.encoder))?;
             for (name, value) in chain::settings(config, spec, shape) {
                 set(&element, name, &value)?;
             }
@@ -166,11 +171,7 @@ fn x264(
 ) -> Result<gst::Element, PipelineError> {
     let element = make(Encoder::X264.element().0)?;
     // A B-frame that none refers to is reordered by one, a pyramid by two.
-    let reorder = if spec.profile == Profile::ConstrainedBaseline {
-        0
-    } else {
-        shape.reorder_depth
-    };
+    let reorder = spec.reorder_depth(shape);
     element.set_property_from_str("speed-preset", &config.preset);
     element.set_property("threads", config.threads);
     element.set_property("bitrate", (spec.bitrate / 1000).max(1));
@@ -215,11 +216,23 @@ fn openh264(config: &EncoderConfig, spec: &RenditionSpec) -> Result<gst::Element
     Ok(element)
 }
 
+/// As GStreamer calls it.
+pub(super) fn media(codec: Codec) -> &'static str {
+    match codec {
+        Codec::H264 => "video/x-h264",
+        Codec::Hevc => "video/x-h265",
+    }
+}
+
 /// What the encoder is asked to put out. x264 takes the profile from here.
 pub(super) fn caps(config: &EncoderConfig, spec: &RenditionSpec) -> gst::Caps {
-    let caps = gst::Caps::builder("video/x-h264")
+    let media = media(spec.codec);
+    let caps = gst::Caps::builder(media)
         .field("stream-format", "byte-stream")
         .field("alignment", "au");
+    if spec.codec == Codec::Hevc {
+        return caps.field("profile", "main").build();
+    }
     match (config.encoder, spec.profile) {
         // One of these, by name; the constraint is written into it afterwards.
         (Encoder::Nvh264 | Encoder::Vah264, Profile::ConstrainedBaseline) => {

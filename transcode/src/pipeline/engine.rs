@@ -25,6 +25,9 @@ pub trait Engine: Send {
         emit: &mut dyn FnMut(Rendition),
     ) -> Result<u32, PipelineError>;
 
+    /// Whether it has what HEVC takes, in and out. That it works, a self-test shows.
+    fn makes_hevc(&self) -> bool;
+
     /// Grows with every picture that leaves a decoder or an encoder; wraps.
     fn progress(&self) -> Arc<AtomicU32>;
 }

@@ -2,9 +2,10 @@
 //! encoder it was, and all of them follow the shape.
 
 use bytes::Bytes;
-use rackcast_segment::h264::{is_idr, nal_units};
+use rackcast_segment::h264::nal_units;
+use rackcast_segment::h265;
 use rackcast_segment::ladder::RenditionSpec;
-use rackcast_segment::media::AccessUnit;
+use rackcast_segment::media::{AccessUnit, Codec};
 use rackcast_segment::shape::assign_dts;
 use rackcast_segment::time::Timestamp;
 
@@ -26,7 +27,7 @@ pub(super) fn pictures(
         profile: spec.profile,
         level_idc: spec.level_idc,
         shape: key.shape,
-        frame_rate: key.frame_rate,
+        frame_rate: spec.frame_rate(key.frame_rate),
     };
     let (shown, data): (Vec<_>, Vec<_>) = coded.unzip();
     let decoded = assign_dts(&shown, key.shape.dts_offset);
@@ -36,15 +37,15 @@ pub(super) fn pictures(
         .zip(data)
         .enumerate()
         .map(|(i, ((pts, dts), data))| {
-            let idr = is_idr(&data);
+            let idr = spec.codec.is_idr(&data);
             if idr != (i == 0) {
                 let text = format!("{}: picture {i} breaks the closed GOP", spec.name);
                 return Err(PipelineError::Internal(text));
             }
-            let data = if idr {
-                normalised(&data, &pinned)?
-            } else {
-                data
+            let data = match spec.codec {
+                _ if !idr => data,
+                Codec::H264 => normalised(&data, &pinned)?,
+                Codec::Hevc => normalised_hevc(&data, spec.level_idc)?,
             };
             Ok(AccessUnit {
                 pts,
@@ -72,6 +73,25 @@ fn normalised(data: &[u8], pinned: &Pinned) -> Result<Bytes, PipelineError> {
         } else {
             out.extend_from_slice(nal);
         }
+    }
+    Ok(out.into())
+}
+
+/// The same of HEVC, whose encoders are told all that the VUI says.
+fn normalised_hevc(data: &[u8], level_idc: u8) -> Result<Bytes, PipelineError> {
+    let mut out = Vec::with_capacity(data.len() + 64);
+    for nal in nal_units(data) {
+        let kind = nal.first().map(|header| h265::NalType::of(*header));
+        // Behind a header of two bytes.
+        let private = || nal.get(1..).is_some_and(is_private);
+        match kind {
+            Some(h265::NalType::Delimiter) => continue,
+            Some(h265::NalType::Sei) if private() => continue,
+            _ => {}
+        }
+        let nal = h265::pin_level(nal, level_idc);
+        out.extend_from_slice(&[0, 0, 0, 1]);
+        out.extend(nal.map_err(|e| PipelineError::Internal(e.to_string()))?);
     }
     Ok(out.into())
 }

@@ -1,10 +1,13 @@
 //! The elements of one pipeline and how they are linked.
 //!
 //! ```text
-//! input ─ h264parse ─ decoder ─ convert ─ [scale] ─ tee ─ queue ─ encoder ─ output 0
-//!                                                     └─ [scale] ─ tee ─ queue ─ encoder ─ output 1
-//!                                                                  └─ ...
+//! input ─ parser ─ decoder ─ convert ─ tee ─ [scale] ─ tee ─ queue ─ encoder ─ output 0
+//!                                                           └─ [scale] ─ tee ─ queue ─ encoder ─ output 1
+//!                                                                        └─ ...
 //! ```
+//! Interlaced pictures are made whole between `convert` and the first `tee`. Rungs of half the frame
+//! rate hang below each other, on a branch of their own.
+//!
 //! Each rung is scaled from the one above it, not from the source: 20 % less CPU, and less
 //! aliasing. Input and outputs are pads of our own: an `appsrc` stays at the end of the
 //! stream after a flush, so that it could not be used twice, and pads need no clock.
@@ -17,14 +20,16 @@ use std::sync::mpsc;
 use gst::prelude::*;
 use gstreamer as gst;
 use rackcast_segment::ladder::RenditionSpec;
+use rackcast_segment::media::{Codec, Samples};
 use rackcast_segment::shape::{Ratio, Shape};
 use rackcast_segment::wire::job::JobSpec;
 
-use super::chain::Chain;
+use super::chain::{Chain, IN_MEMORY, SOFTWARE_DECODERS, Wanted};
 use super::decoded::Decoded;
-use super::element::{exists, filter, make, pad};
+use super::element::{exists, filter, fraction, make, pad, signed};
 use super::encoder::{self, EncoderConfig};
 use super::error::PipelineError;
+use super::frames;
 use super::output::{self, Finished};
 
 /// Pictures that wait in front of each encoder.
@@ -35,9 +40,11 @@ const DECODING: &str = "decoding";
 /// What a pipeline is bound to; jobs that agree in it share one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Key {
+    pub(super) codec: Codec,
     pub(super) width: u32,
     pub(super) height: u32,
     pub(super) interlaced: bool,
+    pub(super) samples: Samples,
     pub(super) frame_rate: Ratio,
     pub(super) renditions: Vec<RenditionSpec>,
     pub(super) shape: Shape,
@@ -47,9 +54,11 @@ pub(super) struct Key {
 impl Key {
     pub(super) fn of(job: &JobSpec, encoder: &EncoderConfig) -> Self {
         Self {
+            codec: job.source.format.codec,
             width: job.source.format.width,
             height: job.source.format.height,
             interlaced: job.source.format.interlaced,
+            samples: job.source.format.samples,
             frame_rate: job.source.frame_rate,
             renditions: job.renditions.clone(),
             shape: job.shape,
@@ -57,8 +66,21 @@ impl Key {
         }
     }
 
+    fn wanted(&self) -> Wanted {
+        Wanted {
+            source: self.codec,
+            simple: !self.interlaced && self.samples.is_plain(),
+            hevc: self.renditions.iter().any(|r| r.codec == Codec::Hevc),
+        }
+    }
+
+    /// Whether a flush leaves its pipeline as new; of x265 that was not looked at.
+    pub(super) fn is_reusable(&self) -> bool {
+        self.encoder.encoder.is_reusable() && !self.wanted().hevc
+    }
+
     fn input_caps(&self) -> gst::Caps {
-        gst::Caps::builder("video/x-h264")
+        gst::Caps::builder(encoder::media(self.codec))
             .field("stream-format", "byte-stream")
             .field("alignment", "au")
             .field("width", signed(self.width))
@@ -83,17 +105,17 @@ pub(super) struct Graph {
 impl Graph {
     pub(super) fn build(key: Key, progress: &Arc<AtomicU32>) -> Result<Self, PipelineError> {
         let pipeline = gst::Pipeline::new();
-        let parse = make("h264parse")?;
-        let chain = Chain::of(&key.encoder, exists)?;
+        let parse = make(match key.codec {
+            Codec::H264 => "h264parse",
+            Codec::Hevc => "h265parse",
+        })?;
+        let chain = Chain::of(&key.encoder, &key.wanted(), exists)?;
         log::debug!("a pipeline of {}", chain.elements().join(", "));
         let decoder = make(&chain.decoder)?;
-        if key.encoder.encoder.is_of_cpu() {
+        if SOFTWARE_DECODERS.contains(&chain.decoder.as_str()) {
             decoder.set_property("max-threads", 1i32);
         }
         on_its_node(&decoder, &key.encoder)?;
-        let convert = make(&chain.converter)?;
-        let raw = filter(&gst::Caps::from_str(chain.raw)?)?;
-
         let decoding = gst::Bin::builder().name(DECODING).build();
         decoding.add_many([&parse, &decoder])?;
         parse.link(&decoder)?;
@@ -111,15 +133,43 @@ impl Graph {
         decoding.add_pad(&entry)?;
 
         pipeline.add(&decoding)?;
-        pipeline.add_many([&convert, &raw])?;
-        gst::Element::link_many([decoding.upcast_ref(), &convert, &raw])?;
+        let mut way = vec![make(&chain.converter)?];
+        if let Some(upload) = &chain.upload {
+            // On the CPU up to here.
+            way.push(filter(&gst::Caps::from_str(IN_MEMORY)?)?);
+            way.extend(key.interlaced.then(frames::deinterlacer).transpose()?);
+            way.push(make(upload)?);
+        }
+        way.push(filter(&gst::Caps::from_str(chain.raw)?)?);
+        if key.interlaced && chain.upload.is_none() {
+            way.push(frames::deinterlacer()?);
+        }
+        way.push(make("tee")?);
+        pipeline.add_many(&way)?;
+        gst::Element::link_many(std::iter::once(decoding.upcast_ref()).chain(&way))?;
 
         // Every output announces its end once a segment; nobody else sends.
         let (sender, finished) = mpsc::sync_channel(key.renditions.len());
         let mut outputs = Vec::new();
-        let mut above = (raw, key.width, key.height);
+        let source = way.last().cloned();
+        let source = source.ok_or_else(|| PipelineError::Internal("no elements".to_owned()))?;
+        let mut above = (source, key.width, key.height);
+        let mut above_half = None;
         for (index, spec) in by_size(&key.renditions) {
-            let scaled = scale(&pipeline, &chain, &above, spec, &key.shape)?;
+            let from = match (spec.half_rate, above_half.take()) {
+                (true, Some(half)) => half,
+                (true, None) => {
+                    let halver = frames::halver(key.frame_rate)?;
+                    pipeline.add(&halver)?;
+                    above.0.link(&halver)?;
+                    (halver, above.1, above.2)
+                }
+                (false, half) => {
+                    above_half = half;
+                    above.clone()
+                }
+            };
+            let scaled = scale(&pipeline, &chain, &from, spec, &key.shape)?;
             let tee = make("tee")?;
             let queue = make("queue")?;
             queue.set_property("max-size-buffers", QUEUE_BUFFERS);
@@ -134,7 +184,11 @@ impl Graph {
             output.set_active(true)?;
             pad(&coded, "src")?.link(&output)?;
             outputs.push(output);
-            above = (tee, spec.width, spec.height);
+            let rung = (tee, spec.width, spec.height);
+            match spec.half_rate {
+                true => above_half = Some(rung),
+                false => above = rung,
+            }
         }
 
         let input = gst::Pad::builder(gst::PadDirection::Src)
@@ -244,17 +298,20 @@ fn by_size(renditions: &[RenditionSpec]) -> Vec<(usize, &RenditionSpec)> {
 }
 
 /// The elements of every pipeline, and the packages that bring them.
-const ELEMENTS: [(&str, &str); 4] = [
+const ELEMENTS: [(&str, &str); 6] = [
     ("h264parse", "gstreamer1.0-plugins-bad"),
+    ("h265parse", "gstreamer1.0-plugins-bad"),
     ("capsfilter", "libgstreamer1.0-0"),
+    ("identity", "libgstreamer1.0-0"),
     ("tee", "libgstreamer1.0-0"),
     ("queue", "libgstreamer1.0-0"),
 ];
 /// Those of every pipeline on the CPU.
-const OF_CPU: [(&str, &str); 3] = [
+const OF_CPU: [(&str, &str); 4] = [
     ("avdec_h264", "gstreamer1.0-libav"),
     ("videoconvert", "gstreamer1.0-plugins-base"),
     ("videoscale", "gstreamer1.0-plugins-base"),
+    ("deinterlace", "gstreamer1.0-plugins-good"),
 ];
 
 /// Whether all elements are there, before the first job needs them.
@@ -265,13 +322,5 @@ pub(super) fn probe(config: &EncoderConfig) -> Result<(), PipelineError> {
     if let Some((factory, package)) = all.find(|(factory, _)| !exists(factory)) {
         return Err(PipelineError::Missing(factory, package));
     }
-    Chain::of(config, exists).map(drop)
-}
-
-fn signed(v: u32) -> i32 {
-    i32::try_from(v).unwrap_or(i32::MAX)
-}
-
-fn fraction(r: Ratio) -> gst::Fraction {
-    gst::Fraction::new(signed(r.num()), signed(r.den()))
+    Chain::of(config, &Wanted::LEAST, exists).map(drop)
 }

@@ -5,8 +5,9 @@
 //! order is showing order.
 
 use bytes::Bytes;
+use rackcast_segment::h264::escape;
 
-use super::bits::{BitWriter, escape};
+use super::bits::BitWriter;
 
 const START_CODE: [u8; 4] = [0, 0, 0, 1];
 /// `frame_num` has so many bits.

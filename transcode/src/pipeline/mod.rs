@@ -19,12 +19,14 @@ mod encoder;
 mod engine;
 mod error;
 mod finish;
+mod frames;
 mod graph;
 mod grey;
 mod output;
 mod run;
 mod simulated;
 mod sps;
+mod x265;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
@@ -41,6 +43,7 @@ pub use error::PipelineError;
 pub use run::Rendition;
 pub use simulated::{Fault, Simulated, Simulation};
 
+use chain::{Chain, Wanted};
 use graph::{Graph, Key};
 
 /// What a job's pipeline is bound to: jobs that agree in it can share one, whatever encoder it has.
@@ -90,7 +93,7 @@ impl Pipelines {
         let result = run::run(&mut graph, units, cancel, emit);
         // A pipeline that failed is not trusted again.
         let sound = matches!(result, Ok(_) | Err(PipelineError::Cancelled));
-        if sound && self.encoder.encoder.is_reusable() {
+        if sound && graph.key.is_reusable() {
             run::flush(&graph);
             if self.warm.len() >= self.keep {
                 self.warm.remove(0);
@@ -110,6 +113,10 @@ impl Engine for Pipelines {
         emit: &mut dyn FnMut(Rendition),
     ) -> Result<u32, PipelineError> {
         self.run(job, units, cancel, emit)
+    }
+
+    fn makes_hevc(&self) -> bool {
+        Chain::of(&self.encoder, &Wanted::HEVC, element::exists).is_ok()
     }
 
     fn progress(&self) -> Arc<AtomicU32> {

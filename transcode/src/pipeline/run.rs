@@ -130,6 +130,7 @@ fn collect(
         .unwrap_or_default();
     let mut sorted = shown.clone();
     sorted.sort_unstable();
+    let times: Vec<_> = spec.pick(times.iter().copied()).collect();
     if sorted != times {
         let text = format!(
             "{}: {} pictures of {}, or at other times",

@@ -120,6 +120,9 @@ impl Engine for Simulated {
         let key = Key::of(job, &EncoderConfig::default());
         let mut shown: Vec<_> = units.iter().map(|unit| unit.pts).collect();
         shown.sort_unstable();
+        if job.needs_hevc() {
+            return Err(PipelineError::Unsupported("HEVC, simulated".to_owned()));
+        }
         for (spec, pixels) in job.renditions.iter().zip(job.works()) {
             let time = Duration::try_from_secs_f64(seconds(pixels)).unwrap_or(Duration::MAX);
             self.work(time / 2, cancel)?;
@@ -134,7 +137,7 @@ impl Engine for Simulated {
             }
             self.work(time / 2, cancel)?;
             let mut grey = Grey::new(spec.width, spec.height);
-            let coded = shown.iter().map(|pts| (*pts, grey.picture()));
+            let coded = spec.pick(&shown).map(|pts| (*pts, grey.picture()));
             let mut pictures = finish::pictures(coded, spec, &key)?;
             if fault == Some(Fault::WrongOutput) {
                 pictures.pop();
@@ -145,6 +148,10 @@ impl Engine for Simulated {
             });
         }
         Ok(u32::try_from(units.len()).unwrap_or(u32::MAX))
+    }
+
+    fn makes_hevc(&self) -> bool {
+        false
     }
 
     fn progress(&self) -> Arc<AtomicU32> {

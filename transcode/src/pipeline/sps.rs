@@ -15,9 +15,10 @@
     clippy::panic
 )]
 
+use rackcast_segment::h264::{escape, unescape};
 use rackcast_segment::shape::{Profile, Ratio, Shape};
 
-use super::bits::{BitReader, BitWriter, escape, unescape};
+use super::bits::{BitReader, BitWriter};
 
 /// Reference pictures that every rendition announces at least, so that the size of the
 /// decoded picture buffer does not depend on the encoder: what x264 needs for its pyramid.

@@ -83,13 +83,16 @@ pub struct Slot {
     pub state: DeviceState,
     /// Why it has none; empty while it has.
     pub why: String,
+    /// Its worker, or the last that it had, has HEVC.
+    pub hevc: bool,
 }
 
 impl Slot {
-    fn working() -> Self {
+    fn working(hevc: bool) -> Self {
         Self {
             state: DeviceState::Working,
             why: String::new(),
+            hevc,
         }
     }
 }
@@ -151,6 +154,7 @@ impl Scheduler {
             work: Work::from(job),
             media: job.source.duration.to_duration(),
             pipeline: pipeline::affinity(job),
+            hevc: job.needs_hevc(),
         };
         let admitted = Instant::now();
         let ticket = self.lock().admission.admit(admitted, request)?;
@@ -199,26 +203,34 @@ impl Scheduler {
     }
 
     /// Counts a slot's worker in for as long as the guard lives.
-    pub fn worker_up(self: &Arc<Self>, slot: SlotId) -> WorkerUp {
-        self.lock().slots.insert(slot, Slot::working());
-        self.set_up(slot, true);
+    pub fn worker_up(self: &Arc<Self>, slot: SlotId, hevc: bool) -> WorkerUp {
+        self.worker_changed(slot, hevc);
         WorkerUp(self.clone(), slot)
     }
 
     /// Another worker has taken the place of one that was up.
-    pub fn worker_changed(&self, slot: SlotId) {
-        self.set_up(slot, true);
+    pub fn worker_changed(&self, slot: SlotId, hevc: bool) {
+        let mut state = self.lock();
+        state.slots.insert(slot, Slot::working(hevc));
+        state.admission.set_up(slot, true);
+        state.admission.set_hevc(slot, hevc);
+        drop(state);
+        self.change();
     }
 
     /// Says why a slot has no worker, until it has one; and whether it has failed, or will have
     /// one in a moment.
     pub fn worker_down(&self, slot: SlotId, why: String, failed: bool) {
+        let mut all = self.lock();
         let state = match failed {
             true => DeviceState::Failed,
             false => DeviceState::Starting,
         };
-        let slot_now = Slot { state, why };
-        self.lock().slots.insert(slot, slot_now);
+        if failed {
+            all.admission.set_up(slot, false);
+        }
+        let hevc = all.slots.get(&slot).is_some_and(|slot| slot.hevc);
+        all.slots.insert(slot, Slot { state, why, hevc });
     }
 
     /// How the slots are. One that nobody has spoken of is starting.
@@ -255,11 +267,6 @@ impl Scheduler {
         ))
     }
 
-    fn set_up(&self, slot: SlotId, up: bool) {
-        self.lock().admission.set_up(slot, up);
-        self.change();
-    }
-
     /// Every worker without a job looks again: which of them is to have one is admission's to say.
     fn change(&self) {
         self.changed.notify_waiters();
@@ -287,6 +294,7 @@ pub struct WorkerUp(Arc<Scheduler>, SlotId);
 
 impl Drop for WorkerUp {
     fn drop(&mut self) {
-        self.0.set_up(self.1, false);
+        self.0.lock().admission.fell(Instant::now(), self.1);
+        self.0.change();
     }
 }

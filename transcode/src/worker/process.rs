@@ -49,6 +49,8 @@ pub(super) struct Process {
     heard: Instant,
     /// Its count of pictures, and since when that stands.
     progress: (u32, Instant),
+    /// It has HEVC.
+    pub(super) hevc: bool,
     blueprint: Arc<Blueprint>,
     scheduler: Arc<Scheduler>,
 }
@@ -70,6 +72,7 @@ impl Process {
             receiver,
             heard: now,
             progress: (0, now),
+            hevc: false,
             blueprint,
             scheduler,
         };
@@ -83,7 +86,10 @@ impl Process {
     async fn ready(&mut self) -> Result<(), End> {
         loop {
             match self.hear().await? {
-                (FromWorker::Ready, _) => return Ok(()),
+                (FromWorker::Ready { hevc }, _) => {
+                    self.hevc = hevc;
+                    return Ok(());
+                }
                 (FromWorker::Alive { .. }, _) => {}
                 (other, _) => return Err(End::Protocol(format!("{other:?} before ready"))),
             }

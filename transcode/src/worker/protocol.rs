@@ -46,7 +46,10 @@ pub enum FromWorker {
         message: String,
     },
     /// Jobs are welcome.
-    Ready,
+    Ready {
+        /// In HEVC too.
+        hevc: bool,
+    },
     /// Sent at an interval, busy or not.
     Alive {
         /// Pictures through the pipelines so far; wraps.

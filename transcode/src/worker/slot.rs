@@ -102,12 +102,12 @@ impl Slot {
 
     /// Gives a worker jobs, and its successors after it, until one ends.
     async fn serve(&self, mut process: Process) -> End {
-        let _up = self.scheduler.worker_up(self.post.id);
+        let _up = self.scheduler.worker_up(self.post.id, process.hevc);
         loop {
             match self.share(&mut process).await {
                 Ok(successor) => {
                     let mut old = std::mem::replace(&mut process, successor);
-                    self.scheduler.worker_changed(self.post.id);
+                    self.scheduler.worker_changed(self.post.id, process.hevc);
                     self.count(&old.close(End::Recycled).await);
                 }
                 Err(end) => return end,

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use bytes::Bytes;
 use rackcast_segment::h264;
 use rackcast_segment::ladder::Ladder;
-use rackcast_segment::media::{AccessUnit, VideoFormat};
+use rackcast_segment::media::{AccessUnit, Codec, VideoFormat};
 use rackcast_segment::shape::{Ratio, Shape};
 use rackcast_segment::time::{Ticks, Timestamp};
 use rackcast_segment::ts;
@@ -34,10 +34,19 @@ pub(crate) fn segments() -> &'static [Segment] {
 
 /// Encodes a test picture, cuts it at its keyframes and asks for `ladder`.
 pub(crate) fn make(lavfi: &[&str], options: &[&str], ladder: &str) -> Vec<Segment> {
-    let ts = ffmpeg(lavfi, options);
-    let units = ts::read(&ts, Timestamp(0), &ts::Limits::default())
-        .unwrap()
-        .video;
+    make_in(Codec::H264, lavfi, options, ladder)
+}
+
+pub(crate) fn make_in(
+    codec: Codec,
+    lavfi: &[&str],
+    options: &[&str],
+    ladder: &str,
+) -> Vec<Segment> {
+    let ts = ffmpeg(codec, lavfi, options);
+    let demuxed = ts::read(&ts, Timestamp(0), &ts::Limits::default()).unwrap();
+    assert_eq!(demuxed.codec, codec);
+    let units = demuxed.video;
     let start = units[0].pts;
     let units: Vec<_> = units
         .into_iter()
@@ -52,13 +61,17 @@ pub(crate) fn make(lavfi: &[&str], options: &[&str], ladder: &str) -> Vec<Segmen
         .chain([units.len()])
         .collect();
     cuts.windows(2)
-        .map(|w| segment(&units[w[0]..w[1]], ladder))
+        .map(|w| segment_in(codec, &units[w[0]..w[1]], ladder))
         .collect()
 }
 
 pub(crate) fn segment(units: &[AccessUnit], ladder: &str) -> Segment {
-    let ts = ts_of(units);
-    let format = format_of(&units[0].data);
+    segment_in(Codec::H264, units, ladder)
+}
+
+fn segment_in(codec: Codec, units: &[AccessUnit], ladder: &str) -> Segment {
+    let ts = ts_in(codec, units);
+    let format = format_in(codec, &units[0].data);
     let first_pts = units.iter().map(|u| u.pts).min().unwrap();
     let last_pts = units.iter().map(|u| u.pts).max().unwrap();
     let frames = u32::try_from(units.len()).unwrap();
@@ -71,6 +84,8 @@ pub(crate) fn segment(units: &[AccessUnit], ladder: &str) -> Segment {
         colour: format.colour,
         sample_aspect: format.sample_aspect,
     };
+    let mut shown: Vec<_> = units.iter().map(|u| u.pts).collect();
+    shown.sort_unstable();
     let renditions =
         ladder
             .parse::<Ladder>()
@@ -82,6 +97,7 @@ pub(crate) fn segment(units: &[AccessUnit], ladder: &str) -> Segment {
         frame_rate: rate,
         first_pts,
         last_pts,
+        last_half_pts: shown.into_iter().step_by(2).last(),
         duration,
         bytes: ts.len() as u64,
     };
@@ -98,11 +114,15 @@ pub(crate) fn segment(units: &[AccessUnit], ladder: &str) -> Segment {
 
 /// These pictures as MPEG-TS.
 pub(crate) fn ts_of(units: &[AccessUnit]) -> Bytes {
+    ts_in(Codec::H264, units)
+}
+
+pub(crate) fn ts_in(codec: Codec, units: &[AccessUnit]) -> Bytes {
     let layout = ts::Layout {
         video: true,
         audio: false,
     };
-    ts::Writer::new(layout).segment(units, None)
+    ts::Writer::new(layout).of(codec).segment(units, None)
 }
 
 /// Two seconds of another codec.
@@ -122,11 +142,15 @@ pub(crate) fn mpeg2() -> Bytes {
 }
 
 pub(crate) fn format_of(annex_b: &[u8]) -> VideoFormat {
-    let sps = h264::nal_units(annex_b).find(|n| n[0] & 0x1f == 7).unwrap();
-    h264::parse_sps(sps).unwrap()
+    format_in(Codec::H264, annex_b)
 }
 
-fn ffmpeg(lavfi: &[&str], options: &[&str]) -> Bytes {
+pub(crate) fn format_in(codec: Codec, annex_b: &[u8]) -> VideoFormat {
+    let sps = h264::nal_units(annex_b).find(|n| codec.is_sps(n[0]));
+    codec.parse_sps(sps.unwrap()).unwrap()
+}
+
+fn ffmpeg(codec: Codec, lavfi: &[&str], options: &[&str]) -> Bytes {
     let mut command = Command::new("ffmpeg");
     command.args(["-v", "error", "-nostdin"]);
     for input in lavfi {
@@ -134,7 +158,10 @@ fn ffmpeg(lavfi: &[&str], options: &[&str]) -> Bytes {
     }
     command.args([
         "-c:v",
-        "libx264",
+        match codec {
+            Codec::H264 => "libx264",
+            Codec::Hevc => "libx265",
+        },
         "-preset",
         "ultrafast",
         "-pix_fmt",
@@ -173,4 +200,53 @@ pub(crate) fn decode(ts: &[u8]) -> (String, usize) {
     let pictures = String::from_utf8_lossy(&output.stdout);
     let count = pictures.lines().filter(|l| !l.starts_with('#')).count();
     (String::from_utf8_lossy(&output.stderr).into_owned(), count)
+}
+
+/// How much a rendition is like its source behind a filter: 1 where nothing differs.
+pub(crate) fn ssim(rendition: &[u8], source: &[u8], filter: &str) -> f64 {
+    let lavfi = format!("[1:v]{filter},format=yuv420p[r];[0:v]format=yuv420p[o];[o][r]ssim");
+    let said = judge(&[rendition, source], &["-lavfi", &lavfi]);
+    let all = said.rsplit_once("All:").expect(&said).1;
+    all.split_whitespace().next().unwrap().parse().unwrap()
+}
+
+/// By how much neighbouring lines differ, on average: nothing where pictures are the same from top to
+/// bottom, much where their fields are of two moments.
+pub(crate) fn between_lines(ts: &[u8], width: usize) -> f64 {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), ts).unwrap();
+    let output = Command::new("ffmpeg")
+        .args(["-v", "error", "-nostdin", "-i"])
+        .arg(file.path())
+        .args(["-f", "rawvideo", "-pix_fmt", "gray", "-"])
+        .output()
+        .unwrap();
+    let lines: Vec<_> = output.stdout.chunks(width).collect();
+    let pairs = lines
+        .windows(2)
+        .flat_map(|pair| pair[0].iter().zip(pair[1]));
+    let sum: u64 = pairs.map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
+    sum as f64 / output.stdout.len() as f64
+}
+
+/// What ffmpeg says at the end of looking at these.
+fn judge(inputs: &[&[u8]], filter: &[&str]) -> String {
+    let mut command = Command::new("ffmpeg");
+    command.args(["-v", "info", "-nostats", "-nostdin"]);
+    let files: Vec<_> = inputs
+        .iter()
+        .map(|bytes| {
+            let file = tempfile::NamedTempFile::new().unwrap();
+            std::fs::write(file.path(), bytes).unwrap();
+            file
+        })
+        .collect();
+    for file in &files {
+        command.arg("-i").arg(file.path());
+    }
+    let output = command.args(filter).args(["-f", "null", "-"]).output();
+    let output = output.unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{said}");
+    said
 }

@@ -7,9 +7,11 @@
     reason = "each test uses its part, and what fails here fails the test"
 )]
 
+mod engine;
 pub(crate) mod h264_bits;
 mod media;
 mod node;
 
+pub(crate) use engine::*;
 pub(crate) use media::*;
 pub(crate) use node::*;

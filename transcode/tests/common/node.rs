@@ -20,7 +20,7 @@ use rackcast_segment::wire::SEGMENTS_PATH;
 use rackcast_segment::wire::job::Job;
 use rackcast_segment::wire::load::Load;
 use rackcast_segment::wire::multipart::{Limits, Part, Reader};
-use rackcast_segment::wire::reply::{Refusal, Summary};
+use rackcast_segment::wire::reply::{Refusal, RefusalCode, Summary};
 use rackcast_service::drain;
 use rackcast_service::process::{Child, Command};
 use rackcast_service::status::{self, ServiceStatus};
@@ -167,6 +167,27 @@ impl Node {
         let request = self.post(&job(segment), full(segment.ts.clone()));
         let sent = self.send(request);
         async move { answer(sent.await).await }
+    }
+
+    /// Sends a segment until it is taken. A node that is full is asked again, as an ingest does; anything
+    /// else that goes wrong is a failure, and so is that there should be nobody to do it.
+    pub(crate) async fn serve(&self, segment: &Segment) {
+        until("the segment is served", || async {
+            match self.transcode(segment).await {
+                Ok(answer) => {
+                    assert!(answer.summary.failure.is_none(), "{:?}", answer.summary);
+                    assert_eq!(answer.renditions.len(), segment.job.renditions.len());
+                    Some(())
+                }
+                Err(refused) => {
+                    let full = [RefusalCode::NoSlot, RefusalCode::DeadlineTooClose];
+                    assert!(full.contains(&refused.refusal.code), "{refused:?}");
+                    tokio::time::sleep(Duration::from_millis(30)).await;
+                    None
+                }
+            }
+        })
+        .await;
     }
 
     /// The load, as a peer sees it.

@@ -171,6 +171,7 @@ impl Run {
             },
             media: seconds(MEDIA),
             pipeline: stream.pipeline,
+            hevc: false,
         };
         let (asked, got) = self.callers.entry(stream.caller).or_default();
         *asked += 1;

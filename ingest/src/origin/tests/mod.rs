@@ -34,6 +34,8 @@ fn spec(name: &str, width: u32, height: u32, bitrate: u32) -> RenditionSpec {
         bitrate,
         profile: Profile::High,
         level_idc: 31,
+        half_rate: false,
+        codec: Default::default(),
     }
 }
 
@@ -50,6 +52,8 @@ pub(super) fn info() -> StreamInfo {
                 sample_aspect: Ratio::new(4, 3).unwrap(),
                 colour: Colour::default(),
                 interlaced: false,
+                samples: Default::default(),
+                codec: Default::default(),
             },
             frame_rate: Ratio::new(30_000, 1001),
         }),

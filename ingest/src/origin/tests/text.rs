@@ -101,7 +101,8 @@ fn a_format_that_changes_shows_in_the_master_playlist() {
     rig.whole(0);
     let mut video = info().video.unwrap();
     (video.format.width, video.format.height) = (960, 720);
-    let ladder = [spec("360p", 240, 180, 800_000), spec("new", 320, 240, 1)];
+    let mut ladder = [spec("360p", 240, 180, 800_000), spec("new", 320, 240, 1)];
+    ladder[0].half_rate = true;
     rig.stream.describe(video, &ladder, Ratio::ONE);
     let (_, text) = rig.get("master.m3u8");
     for (shown, name) in [
@@ -113,4 +114,5 @@ fn a_format_that_changes_shows_in_the_master_playlist() {
         assert!(text.contains(&format!("{line}\n7/{name}.m3u8\n")), "{text}");
     }
     assert!(!text.contains("new"));
+    assert!(text.contains("240x180,FRAME-RATE=14.985,"), "{text}");
 }

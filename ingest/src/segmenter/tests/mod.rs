@@ -35,6 +35,8 @@ fn video_config(width: u32) -> VideoConfig {
             sample_aspect: Ratio::ONE,
             colour: Colour::default(),
             interlaced: false,
+            samples: Default::default(),
+            codec: Default::default(),
         },
     }
 }

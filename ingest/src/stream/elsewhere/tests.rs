@@ -18,6 +18,8 @@ fn format() -> VideoFormat {
         sample_aspect: Ratio::ONE,
         colour: Colour::default(),
         interlaced: false,
+        samples: Default::default(),
+        codec: Default::default(),
     }
 }
 

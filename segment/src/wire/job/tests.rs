@@ -14,6 +14,8 @@ fn job() -> Job {
         sample_aspect: Ratio::ONE,
         colour: Colour::default(),
         interlaced: false,
+        samples: Default::default(),
+        codec: Default::default(),
     };
     let source = Source {
         format,
@@ -21,6 +23,7 @@ fn job() -> Job {
         frame_rate: Ratio::new(30, 1).unwrap(),
         first_pts: Timestamp(900_000),
         last_pts: Timestamp(1_077_000),
+        last_half_pts: None,
         duration: Ticks(180_000),
         bytes: 700_000,
     };
@@ -31,6 +34,8 @@ fn job() -> Job {
         bitrate: 1_400_000,
         profile: Profile::High,
         level_idc: 31,
+        half_rate: false,
+        codec: Default::default(),
     };
     let shape = Shape {
         reorder_depth: 2,

@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use rackcast_segment::id::RenditionName;
+use rackcast_segment::media::Codec;
 use rackcast_segment::ts;
 use rackcast_segment::wire::job::JobSpec;
 use rackcast_segment::wire::reply::RefusalCode;
@@ -161,7 +162,11 @@ fn work(
 ) {
     // A supervisor that is gone takes this process with it.
     let say = |what: FromWorker| answer.blocking_send((what, Bytes::new())).is_ok();
-    if !(say(test(&mut *engine)) && say(FromWorker::Ready)) {
+    if !say(test(&mut *engine)) {
+        return;
+    }
+    let hevc = engine.makes_hevc() && has_hevc(&mut *engine);
+    if !say(FromWorker::Ready { hevc }) {
         return;
     }
     for task in todo {
@@ -186,6 +191,15 @@ fn work(
             return;
         }
     }
+}
+
+/// Whether HEVC works; without it a worker still serves.
+fn has_hevc(engine: &mut dyn Engine) -> bool {
+    let tested = self_test::hevc(engine);
+    if let Err(e) = &tested {
+        log::warn!("there will be no HEVC from this worker: {e}");
+    }
+    tested.is_ok()
 }
 
 /// What the supervisor is to hear of a self-test.
@@ -216,7 +230,9 @@ fn transcode(
         &units,
         &task.cancel,
         &mut |Rendition { name, pictures }| {
-            emit(name, ts::Writer::new(layout).segment(&pictures, None));
+            let spec = task.spec.renditions.iter().find(|r| r.name == name);
+            let writer = ts::Writer::new(layout).of(spec.map_or_else(Codec::default, |r| r.codec));
+            emit(name, { writer }.segment(&pictures, None));
         },
     )
 }

@@ -1,14 +1,12 @@
 //! What is looked at before a segment comes near a decoder.
 
-use rackcast_segment::h264::{self, H264Error};
+use rackcast_segment::codec::CodecError;
+use rackcast_segment::h264;
 use rackcast_segment::media::AccessUnit;
 use rackcast_segment::ts::{self, TsError};
 use rackcast_segment::wire::job::Source;
 
 use crate::pipeline::PipelineError;
-
-/// `nal_unit_type` of a sequence parameter set.
-const NAL_SPS: u8 = 7;
 
 /// The segment's pictures, if they are what the job says: admission went by that, and no
 /// picture is decoded that is larger than was admitted.
@@ -31,9 +29,13 @@ pub(super) fn access_units(
     let units = demuxed.video;
     let Some(first) = units.first() else {
         return Err(PipelineError::Unsupported(
-            "there is no H.264 video in it".to_owned(),
+            "there is no H.264 or HEVC video in it".to_owned(),
         ));
     };
+    let codec = source.format.codec;
+    if demuxed.codec != codec {
+        return undecodable(format!("{} in it, {codec} announced", demuxed.codec));
+    }
     if units.len() != source.frames as usize {
         return undecodable(format!(
             "{} pictures, {} announced",
@@ -47,14 +49,27 @@ pub(super) fn access_units(
     let parameter_sets = units
         .iter()
         .flat_map(|unit| h264::nal_units(&unit.data))
-        .filter(|nal| nal.first().is_some_and(|header| header & 0x1f == NAL_SPS));
+        .filter(|nal| nal.first().is_some_and(|header| codec.is_sps(*header)));
     for sps in parameter_sets {
-        let format = h264::parse_sps(sps).map_err(|e| match e {
-            H264Error::Unsupported(_) => PipelineError::Unsupported(e.to_string()),
-            e => PipelineError::Undecodable(e.to_string()),
-        })?;
+        let refuse = |e: CodecError| match e.is_unsupported() {
+            true => PipelineError::Unsupported(e.to_string()),
+            false => PipelineError::Undecodable(e.to_string()),
+        };
+        let format = codec.parse_sps(sps).map_err(refuse)?;
         if (format.width, format.height) != (source.format.width, source.format.height) {
             return undecodable(format!("pictures of {}x{}", format.width, format.height));
+        }
+        if (format.samples, format.interlaced) != (source.format.samples, source.format.interlaced)
+        {
+            return undecodable(format!(
+                "its samples are {}{}, not as announced",
+                format.samples,
+                if format.interlaced {
+                    ", interlaced"
+                } else {
+                    ""
+                }
+            ));
         }
     }
     Ok(units)

@@ -3,8 +3,11 @@
 //! It shows that decoder, scaler and encoder work here and now, and it warms them: the first
 //! use of the libraries in a process costs 0.4 s of CPU, which no job is to pay.
 
+use bytes::Bytes;
+use rackcast_segment::media::VideoFormat;
 use rackcast_segment::sample::{self, SampleError};
 use rackcast_segment::verify::{Defect, Expectation, verify};
+use rackcast_segment::wire::job::{JobSpec, Source};
 use tokio_util::sync::CancellationToken;
 
 use super::{Task, transcode};
@@ -24,11 +27,46 @@ pub(super) enum Failure {
 }
 
 pub(super) fn run(engine: &mut dyn Engine) -> Result<(), Failure> {
-    let spec = sample::job()?;
+    check(engine, &sample::job()?, sample::segment()).map(drop)
+}
+
+/// To HEVC and back.
+pub(super) fn hevc(engine: &mut dyn Engine) -> Result<(), Failure> {
+    let plain = sample::job()?;
+    let rate = plain.source.frame_rate;
+    let there = JobSpec {
+        renditions: plain
+            .renditions
+            .iter()
+            .take(1)
+            .cloned()
+            .map(|r| r.in_hevc(rate))
+            .collect(),
+        ..plain.clone()
+    };
+    let made = check(engine, &there, sample::segment())?;
+    let (media, format) = made.into_iter().next().ok_or(Failure::Few(0, 1))?;
+    let back = JobSpec {
+        source: Source {
+            format,
+            bytes: media.len() as u64,
+            ..plain.source
+        },
+        ..plain
+    };
+    check(engine, &back, media).map(drop)
+}
+
+/// What is made of a segment, if it is what was asked for.
+fn check(
+    engine: &mut dyn Engine,
+    spec: &JobSpec,
+    segment: Bytes,
+) -> Result<Vec<(Bytes, VideoFormat)>, Failure> {
     let task = Task {
         job: 0,
         spec: Box::new(spec.clone()),
-        segment: sample::segment(),
+        segment,
         cancel: CancellationToken::new(),
     };
     let mut made = Vec::new();
@@ -36,6 +74,7 @@ pub(super) fn run(engine: &mut dyn Engine) -> Result<(), Failure> {
     if made.len() != spec.renditions.len() {
         return Err(Failure::Few(made.len(), spec.renditions.len()));
     }
+    let mut checked = Vec::new();
     for (name, media) in made {
         let asked = spec.renditions.iter().find(|r| r.name == name);
         let expect = Expectation {
@@ -43,9 +82,11 @@ pub(super) fn run(engine: &mut dyn Engine) -> Result<(), Failure> {
             source: &spec.source,
             shape: &spec.shape,
         };
-        verify(&media, &expect).map_err(|defect| Failure::Wrong(name.to_string(), defect))?;
+        let verified = verify(&media, &expect);
+        let verified = verified.map_err(|defect| Failure::Wrong(name.to_string(), defect))?;
+        checked.push((media, verified.format));
     }
-    Ok(())
+    Ok(checked)
 }
 
 #[cfg(test)]
@@ -63,6 +104,8 @@ mod tests {
             let mut pipelines = Pipelines::new(config, 1).unwrap();
             run(&mut pipelines).unwrap();
             run(&mut pipelines).unwrap();
+            assert!(pipelines.makes_hevc());
+            hevc(&mut pipelines).unwrap();
         }
     }
 

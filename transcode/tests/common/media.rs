@@ -97,7 +97,7 @@ fn segment_in(codec: Codec, units: &[AccessUnit], ladder: &str) -> Segment {
         frame_rate: rate,
         first_pts,
         last_pts,
-        last_half_pts: shown.into_iter().step_by(2).last(),
+        last_half_pts: shown.into_iter().step_by(2).next_back(),
         duration,
         bytes: ts.len() as u64,
     };

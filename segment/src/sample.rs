@@ -85,6 +85,7 @@ pub fn job_of(media: &[u8], rate: u32, ladder: &str) -> Result<JobSpec, SampleEr
         },
         renditions,
         shape,
+        rates: std::collections::BTreeMap::new(),
     })
 }
 

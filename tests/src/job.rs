@@ -92,6 +92,7 @@ pub fn job(number: usize, units: &[AccessUnit], bytes: usize, ladder: &Ladder) -
             source,
             renditions,
             shape,
+            rates: std::collections::BTreeMap::new(),
         },
     }
 }

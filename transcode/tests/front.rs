@@ -17,7 +17,10 @@ use common::{
 };
 use http::StatusCode;
 use http_body_util::{BodyExt, Channel};
+use rackcast_segment::id::Sequence;
+use rackcast_segment::rate::{Account, Policy};
 use rackcast_segment::verify::{Expectation, verify};
+use rackcast_segment::wire::HEADER_ENCODER;
 use rackcast_segment::wire::reply::RefusalCode;
 use rackcast_segment::{h264, ts};
 use rackcast_service::drain::{self, Order, Terms};
@@ -38,6 +41,44 @@ fn long() -> Segment {
         "180p@300k,low:90@100k",
     )
     .remove(0)
+}
+
+/// The job says what each rendition is to have; who is told a quality says by which encoder.
+#[tokio::test]
+async fn rates_that_a_job_carries_are_kept_to() {
+    let config = |encoder| format!("[worker]\ncount = 1\n[encoder]\nencoder = '{encoder}'");
+    let (x264, openh264) = (config("x264"), config("openh264"));
+    let (x264, openh264) = tokio::join!(Node::start(&x264), Node::start(&openh264));
+    let segment = &segments()[0];
+    let source = &segment.job.source;
+    for (node, encoder) in [(&x264, Some("x264/veryfast")), (&openh264, None)] {
+        let mut lengths = Vec::new();
+        // What was sent before is owed, so the second is to have less than the first.
+        for debt in [0, 1_500_000] {
+            let mut job = job(segment);
+            for spec in &job.spec.renditions {
+                let mut account = Account::new(Policy::default(), spec, source.frame_rate);
+                account.ask(Sequence(6), source.duration);
+                account.came(Sequence(6), debt, None).unwrap();
+                let (rate, _) = account.ask(job.sequence, source.duration);
+                job.spec.rates.insert(spec.name.clone(), rate);
+            }
+            let body = full(segment.ts.clone());
+            let response = node.send(node.post(&job, body)).await;
+            let name = response.headers().get(HEADER_ENCODER);
+            assert_eq!(name.and_then(|v| v.to_str().ok()), encoder);
+            let answer = answer(response).await.unwrap();
+            assert_eq!(answer.renditions.len(), 2);
+            let lens = answer.renditions.iter().map(|(_, media)| media.len());
+            lengths.push(lens.sum::<usize>());
+        }
+        assert!(
+            lengths[1] * 20 < lengths[0] * 17,
+            "{encoder:?}: {lengths:?}"
+        );
+        let plain = node.send(node.post(&job(segment), full(segment.ts.clone())));
+        assert_eq!(plain.await.headers().get(HEADER_ENCODER), None);
+    }
 }
 
 fn status(head: &str) -> &str {

@@ -6,7 +6,7 @@ use rackcast_segment::id::RenditionName;
 use rackcast_segment::wire::job::JobSpec;
 use tokio::sync::mpsc;
 
-use super::Outcome;
+use super::{Made, Outcome};
 
 /// Answers each rendition of a segment once. The channel ends with the last answer.
 #[derive(Debug)]
@@ -34,10 +34,14 @@ impl Answers {
     }
 
     /// Hands a rendition out.
-    pub(super) fn ready(&mut self, index: u8, media: Bytes) {
+    pub(super) fn ready(&mut self, index: u8, media: Bytes, made: Made) {
         if self.left.contains(index) {
             self.ready += 1;
-            self.answer(index, |rendition| Outcome::Ready { rendition, media });
+            self.answer(index, |rendition| Outcome::Ready {
+                rendition,
+                media,
+                made,
+            });
         }
     }
 
@@ -105,9 +109,9 @@ mod tests {
     #[test]
     fn each_rendition_is_answered_once_and_then_the_channel_ends() {
         let (mut answers, mut outcomes) = answers(&["720p", "360p", "240p"]);
-        answers.ready(1, Bytes::from_static(b"x"));
-        answers.ready(1, Bytes::from_static(b"y"));
-        answers.ready(9, Bytes::from_static(b"z"));
+        answers.ready(1, Bytes::from_static(b"x"), Made::default());
+        answers.ready(1, Bytes::from_static(b"y"), Made::default());
+        answers.ready(9, Bytes::from_static(b"z"), Made::default());
         assert_eq!(answers.missing(Renditions::first(2), GiveUp::Deadline), 1);
         assert_eq!(answers.result(), "partial");
         assert_eq!(answers.left(), Renditions::only(2));
@@ -115,7 +119,9 @@ mod tests {
         let mut all = Vec::new();
         while let Ok(outcome) = outcomes.try_recv() {
             all.push(match outcome {
-                Outcome::Ready { rendition, media } => (rendition.to_string(), Ok(media)),
+                Outcome::Ready {
+                    rendition, media, ..
+                } => (rendition.to_string(), Ok(media)),
                 Outcome::Missing { rendition, reason } => (rendition.to_string(), Err(reason)),
             });
         }
@@ -136,7 +142,7 @@ mod tests {
         let (mut answers, outcomes) = answers(&["720p"]);
         drop(outcomes);
         answers.abandoned().await;
-        answers.ready(0, Bytes::new());
+        answers.ready(0, Bytes::new(), Made::default());
         let wait = tokio::time::timeout(std::time::Duration::ZERO, answers.abandoned());
         assert!(wait.await.is_err());
     }

@@ -18,16 +18,17 @@ use hyper::header::{CONTENT_TYPE, RETRY_AFTER};
 use hyper::{Method, Request, Response, StatusCode};
 use rackcast_route::Endpoint;
 use rackcast_route::table::FailureKind;
+use rackcast_segment::rate::EncoderName;
 use rackcast_segment::verify::{Expectation, verify};
 use rackcast_segment::wire;
 use rackcast_segment::wire::job::{Job, JobSpec};
 use rackcast_segment::wire::multipart::{Limits, Part, PartHead, Reader};
 use rackcast_segment::wire::reply::{Refusal, Summary};
 
-use super::Dispatcher;
 use super::answer::{Ended, classify, conclude, failed, protocol};
 use super::assembler::Assembler;
 use super::link::Link;
+use super::{Dispatcher, Made};
 
 /// The most bytes of an answer that is not 200.
 const MAX_REFUSAL: usize = 64 << 10;
@@ -40,6 +41,7 @@ pub(super) enum Progress {
         /// Its position among the renditions that the job asks for.
         position: usize,
         media: Bytes,
+        made: Made,
     },
     /// Nothing more comes.
     Ended(Ended),
@@ -88,12 +90,15 @@ impl Attempt {
             max_part: self.dispatcher.config.load().max_rendition_bytes,
             ..Limits::default()
         };
+        let encoder = response.headers().get(wire::HEADER_ENCODER);
+        let encoder = encoder.and_then(|v| v.to_str().ok()?.parse().ok());
         let reader = Reader::new(content_type.unwrap_or_default(), limits).map_err(protocol)?;
         Ok(Box::new(Answer {
             dispatcher: self.dispatcher,
             missing: self.job.spec.renditions.iter().map(|_| true).collect(),
             spec: Arc::new(self.job.spec),
             reader,
+            encoder,
             body: response.into_body(),
             assembler: Assembler::default(),
             summary: None,
@@ -128,6 +133,8 @@ struct Answer {
     /// For each rendition of the job, whether it is still to come.
     missing: Vec<bool>,
     reader: Reader,
+    /// By whose quality it was made, as far as the node says.
+    encoder: Option<EncoderName>,
     body: Incoming,
     assembler: Assembler,
     summary: Option<Summary>,
@@ -146,8 +153,15 @@ impl Answer {
                 match part {
                     Part::Rendition { head, body } => {
                         if let Some((position, media)) = self.chunk(head, body)? {
-                            self.verify(position, &media).await?;
-                            return Ok((Progress::Rendition { position, media }, self));
+                            let bits = self.verify(position, &media).await?;
+                            let encoder = self.encoder.clone();
+                            let made = Made { bits, encoder };
+                            let progress = Progress::Rendition {
+                                position,
+                                media,
+                                made,
+                            };
+                            return Ok((progress, self));
                         }
                     }
                     Part::Summary(summary) => self.summary = Some(summary),
@@ -185,8 +199,8 @@ impl Answer {
         }))
     }
 
-    /// Is this rendition the answer to its question?
-    async fn verify(&self, position: usize, media: &Bytes) -> Result<(), Ended> {
+    /// Is this rendition the answer to its question? The bits of its video.
+    async fn verify(&self, position: usize, media: &Bytes) -> Result<u64, Ended> {
         let (job, media) = (Arc::clone(&self.spec), media.clone());
         let checked = tokio::task::spawn_blocking(move || {
             let began = Instant::now();
@@ -196,7 +210,7 @@ impl Answer {
                 source: &job.source,
                 shape: &job.shape,
             };
-            let verdict = verify(&media, &expect).map(drop);
+            let verdict = verify(&media, &expect).map(|verified| verified.bits);
             Some((verdict, began.elapsed(), spec.name.clone()))
         });
         // The blocking pool refuses work only while the process shuts down.

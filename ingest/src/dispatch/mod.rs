@@ -40,6 +40,7 @@ use rackcast_route::plan::GiveUp;
 use rackcast_route::table::{FailureKind, NodeRef};
 use rackcast_route::{Endpoint, Load, Member, Router, RouterConfig};
 use rackcast_segment::id::{Epoch, RenditionName, Sequence, StreamId, StreamToken};
+use rackcast_segment::rate::EncoderName;
 use rackcast_segment::wire;
 use rackcast_segment::wire::job::JobSpec;
 use tokio::sync::{Notify, Semaphore};
@@ -82,6 +83,8 @@ pub enum Outcome {
         rendition: RenditionName,
         /// MPEG-TS.
         media: Bytes,
+        /// What it took.
+        made: Made,
     },
     /// It will not come.
     Missing {
@@ -90,6 +93,15 @@ pub enum Outcome {
         /// Why not.
         reason: GiveUp,
     },
+}
+
+/// What a rendition took, for its [account](rackcast_segment::rate).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Made {
+    /// Bits of video, as they were counted here.
+    pub bits: u64,
+    /// The encoder, as the node calls it, if it was told a quality.
+    pub encoder: Option<EncoderName>,
 }
 
 /// Sends segments to nodes. One for an ingest: what one stream learns, all know.

@@ -23,7 +23,7 @@ use super::answer::{Ended, failed};
 use super::answers::Answers;
 use super::attempt::{Attempt, Progress};
 use super::record::record;
-use super::{Dispatcher, Order, note, now};
+use super::{Dispatcher, Made, Order, note, now};
 use crate::explain::{About, Record, Remark};
 
 /// A segment that is out.
@@ -95,11 +95,15 @@ impl Run {
     /// An attempt came on.
     fn progress(&mut self, at: usize, progress: Progress) {
         match progress {
-            Progress::Rendition { position, media } => {
+            Progress::Rendition {
+                position,
+                media,
+                made,
+            } => {
                 let running = self.attempts.get(at);
                 let index = running.and_then(|r| Some((r.id, *r.asked.get(position)?)));
                 if let Some((attempt, index)) = index {
-                    self.step(Event::Rendition { attempt, index }, Some(media), "");
+                    self.step(Event::Rendition { attempt, index }, Some((media, made)), "");
                 }
             }
             Progress::Ended(Ended { end, detail }) => {
@@ -113,7 +117,7 @@ impl Run {
 
     /// Tells the plan what happened and does what it says. `media` is the rendition of the
     /// event, `detail` what is known of a failure beyond its kind.
-    fn step(&mut self, event: Event, mut media: Option<Bytes>, detail: &str) {
+    fn step(&mut self, event: Event, mut media: Option<(Bytes, Made)>, detail: &str) {
         let mut actions = std::mem::take(&mut self.actions);
         let mut endpoints = Vec::new();
         {
@@ -146,8 +150,8 @@ impl Run {
                     self.dispatcher.metrics.cancelled();
                 }
                 Action::Deliver { index, .. } => {
-                    if let Some(media) = media.take() {
-                        self.answers.ready(index, media);
+                    if let Some((media, made)) = media.take() {
+                        self.answers.ready(index, media, made);
                     }
                 }
                 Action::GiveUp { renditions, reason } => {
@@ -190,6 +194,9 @@ impl Run {
         let spec = &self.order.spec;
         let asked = spec.renditions.iter().zip(0u8..);
         let asked = asked.filter(|(_, index)| renditions.contains(*index));
+        let asked: Vec<_> = asked.map(|(rendition, _)| rendition.clone()).collect();
+        let rates = spec.rates.iter();
+        let rates = rates.filter(|(name, _)| asked.iter().any(|r| r.name == **name));
         Job {
             stream: self.order.token.clone(),
             sequence: self.order.sequence,
@@ -198,7 +205,8 @@ impl Run {
             quarantine: suspect,
             spec: JobSpec {
                 source: spec.source.clone(),
-                renditions: asked.map(|(rendition, _)| rendition.clone()).collect(),
+                rates: rates.map(|(n, rate)| (n.clone(), rate.clone())).collect(),
+                renditions: asked,
                 shape: spec.shape,
             },
         }

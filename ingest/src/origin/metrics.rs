@@ -8,6 +8,7 @@ use super::window::Published;
 #[derive(Debug, Clone)]
 pub(super) struct Metrics {
     segments: IntCounterVec,
+    larger: IntCounter,
     pub(super) late: IntCounter,
     pub(super) held: IntGauge,
     pub(super) streams: IntGauge,
@@ -25,6 +26,10 @@ impl Metrics {
                     "Segments listed, over all renditions, as media or as gaps",
                 ),
                 &["as"],
+            )?,
+            larger: IntCounter::new(
+                "rackcast_ingest_origin_larger_segments_total",
+                "Segments of transcoders for which a BANDWIDTH had to be raised",
             )?,
             late: IntCounter::new(
                 "rackcast_ingest_origin_late_segments_total",
@@ -58,6 +63,7 @@ impl Metrics {
             )?,
         };
         registry.register(Box::new(metrics.segments.clone()))?;
+        registry.register(Box::new(metrics.larger.clone()))?;
         registry.register(Box::new(metrics.late.clone()))?;
         registry.register(Box::new(metrics.held.clone()))?;
         registry.register(Box::new(metrics.streams.clone()))?;
@@ -72,6 +78,7 @@ impl Metrics {
         let of = |label| self.segments.with_label_values(&[label]);
         of("media").inc_by(count(published.media));
         of("gap").inc_by(count(published.gaps));
+        self.larger.inc_by(count(published.larger));
     }
 
     /// A presentation that ended, a segment, or a result, was given up.

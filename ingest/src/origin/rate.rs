@@ -9,13 +9,10 @@
 use std::collections::VecDeque;
 
 use rackcast_segment::ladder::RenditionSpec;
+use rackcast_segment::rate::{expected_bandwidth, expected_mean};
+use rackcast_segment::shape::Ratio;
 use rackcast_segment::time::{TICKS_PER_SECOND, Ticks};
 
-/// How far an encoder's buffer lets one segment exceed its mean rate.
-const PEAK: f64 = 1.5;
-/// MPEG-TS costs about 3 % and, at any rate, some bits for each picture.
-const TS_SHARE: f64 = 1.04;
-const TS_FIXED: f64 = 15_000.0;
 /// Room that a rate which was only measured gets.
 const HEADROOM: f64 = 1.25;
 
@@ -34,11 +31,10 @@ pub(super) struct Rate {
 
 impl Rate {
     /// Of a rendition that is encoded to order.
-    pub(super) fn of(spec: &RenditionSpec) -> Self {
-        let mean = f64::from(spec.bitrate) * TS_SHARE + TS_FIXED;
+    pub(super) fn of(spec: &RenditionSpec, frame_rate: Option<Ratio>) -> Self {
         Self {
-            declared: two_digits(mean * PEAK),
-            expected_mean: two_digits(mean),
+            declared: two_digits(expected_bandwidth(spec, frame_rate)),
+            expected_mean: two_digits(expected_mean(spec, frame_rate)),
             ..Self::default()
         }
     }
@@ -65,8 +61,9 @@ impl Rate {
         }
     }
 
-    /// Counts a segment. `target` is the target duration.
-    pub(super) fn segment(&mut self, bytes: usize, duration: Ticks, target: Ticks) {
+    /// Counts a segment; whether what was declared had to be raised for it. `target` is the target
+    /// duration.
+    pub(super) fn segment(&mut self, bytes: usize, duration: Ticks, target: Ticks) -> bool {
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
         self.bytes = self.bytes.saturating_add(bytes);
         self.ticks = self.ticks.saturating_add(duration.0);
@@ -88,9 +85,11 @@ impl Rate {
         while self.recent.len() > needed {
             self.recent.pop_front();
         }
-        if peak > self.declared as f64 {
+        let raised = peak > self.declared as f64;
+        if raised {
             self.declared = two_digits(peak * HEADROOM);
         }
+        raised
     }
 
     /// A gap: what follows is not contiguous with what was before.
@@ -118,7 +117,7 @@ mod tests {
 
     #[test]
     fn begins_with_the_order_and_grows_when_exceeded() {
-        let mut rate = Rate::of(&RenditionSpec {
+        let spec = RenditionSpec {
             name: "720p".parse().unwrap(),
             width: 1280,
             height: 720,
@@ -127,11 +126,12 @@ mod tests {
             level_idc: 31,
             half_rate: false,
             codec: Default::default(),
-        });
+        };
+        let mut rate = Rate::of(&spec, None);
         assert_eq!((rate.peak(), rate.mean()), (4_400_000, 3_000_000));
-        rate.segment(1_000_000, TARGET, TARGET);
+        assert!(!rate.segment(1_000_000, TARGET, TARGET));
         assert_eq!((rate.peak(), rate.mean()), (4_400_000, 4_000_000));
-        rate.segment(1_500_000, TARGET, TARGET);
+        assert!(rate.segment(1_500_000, TARGET, TARGET));
         assert_eq!(rate.peak(), 7_500_000);
         rate.segment(100_000, TARGET, TARGET);
         assert_eq!(rate.peak(), 7_500_000, "and never shrinks");

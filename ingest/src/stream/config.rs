@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use rackcast_segment::ladder::Ladder;
+use rackcast_segment::rate::Policy;
 use serde::Deserialize;
 
 /// What happens when a second publisher comes to a stream that has one.
@@ -31,6 +32,8 @@ pub struct Config {
     pub deadline_targets: f64,
     /// Streams with a publisher or in their grace, at most.
     pub max_streams: usize,
+    /// How the mean bit rates of renditions are kept; of streams that begin an epoch.
+    pub rate: Policy,
 }
 
 impl Default for Config {
@@ -41,6 +44,7 @@ impl Default for Config {
             grace: Duration::from_secs(30),
             deadline_targets: 1.5,
             max_streams: 500,
+            rate: Policy::default(),
         }
     }
 }
@@ -57,6 +61,7 @@ impl Config {
         if self.max_streams == 0 {
             return Err("stream.max_streams must be at least 1".to_owned());
         }
-        Ok(())
+        let rate = self.rate.check();
+        rate.map_err(|e| format!("stream.rate.{e}"))
     }
 }

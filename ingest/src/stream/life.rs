@@ -4,6 +4,7 @@
 //! change of the pictures' format is carried within the epoch behind a discontinuity; tracks
 //! that come or go make a new epoch, since the master playlist names them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -16,6 +17,7 @@ use rackcast_segment::wire::job::{JobSpec, Source};
 use tokio_util::task::TaskTracker;
 
 use super::parts::Parts;
+use super::rates::Rates;
 use super::{epoch, format, settle};
 use crate::directory::Entered;
 use crate::dispatch::{Lane, Order};
@@ -30,6 +32,7 @@ pub(super) struct Life {
     ladder: Ladder,
     tracks: Tracks,
     picture: Option<Picture>,
+    rates: Rates,
     stream: Arc<OriginStream>,
     entered: Entered,
 }
@@ -102,6 +105,7 @@ impl Picture {
             source,
             renditions: self.renditions.clone(),
             shape: self.shape,
+            rates: BTreeMap::new(),
         })
     }
 }
@@ -134,10 +138,12 @@ impl Life {
             rackcast_stream = id.to_string(), rackcast_segment = first.sequence.0;
             "epoch {epoch} begins with {} renditions beside the source", info.ladder.len()
         );
+        let settings = parts.settings.load();
         Self {
             token: token(),
             epoch,
-            deadline_targets: parts.settings.load().config.deadline_targets,
+            deadline_targets: settings.config.deadline_targets,
+            rates: Rates::new(settings.config.rate, parts.metrics.rates.clone()),
             ladder: ladder.clone(),
             tracks: Tracks::of(first),
             stream: parts.origin.open(id.clone(), epoch, &info),
@@ -189,6 +195,7 @@ impl Life {
             segment.sequence,
             names,
             outcomes,
+            self.rates.clone(),
         ));
     }
 
@@ -200,9 +207,12 @@ impl Life {
         body: Bytes,
         deadline: Instant,
     ) -> Option<Order> {
-        let spec = picture
+        let mut spec = picture
             .job(segment, body.len())
             .filter(|s| !s.renditions.is_empty())?;
+        let (duration, rate) = (segment.duration, picture.rate);
+        let rates = &self.rates;
+        spec.rates = rates.ask(segment.sequence, duration, &spec.renditions, rate);
         Some(Order {
             token: self.token.clone(),
             epoch: self.epoch,

@@ -13,6 +13,57 @@ pub struct Metrics {
     pub publication_ends: IntCounterVec,
     /// Pictures and audio frames that did not fit into their stream.
     pub dropped_events: IntCounter,
+    /// Bit rates of what was delivered.
+    pub rates: RateMetrics,
+}
+
+/// What renditions got, over what they were to have.
+#[derive(Debug, Clone)]
+pub struct RateMetrics {
+    /// Bytes of video that came, by rung.
+    pub got: IntCounterVec,
+    /// Bytes of video that those segments were to have.
+    pub due: IntCounterVec,
+    /// Times that a bound of `[stream.rate]` was met.
+    pub limited: IntCounterVec,
+}
+
+impl RateMetrics {
+    /// Makes and registers them.
+    ///
+    /// # Errors
+    /// A name is registered already.
+    pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let counters = |name: &str, help: &str, label: &str| {
+            let counters = IntCounterVec::new(Opts::new(name, help), &[label])?;
+            registry.register(Box::new(counters.clone()))?;
+            Ok::<_, prometheus::Error>(counters)
+        };
+        Ok(Self {
+            got: counters(
+                "rackcast_ingest_rate_delivered_bytes_total",
+                "Bytes of video of the renditions that transcoders delivered",
+                "rung",
+            )?,
+            due: counters(
+                "rackcast_ingest_rate_target_bytes_total",
+                "Bytes of video that those were to have by the ladder's bit rates",
+                "rung",
+            )?,
+            limited: counters(
+                "rackcast_ingest_rate_limited_total",
+                "Times that a bound of stream.rate was met",
+                "limit",
+            )?,
+        })
+    }
+
+    /// A rendition came that has this place in its ladder, from 0 for the highest.
+    pub(super) fn delivered(&self, rung: usize, bits: u64, due: u64) {
+        let rung = rung.saturating_add(1).to_string();
+        self.got.with_label_values(&[&rung]).inc_by(bits / 8);
+        self.due.with_label_values(&[&rung]).inc_by(due / 8);
+    }
 }
 
 impl Metrics {
@@ -44,6 +95,7 @@ impl Metrics {
                 "rackcast_ingest_dropped_events_total",
                 "Pictures and audio frames that did not fit into their stream",
             )?,
+            rates: RateMetrics::register(registry)?,
         };
         registry.register(Box::new(metrics.streams.clone()))?;
         registry.register(Box::new(metrics.publishes.clone()))?;

@@ -21,6 +21,7 @@ mod live;
 mod metrics;
 mod parts;
 mod publication;
+mod rates;
 mod registry;
 mod settle;
 mod task;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use rackcast_segment::id::{RenditionName, Sequence};
 use tokio::sync::mpsc;
 
+use super::rates::Rates;
 use crate::dispatch::Outcome;
 use crate::origin::{OriginStream, Rendered};
 
@@ -17,20 +18,30 @@ pub(super) async fn settle(
     sequence: Sequence,
     mut names: Vec<RenditionName>,
     outcomes: Option<mpsc::Receiver<Outcome>>,
+    rates: Rates,
 ) {
     if let Some(mut outcomes) = outcomes {
         while let Some(outcome) = outcomes.recv().await {
-            let (rendition, rendered) = match outcome {
-                Outcome::Ready { rendition, media } => (rendition, Rendered::Media(media)),
-                Outcome::Missing { rendition, .. } => (rendition, Rendered::Gap),
+            let (rendition, rendered, made) = match outcome {
+                Outcome::Ready {
+                    rendition,
+                    media,
+                    made,
+                } => (rendition, Rendered::Media(media), Some(made)),
+                Outcome::Missing { rendition, .. } => (rendition, Rendered::Gap, None),
             };
             if let Some(at) = names.iter().position(|name| *name == rendition) {
                 names.swap_remove(at);
-                stream.rendition(sequence, &rendition, rendered);
+                let taken = stream.rendition(sequence, &rendition, rendered);
+                match made.filter(|_| taken) {
+                    Some(made) => rates.came(sequence, &rendition, &made),
+                    None => rates.lost(sequence, &rendition),
+                }
             }
         }
     }
     for name in names {
         stream.rendition(sequence, &name, Rendered::Gap);
+        rates.lost(sequence, &name);
     }
 }

@@ -8,6 +8,7 @@ use rackcast_route::Endpoint;
 use rackcast_route::plan::GiveUp;
 use rackcast_route::table::Standing;
 use rackcast_segment::ladder::RenditionSpec;
+use rackcast_segment::rate::{Account, EncoderName, Policy};
 use rackcast_segment::wire::job::Job;
 use rackcast_segment::wire::multipart::PartHead;
 use tokio_util::sync::CancellationToken;
@@ -32,6 +33,37 @@ async fn a_good_node_answers_everything_at_once() {
     let good = |s| matches!(s, Standing::Returning(_) | Standing::Good);
     fleet.until("its standing", |f| good(f.standing(0))).await;
     assert_eq!(fleet.failures(0), 0);
+}
+
+/// What accounts go by is counted here; of the node counts only what it calls its encoder, if that is a
+/// name at all.
+#[tokio::test]
+async fn rates_go_with_the_job_and_what_was_made_comes_back() {
+    let fleet = Fleet::new(vec![vec![]]).await;
+    for (said, encoder) in [
+        (None, None),
+        (Some("x264/veryfast"), Some("x264/veryfast")),
+        (Some("no name at all"), None),
+    ] {
+        said.inspect(|name| fleet.nodes[0].names_encoder(name));
+        let mut order = media::order(&BOTH, 5000, PLENTY);
+        let (frames, duration) = (order.spec.source.frame_rate, order.spec.source.duration);
+        for spec in &order.spec.renditions {
+            let mut account = Account::new(Policy::default(), spec, frames);
+            let (rate, _) = account.ask(order.sequence, duration);
+            order.spec.rates.insert(spec.name.clone(), rate);
+        }
+        let rates = order.spec.rates.clone();
+        let mut outcomes = fleet.lane.submit(order);
+        while let Some(outcome) = outcomes.recv().await {
+            let Outcome::Ready { made, .. } = outcome else {
+                panic!("{outcome:?}")
+            };
+            assert_eq!(made.bits, media::VIDEO_BITS);
+            assert_eq!(made.encoder.as_ref().map(EncoderName::as_str), encoder);
+        }
+        assert_eq!(fleet.nodes[0].seen().pop().unwrap().spec.rates, rates);
+    }
 }
 
 #[tokio::test]

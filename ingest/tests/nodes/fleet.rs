@@ -187,7 +187,9 @@ pub async fn collect(mut outcomes: Receiver<Outcome>) -> Outcomes {
     let mut all = Outcomes::new();
     while let Some(outcome) = outcomes.recv().await {
         let (rendition, result) = match outcome {
-            Outcome::Ready { rendition, media } => (rendition, Ok(media)),
+            Outcome::Ready {
+                rendition, media, ..
+            } => (rendition, Ok(media)),
             Outcome::Missing { rendition, reason } => (rendition, Err(reason)),
         };
         let before = all.insert(rendition.to_string(), result);

@@ -55,11 +55,16 @@ pub fn order(renditions: &[&str], bytes: usize, time: Duration) -> Order {
                 colour: Colour::default(),
                 sample_aspect: Ratio::ONE,
             },
+            rates: std::collections::BTreeMap::new(),
         },
         body: Bytes::from(vec![0x47; bytes]),
         deadline: Instant::now() + time,
     }
 }
+
+/// Bits of the video in [`rendition`]: seven slices of three bytes and the two parameter sets, each behind
+/// its start code.
+pub const VIDEO_BITS: u64 = 8 * (7 * (4 + 3) + (4 + 26) + (4 + 3));
 
 /// What a good node answers for any of the renditions.
 pub fn rendition() -> Bytes {

@@ -17,6 +17,7 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rackcast_segment::id::RenditionName;
+use rackcast_segment::wire::HEADER_ENCODER;
 use rackcast_segment::wire::job::Job;
 use rackcast_segment::wire::load::Load;
 use rackcast_segment::wire::multipart::{PartHead, content_type, encode_rendition, encode_summary};
@@ -73,6 +74,7 @@ struct State {
     seen: Mutex<Vec<Job>>,
     cancelled: AtomicU32,
     goaway: Mutex<CancellationToken>,
+    encoder: Mutex<Option<String>>,
     die: CancellationToken,
 }
 
@@ -92,6 +94,7 @@ impl Node {
             seen: Mutex::default(),
             cancelled: AtomicU32::new(0),
             goaway: Mutex::default(),
+            encoder: Mutex::default(),
             die: stop.clone(),
         });
         let serve = serve(listener, Arc::clone(&state));
@@ -113,6 +116,11 @@ impl Node {
     /// Requests that the ingest gave up.
     pub fn cancelled(&self) -> u32 {
         self.state.cancelled.load(Ordering::SeqCst)
+    }
+
+    /// From now on it says that renditions were made by this encoder's quality.
+    pub fn names_encoder(&self, name: &str) {
+        *self.state.encoder.lock().unwrap() = Some(name.to_owned());
     }
 
     /// Ends every connection politely: GOAWAY, and what runs is finished.
@@ -193,6 +201,7 @@ async fn handle(state: Arc<State>, request: Request<Incoming>) -> Result<Reply, 
             }
         }
     }
+    let encoder = state.encoder.lock().unwrap().clone();
     // A script that begins with a pause has not answered yet, not even with a status.
     let mut steps = VecDeque::from(script.steps);
     while let Some(Step::Wait(_) | Step::Hang | Step::Die) = steps.front() {
@@ -227,11 +236,12 @@ async fn handle(state: Arc<State>, request: Request<Incoming>) -> Result<Reply, 
             }
         },
     );
-    Ok(reply(
-        script.status,
-        &script.content_type,
-        StreamBody::new(frames),
-    ))
+    let mut reply = reply(script.status, &script.content_type, StreamBody::new(frames));
+    if let Some(encoder) = encoder {
+        let value = encoder.try_into().unwrap();
+        reply.headers_mut().insert(HEADER_ENCODER, value);
+    }
+    Ok(reply)
 }
 
 fn reply<B>(status: u16, content_type: &str, body: B) -> Reply

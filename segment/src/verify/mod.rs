@@ -44,6 +44,8 @@ pub struct Verified {
     pub frames: u32,
     /// What its parameter sets say.
     pub format: VideoFormat,
+    /// Bits of video, without what MPEG-TS puts around them.
+    pub bits: u64,
 }
 
 /// Reads a rendition and compares it with what was asked for.
@@ -90,15 +92,29 @@ pub fn verify(ts: &[u8], expect: &Expectation<'_>) -> Result<Verified, Defect> {
     }
     let format = check_format(video, spec, shape)?;
     check_times(video, spec, source, shape)?;
-    Ok(Verified { frames, format })
+    Ok(Verified {
+        frames,
+        format,
+        bits: video.iter().fold(0, |sum, au| add_bits(sum, au.data.len())),
+    })
 }
 
-/// Four times the mean bitrate, and a floor below which no segment is suspicious.
+/// Four times what the mean bitrate gives in the segment's time and the second that a buffer may hold,
+/// and a floor below which no segment is suspicious. An encoder that was told its limit comes nowhere near,
+/// but where pictures are too much for any quantiser: what is above the `BANDWIDTH` of the master playlist
+/// and below this is published, since the next node would do no better.
 fn largest(spec: &RenditionSpec, source: &Source) -> u64 {
-    const FLOOR: u64 = 1 << 20;
+    const FLOOR: u64 = 1 << 16;
+    const BUFFER: u64 = 90_000;
     let ticks = u64::try_from(source.duration.0).unwrap_or(0);
+    let ticks = ticks.saturating_add(BUFFER);
     let mean = u64::from(spec.bitrate).saturating_mul(ticks) / (8 * 90_000);
     mean.saturating_mul(4).saturating_add(FLOOR)
+}
+
+fn add_bits(sum: u64, bytes: usize) -> u64 {
+    let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+    sum.saturating_add(bytes.saturating_mul(8))
 }
 
 fn check_format(

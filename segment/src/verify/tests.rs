@@ -267,7 +267,7 @@ fn wrong_stream() {
         verify(&[], &expect),
         Err(Defect::Unreadable(TsError::NoSync))
     );
-    let limit = 800_000 * 21_000 / (8 * 90_000) * 4 + (1 << 20);
+    let limit = 800_000 * (21_000 + 90_000) / (8 * 90_000) * 4 + (1 << 16);
     let huge = vec![0x47; limit + 1];
     let (limit, got) = (limit as u64, limit as u64 + 1);
     assert_eq!(verify(&huge, &expect), Err(Defect::TooLarge { limit, got }));

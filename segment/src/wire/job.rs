@@ -1,21 +1,25 @@
 //! A job: everything a transcode node must know to take one segment.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::h264::MAX_DIMENSION;
-use crate::id::{Sequence, StreamToken};
+use crate::id::{RenditionName, Sequence, StreamToken};
 use crate::ladder::{BITRATE_RANGE, MAX_RUNGS, RenditionSpec};
 use crate::media::{Codec, VideoFormat};
+use crate::rate::Rate;
 use crate::shape::{Ratio, Shape};
 use crate::time::{Ticks, Timestamp};
 
 use super::{HEADER_ATTEMPT, HEADER_DEADLINE, HEADER_JOB, HEADER_PROTOCOL, HEADER_QUARANTINE};
-use super::{HEADER_SEQUENCE, HEADER_STREAM, PROTOCOL};
+use super::{HEADER_RATES, HEADER_SEQUENCE, HEADER_STREAM, PROTOCOL};
 
 /// The most bytes of JSON that [`HEADER_JOB`] may carry.
 pub const MAX_JOB_HEADER: usize = 12 * 1024;
+/// The most bytes of JSON that [`HEADER_RATES`] may carry.
+pub const MAX_RATES_HEADER: usize = 8 * 1024;
 /// The most pictures of one segment.
 pub const MAX_FRAMES: u32 = 8192;
 /// The most reordering that H.264 has.
@@ -58,6 +62,11 @@ pub struct JobSpec {
     pub renditions: Vec<RenditionSpec>,
     /// What every encoder must keep to.
     pub shape: Shape,
+    /// What encoders are told of their rates, by rendition; one that has no entry is made by its mean bit
+    /// rate, as if there were no segment but this. Travels in a header of its own, [`HEADER_RATES`], which
+    /// a node of an earlier version does not read.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub rates: BTreeMap<RenditionName, Rate>,
 }
 
 /// A job as it travels in the request's headers.
@@ -108,14 +117,21 @@ pub enum InvalidJob {
 impl Job {
     /// The headers that carry this job.
     pub fn to_headers(&self) -> Result<Vec<(&'static str, String)>, serde_json::Error> {
+        let plain = JobSpec {
+            rates: BTreeMap::new(),
+            ..self.spec.clone()
+        };
         let mut headers = vec![
             (HEADER_PROTOCOL, PROTOCOL.to_string()),
             (HEADER_STREAM, self.stream.to_string()),
             (HEADER_SEQUENCE, self.sequence.to_string()),
             (HEADER_DEADLINE, self.deadline.as_millis().to_string()),
             (HEADER_ATTEMPT, self.attempt.to_string()),
-            (HEADER_JOB, serde_json::to_string(&self.spec)?),
+            (HEADER_JOB, serde_json::to_string(&plain)?),
         ];
+        if !self.spec.rates.is_empty() {
+            headers.push((HEADER_RATES, serde_json::to_string(&self.spec.rates)?));
+        }
         if self.quarantine {
             headers.push((HEADER_QUARANTINE, true.to_string()));
         }
@@ -144,8 +160,11 @@ impl Job {
         if json.len() > MAX_JOB_HEADER {
             return Err(InvalidJob::Malformed(HEADER_JOB, "too long".to_owned()));
         }
-        let spec: JobSpec = serde_json::from_str(json)
+        let mut spec: JobSpec = serde_json::from_str(json)
             .map_err(|e| InvalidJob::Malformed(HEADER_JOB, e.to_string()))?;
+        if let Some(json) = get(HEADER_RATES) {
+            spec.rates = rates(json).map_err(|e| InvalidJob::Malformed(HEADER_RATES, e))?;
+        }
         spec.check()?;
         Ok(Self {
             stream: need(HEADER_STREAM)?
@@ -167,6 +186,13 @@ impl Job {
             spec,
         })
     }
+}
+
+fn rates(json: &str) -> Result<BTreeMap<RenditionName, Rate>, String> {
+    if json.len() > MAX_RATES_HEADER {
+        return Err("too long".to_owned());
+    }
+    serde_json::from_str(json).map_err(|e| e.to_string())
 }
 
 impl JobSpec {
@@ -195,6 +221,10 @@ impl JobSpec {
     fn check(&self) -> Result<(), InvalidJob> {
         self.check_ladder().map_err(InvalidJob::Ladder)?;
         self.check_source()?;
+        if self.rates.len() > MAX_RUNGS || !self.rates.values().all(Rate::is_sane) {
+            let text = "more than the ladder has rungs, or out of range".to_owned();
+            return Err(InvalidJob::Malformed(HEADER_RATES, text));
+        }
         let Shape {
             reorder_depth,
             dts_offset,

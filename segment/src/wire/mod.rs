@@ -37,6 +37,11 @@ pub const HEADER_ATTEMPT: &str = "rackcast-attempt";
 pub const HEADER_QUARANTINE: &str = "rackcast-quarantine";
 /// Header: the structured rest of the job, JSON of [`job::JobSpec`].
 pub const HEADER_JOB: &str = "rackcast-job";
+/// Header, optional: what each rendition is to be told of its rate, JSON of [`job::JobSpec::rates`].
+pub const HEADER_RATES: &str = "rackcast-rates";
+/// Header of a 200 answer, optional: the encoder by whose quality the renditions were made, where the job
+/// carried rates and it is one that is told a quality.
+pub const HEADER_ENCODER: &str = "rackcast-encoder";
 /// Header of a part: the rendition's name.
 pub const HEADER_RENDITION: &str = "rackcast-rendition";
 /// Header of a part: the chunk's number within the rendition, from 0.

@@ -11,6 +11,8 @@ pub mod look;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use rackcast_segment::rate::EncoderName;
+
 use crate::admission::{Rates, Spec};
 use crate::pipeline::{EncoderConfig, Simulation};
 
@@ -58,6 +60,14 @@ impl Device {
             None => self.encoder.encoder.as_str(),
         };
         format!("{}/{how}", self.name).into()
+    }
+
+    /// Its encoder, if that is told a quality rather than a bit rate.
+    pub fn rate_name(&self) -> Option<EncoderName> {
+        match self.simulation {
+            Some(_) => None,
+            None => self.encoder.rate_name(),
+        }
     }
 
     /// As admission sees it.

@@ -12,6 +12,8 @@ use http::{HeaderValue, Response, header};
 use http_body_util::BodyExt;
 use hyper::body::Frame;
 use rackcast_segment::id::RenditionName;
+use rackcast_segment::rate::EncoderName;
+use rackcast_segment::wire::HEADER_ENCODER;
 use rackcast_segment::wire::multipart::{PartHead, content_type, encode_rendition, encode_summary};
 use rackcast_segment::wire::reply::{RefusalCode, Summary};
 use tokio::sync::mpsc;
@@ -26,6 +28,8 @@ pub(super) struct Answer {
     events: mpsc::Receiver<Event>,
     ready: VecDeque<Bytes>,
     sent: Vec<RenditionName>,
+    /// By whose quality they were made.
+    encoder: Option<EncoderName>,
     scheduler: Arc<Scheduler>,
 }
 
@@ -42,6 +46,7 @@ impl Answer {
             events,
             ready,
             sent,
+            encoder: None,
             scheduler,
         };
         answer.take(first);
@@ -49,16 +54,26 @@ impl Answer {
     }
 
     pub(super) fn into_response(self) -> Response<Body> {
+        let encoder = self.encoder.clone();
         let mut response = Response::new(self.boxed_unsync());
         if let Ok(value) = HeaderValue::try_from(content_type()) {
             response.headers_mut().insert(header::CONTENT_TYPE, value);
+        }
+        let encoder = encoder.and_then(|name| HeaderValue::try_from(name.as_str()).ok());
+        if let Some(value) = encoder {
+            response.headers_mut().insert(HEADER_ENCODER, value);
         }
         response
     }
 
     fn take(&mut self, event: Event) {
         match event {
-            Event::Rendition { name, media } => {
+            Event::Rendition {
+                name,
+                media,
+                encoder,
+            } => {
+                self.encoder = self.encoder.take().or(encoder);
                 let head = PartHead {
                     rendition: name.clone(),
                     chunk: 0,

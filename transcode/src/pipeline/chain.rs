@@ -223,8 +223,9 @@ pub(super) fn settings(
     config: &EncoderConfig,
     spec: &RenditionSpec,
     shape: &Shape,
+    bits: u32,
 ) -> Vec<(&'static str, String)> {
-    let kbits = (spec.bitrate / 1000).max(1).to_string();
+    let kbits = (bits / 1000).max(1).to_string();
     // One B-frame or two that none refers to: reordered by one.
     let b_frames = if spec.reorder_depth(shape) > 0 {
         "2"

@@ -13,6 +13,7 @@ use serde::Deserialize;
 use super::chain::{self, Chain};
 use super::element::make;
 use super::error::PipelineError;
+use super::told::{Told, tell_x264};
 use super::x265;
 
 /// An H.264 encoder, and what goes with it where HEVC is asked for: x265 with those of the CPU, the
@@ -130,23 +131,31 @@ impl EncoderConfig {
 
 /// More pictures than any segment has: the encoder never starts a GOP by itself.
 const NEVER: u32 = 1 << 30;
-/// The encoder's model of a player's buffer, in milliseconds of the mean rate.
-const VBV_MS: u32 = 1000;
-
 pub(super) fn build(
     config: &EncoderConfig,
     chain: &Chain,
     spec: &RenditionSpec,
     shape: &Shape,
+    told: Told,
 ) -> Result<gst::Element, PipelineError> {
     let hevc = chain.hevc.as_ref().filter(|_| spec.codec == Codec::Hevc);
+    let (bits, finest) = match told {
+        Told::BitRate { bits, finest } => (bits, finest),
+        Told::Quality { .. } => (spec.bitrate, 0),
+    };
     match config.encoder {
-        Encoder::X264 | Encoder::Openh264 if hevc.is_some() => x265::build(config, spec, shape),
-        Encoder::X264 => x264(config, spec, shape),
-        Encoder::Openh264 => openh264(config, spec),
+        Encoder::X264 | Encoder::Openh264 if hevc.is_some() => {
+            x265::build(config, spec, shape, bits)
+        }
+        Encoder::X264 => {
+            let element = x264(config, spec, shape)?;
+            tell(&element, config, spec, shape, told);
+            Ok(element)
+        }
+        Encoder::Openh264 => openh264(config, bits, finest),
         Encoder::Nvh264 | Encoder::Vah264 => {
             let element = make(hevc.unwrap_or(&chain.encoder))?;
-            for (name, value) in chain::settings(config, spec, shape) {
+            for (name, value) in chain::settings(config, spec, shape, bits) {
                 set(&element, name, &value)?;
             }
             Ok(element)
@@ -174,41 +183,42 @@ fn x264(
     let reorder = spec.reorder_depth(shape);
     element.set_property_from_str("speed-preset", &config.preset);
     element.set_property("threads", config.threads);
-    element.set_property("bitrate", (spec.bitrate / 1000).max(1));
-    element.set_property("vbv-buf-capacity", VBV_MS);
     element.set_property("key-int-max", NEVER);
     element.set_property("bframes", if reorder == 0 { 0u32 } else { 3 });
     element.set_property("b-pyramid", reorder >= 2);
     element.set_property("byte-stream", true);
     element.set_property("aud", false);
-    let b_pyramid = if reorder >= 2 { "normal" } else { "none" };
-    let level = format!("{}.{}", spec.level_idc / 10, spec.level_idc % 10);
-    element.set_property(
-        "option-string",
-        format!(
-            "scenecut=0:open-gop=0:b-pyramid={b_pyramid}:level={level}:vbv-init={}",
-            vbv_init(spec.height)
-        ),
-    );
     Ok(element)
 }
 
-/// How full the buffer is at a segment's start. A fresh x264 begins at 0.9 and spends the
-/// surplus, 15 % too much at 1080p; small pictures spend less than they may.
-fn vbv_init(height: u32) -> f32 {
-    match height {
-        0..=300 => 0.8,
-        301..=420 => 0.7,
-        421..=600 => 0.6,
-        _ => 0.5,
+/// Tells an encoder that takes more than one segment what the next one is to be. It may be in no other
+/// state than NULL and READY.
+pub(super) fn tell(
+    element: &gst::Element,
+    config: &EncoderConfig,
+    spec: &RenditionSpec,
+    shape: &Shape,
+    told: Told,
+) {
+    if config.encoder != Encoder::X264 || spec.codec == Codec::Hevc {
+        return;
     }
+    let b_pyramid = if spec.reorder_depth(shape) >= 2 {
+        "normal"
+    } else {
+        "none"
+    };
+    let level = format!("{}.{}", spec.level_idc / 10, spec.level_idc % 10);
+    let options = format!("scenecut=0:open-gop=0:b-pyramid={b_pyramid}:level={level}");
+    tell_x264(element, told, spec.height, &options);
 }
 
-fn openh264(config: &EncoderConfig, spec: &RenditionSpec) -> Result<gst::Element, PipelineError> {
+fn openh264(config: &EncoderConfig, bits: u32, finest: u32) -> Result<gst::Element, PipelineError> {
     let element = make(Encoder::Openh264.element().0)?;
     element.set_property_from_str("rate-control", "bitrate");
     element.set_property_from_str("complexity", "low");
-    element.set_property("bitrate", spec.bitrate);
+    element.set_property("bitrate", bits);
+    element.set_property("qp-min", finest);
     element.set_property("gop-size", NEVER);
     element.set_property("multi-thread", config.threads);
     element.set_property("scene-change-detection", false);

@@ -31,6 +31,7 @@ use super::encoder::{self, EncoderConfig};
 use super::error::PipelineError;
 use super::frames;
 use super::output::{self, Finished};
+use super::told::Told;
 
 /// Pictures that wait in front of each encoder.
 const QUEUE_BUFFERS: u32 = 8;
@@ -100,10 +101,26 @@ pub(super) struct Graph {
     pub(super) decoded: Decoded,
     pipeline: gst::Pipeline,
     outputs: Vec<gst::Pad>,
+    branches: Vec<Branch>,
+}
+
+/// What can be told something else for the next segment.
+struct Branch {
+    queue: gst::Element,
+    encoder: gst::Element,
+    spec: RenditionSpec,
+    told: Told,
 }
 
 impl Graph {
-    pub(super) fn build(key: Key, progress: &Arc<AtomicU32>) -> Result<Self, PipelineError> {
+    /// A pipeline for jobs of this key, and what encoders are told for this one, which came out too large
+    /// so many times.
+    pub(super) fn build(
+        key: Key,
+        job: &JobSpec,
+        again: u32,
+        progress: &Arc<AtomicU32>,
+    ) -> Result<Self, PipelineError> {
         let pipeline = gst::Pipeline::new();
         let parse = make(match key.codec {
             Codec::H264 => "h264parse",
@@ -150,7 +167,7 @@ impl Graph {
 
         // Every output announces its end once a segment; nobody else sends.
         let (sender, finished) = mpsc::sync_channel(key.renditions.len());
-        let mut outputs = Vec::new();
+        let (mut outputs, mut branches) = (Vec::new(), Vec::new());
         let source = way.last().cloned();
         let source = source.ok_or_else(|| PipelineError::Internal("no elements".to_owned()))?;
         let mut above = (source, key.width, key.height);
@@ -175,7 +192,8 @@ impl Graph {
             queue.set_property("max-size-buffers", QUEUE_BUFFERS);
             queue.set_property("max-size-bytes", 0u32);
             queue.set_property("max-size-time", 0u64);
-            let encoder = encoder::build(&key.encoder, &chain, spec, &key.shape)?;
+            let told = Told::of(&key.encoder, spec, job, again);
+            let encoder = encoder::build(&key.encoder, &chain, spec, &key.shape, told)?;
             let coded = filter(&encoder::caps(&key.encoder, spec))?;
             pipeline.add_many([&tee, &queue, &encoder, &coded])?;
             gst::Element::link_many([&scaled, &tee, &queue, &encoder, &coded])?;
@@ -184,6 +202,12 @@ impl Graph {
             output.set_active(true)?;
             pad(&coded, "src")?.link(&output)?;
             outputs.push(output);
+            branches.push(Branch {
+                queue,
+                encoder,
+                spec: spec.clone(),
+                told,
+            });
             let rung = (tee, spec.width, spec.height);
             match spec.half_rate {
                 true => above_half = Some(rung),
@@ -205,7 +229,27 @@ impl Graph {
             decoded,
             pipeline,
             outputs,
+            branches,
         })
+    }
+
+    /// Tells each encoder what it is to do of the next segment. The pipeline must be at rest.
+    pub(super) fn tell(&mut self, job: &JobSpec) -> Result<(), PipelineError> {
+        let Key { encoder, shape, .. } = &self.key;
+        for branch in &mut self.branches {
+            let told = Told::of(encoder, &branch.spec, job, 0);
+            if told == branch.told {
+                continue;
+            }
+            // Stopped it has forgotten what it was sent of the stream; a new link sends it again.
+            branch.queue.unlink(&branch.encoder);
+            branch.encoder.set_state(gst::State::Ready)?;
+            encoder::tell(&branch.encoder, encoder, &branch.spec, shape, told);
+            branch.queue.link(&branch.encoder)?;
+            branch.encoder.sync_state_with_parent()?;
+            branch.told = told;
+        }
+        Ok(())
     }
 
     /// The first failure that an element has reported, if any has.

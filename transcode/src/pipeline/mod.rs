@@ -10,6 +10,7 @@
 //! the only IDR; the parameter sets say what the job says ([`Pipelines::transcode`] checks
 //! all of it before it gives anything away).
 
+mod again;
 mod bits;
 mod chain;
 mod clock;
@@ -26,6 +27,7 @@ mod output;
 mod run;
 mod simulated;
 mod sps;
+mod told;
 mod x265;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -83,13 +85,37 @@ impl Pipelines {
         job: &JobSpec,
         units: &[AccessUnit],
         cancel: &CancellationToken,
+        mut emit: impl FnMut(Rendition),
+    ) -> Result<u32, PipelineError> {
+        let mut large = Vec::new();
+        let result = self.run_once(job, units, cancel, |rendition| {
+            match again::excess(job, &rendition) {
+                Some(_) => large.push(rendition),
+                None => emit(rendition),
+            }
+        });
+        for rendition in large {
+            emit(match result {
+                Ok(_) => self.smaller(job, units, cancel, rendition),
+                Err(_) => rendition,
+            });
+        }
+        result
+    }
+
+    fn run_once(
+        &mut self,
+        job: &JobSpec,
+        units: &[AccessUnit],
+        cancel: &CancellationToken,
         emit: impl FnMut(Rendition),
     ) -> Result<u32, PipelineError> {
         let key = Key::of(job, &self.encoder);
         let mut graph = match self.warm.iter().position(|g| g.key == key) {
             Some(at) => self.warm.remove(at),
-            None => Graph::build(key, &self.progress)?,
+            None => Graph::build(key, job, 0, &self.progress)?,
         };
+        graph.tell(job)?;
         let result = run::run(&mut graph, units, cancel, emit);
         // A pipeline that failed is not trusted again.
         let sound = matches!(result, Ok(_) | Err(PipelineError::Cancelled));

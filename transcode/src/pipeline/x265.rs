@@ -17,9 +17,10 @@ pub(super) fn build(
     config: &EncoderConfig,
     spec: &RenditionSpec,
     shape: &Shape,
+    bits: u32,
 ) -> Result<gst::Element, PipelineError> {
     let element = make(ELEMENT)?;
-    let kbits = (spec.bitrate / 1000).max(1);
+    let kbits = (bits / 1000).max(1);
     element.set_property_from_str("speed-preset", &config.preset);
     element.set_property("bitrate", kbits);
     element.set_property("key-int-max", NEVER);

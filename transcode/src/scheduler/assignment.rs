@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Event, Order, Scheduler};
 use crate::admission::Ticket;
+use crate::device::Device;
 
 /// Why nobody waits for a job any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,7 +95,15 @@ impl Assignment {
         }
         self.scheduler.metrics.bytes_out.inc_by(media.len() as u64);
         self.sent.push(name.clone());
-        self.tell(Event::Rendition { name, media });
+        let device = self.scheduler.devices.get(self.device);
+        let encoder = device
+            .filter(|_| self.job.spec.rates.contains_key(&name))
+            .and_then(Device::rate_name);
+        self.tell(Event::Rendition {
+            name,
+            media,
+            encoder,
+        });
         true
     }
 

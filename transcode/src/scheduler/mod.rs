@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use rackcast_segment::id::RenditionName;
 use rackcast_segment::ladder::MAX_RUNGS;
+use rackcast_segment::rate::EncoderName;
 use rackcast_segment::wire::job::{Job, JobSpec};
 use rackcast_segment::wire::load::Load;
 use rackcast_segment::wire::reply::RefusalCode;
@@ -41,6 +42,8 @@ pub enum Event {
         name: RenditionName,
         /// Its MPEG-TS.
         media: Bytes,
+        /// The encoder, where it was told a quality.
+        encoder: Option<EncoderName>,
     },
     /// All of them are; nothing follows.
     Done {

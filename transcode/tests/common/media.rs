@@ -108,6 +108,7 @@ fn segment_in(codec: Codec, units: &[AccessUnit], ladder: &str) -> Segment {
             source,
             renditions,
             shape,
+            rates: std::collections::BTreeMap::new(),
         },
     }
 }

@@ -36,6 +36,8 @@ pub(super) struct Published {
     pub(super) media: usize,
     /// Segments that are gaps now.
     pub(super) gaps: usize,
+    /// Those of them that transcoders made larger than `BANDWIDTH` said.
+    pub(super) larger: usize,
 }
 
 /// The segments of one stream.
@@ -211,7 +213,9 @@ impl Window {
                 match rendered {
                     Rendered::Media(bytes) => {
                         published.media += 1;
-                        track.rate.segment(bytes.len(), slot.info.duration, target);
+                        let (size, duration) = (bytes.len(), slot.info.duration);
+                        let larger = track.rate.segment(size, duration, target);
+                        published.larger += usize::from(larger && !track.own);
                     }
                     Rendered::Gap => {
                         published.gaps += 1;
@@ -262,5 +266,6 @@ impl std::ops::AddAssign for Published {
     fn add_assign(&mut self, more: Self) {
         self.media += more.media;
         self.gaps += more.gaps;
+        self.larger += more.larger;
     }
 }

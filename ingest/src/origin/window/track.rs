@@ -28,13 +28,14 @@ pub(super) fn tracks(info: &StreamInfo) -> Vec<Track> {
         independent: true,
     };
     let video = info.video.iter();
+    let frame_rate = info.video.as_ref().and_then(|v| v.frame_rate);
     let audio = info.audio.iter();
     video
         .map(|_| track(RenditionName::source(), true, Rate::default()))
         .chain(
             info.ladder
                 .iter()
-                .map(|s| track(s.name.clone(), false, Rate::of(s))),
+                .map(|s| track(s.name.clone(), false, Rate::of(s, frame_rate))),
         )
         .chain(audio.map(|_| track(RenditionName::audio(), true, Rate::default())))
         .collect()

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
+use crate::rate::{Account, Policy};
 use crate::shape::{Colour, Profile};
 
 fn job() -> Job {
@@ -53,6 +54,7 @@ fn job() -> Job {
             source,
             renditions: vec![rendition],
             shape,
+            rates: BTreeMap::new(),
         },
     }
 }
@@ -78,6 +80,43 @@ fn headers_carry_the_whole_job() {
         ..job()
     };
     assert_eq!(carried(&quarantined).unwrap(), quarantined);
+}
+
+#[test]
+fn rates_travel_in_a_header_that_older_nodes_do_not_read() {
+    let mut with = job();
+    let spec = &with.spec.renditions[0];
+    let mut account = Account::new(Policy::default(), spec, with.spec.source.frame_rate);
+    let (encoder, duration) = ("x264/veryfast".parse().unwrap(), with.spec.source.duration);
+    account.ask(Sequence(6), duration);
+    account.came(Sequence(6), 3_000_000, Some(&encoder));
+    let (rate, _) = account.ask(Sequence(7), duration);
+    with.spec.rates.insert(spec.name.clone(), rate);
+    assert_eq!(carried(&with).unwrap(), with);
+
+    let value = |job: &Job, header| {
+        let headers = job.to_headers().unwrap().into_iter();
+        headers.collect::<BTreeMap<_, _>>().get(header).cloned()
+    };
+    assert_eq!(value(&with, HEADER_JOB), value(&job(), HEADER_JOB));
+    assert_eq!(value(&job(), HEADER_RATES), None);
+
+    let rates = value(&with, HEADER_RATES).unwrap();
+    for bad in [
+        rates.replace("\"peak\":", "\"peak\":4294967295,\"ignored\":"),
+        rates.replace("\"bitrate\":1", "\"bitrate\":9"),
+        rates.replace("\"newest\":", "\"newest\":-"),
+        "{".to_owned(),
+        format!("{{{}}}", " ".repeat(MAX_RATES_HEADER)),
+    ] {
+        let headers: BTreeMap<_, _> = job().to_headers().unwrap().into_iter().collect();
+        let got = Job::from_headers(|name| match name {
+            HEADER_RATES => Some(bad.as_str()),
+            _ => headers.get(name).map(String::as_str),
+        });
+        let refused = matches!(got, Err(InvalidJob::Malformed(HEADER_RATES, _)));
+        assert!(refused, "{bad}: {got:?}");
+    }
 }
 
 #[test]
@@ -107,6 +146,17 @@ fn the_longest_ladder_fits_into_the_header() {
             name: name.parse().unwrap(),
             ..rendition.clone()
         });
+    }
+    let rate = job.spec.source.frame_rate;
+    for spec in &job.spec.renditions {
+        let mut account = Account::new(Policy::default(), spec, rate);
+        for n in 0..6 {
+            let encoder = format!("{n:0>32}").parse().unwrap();
+            account.ask(Sequence(n), Ticks(180_000));
+            account.came(Sequence(n), 3_000_000, Some(&encoder));
+        }
+        let (asked, _) = account.ask(Sequence(7), Ticks(180_000));
+        job.spec.rates.insert(spec.name.clone(), asked);
     }
     assert_eq!(carried(&job).unwrap(), job);
 }

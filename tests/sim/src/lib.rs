@@ -24,4 +24,4 @@ mod world;
 pub use policy::Name;
 pub use report::{plots, table};
 pub use scenario::{Error, Figure, Scenario};
-pub use study::{Study, simulate, stories};
+pub use study::{Study, Told, simulate, stories};

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use rackcast_sim::{Name, Scenario, Study, plots, simulate, stories, table};
+use rackcast_sim::{Name, Scenario, Study, Told, plots, simulate, stories, table};
 
 /// Runs routing scenarios on virtual time and compares the policies.
 #[derive(Debug, Parser)]
@@ -16,7 +16,11 @@ struct Options {
     /// How many seeds each is run with.
     #[arg(long, default_value_t = 100)]
     seeds: u64,
-    /// Only these policies (ours, round-robin, least-in-flight, peak-ewma, nearest, oracle).
+    /// The first of them: rules are chosen on other seeds than those they are reported on.
+    #[arg(long, default_value_t = 1)]
+    first: u64,
+    /// Only these policies (ours, round-robin, least-in-flight, peak-ewma, nearest, oracle,
+    /// late-oracle).
     #[arg(long, value_delimiter = ',')]
     policies: Vec<String>,
     /// How many threads; all processors if not given.
@@ -28,6 +32,9 @@ struct Options {
     /// The same for those as well that took more than a third of their time.
     #[arg(long, value_name = "SEED", conflicts_with = "lost")]
     slow: Option<u64>,
+    /// The same for all segments of the streams that moved more than once after a fault.
+    #[arg(long, value_name = "SEED", conflicts_with_all = ["lost", "slow"])]
+    moved: Option<u64>,
     /// Where plots and tables go.
     #[arg(long, default_value = "target/sim")]
     out: PathBuf,
@@ -56,9 +63,16 @@ fn run(options: &Options) -> Result<Vec<String>, Box<dyn std::error::Error>> {
     let scenarios = scenarios.collect::<Result<Vec<_>, _>>()?;
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let threads = options.threads.unwrap_or(processors);
-    if let Some(seed) = options.lost.or(options.slow) {
-        let slow = options.slow.is_some();
-        for story in scenarios.iter().flat_map(|s| stories(s, seed, slow)) {
+    let tell = [
+        (options.lost, Told::Lost),
+        (options.slow, Told::Slow),
+        (options.moved, Told::Moved),
+    ];
+    if let Some((seed, told)) = tell
+        .into_iter()
+        .find_map(|(seed, told)| Some((seed?, told)))
+    {
+        for story in scenarios.iter().flat_map(|s| stories(s, seed, told)) {
             println!("{story}");
         }
         return Ok(Vec::new());
@@ -66,7 +80,8 @@ fn run(options: &Options) -> Result<Vec<String>, Box<dyn std::error::Error>> {
     let mut failures = Vec::new();
     for scenario in &scenarios {
         let began = Instant::now();
-        let study = simulate(scenario, &policies, options.seeds, threads);
+        let seeds = options.first..options.first.saturating_add(options.seeds);
+        let study = simulate(scenario, &policies, seeds, threads);
         let text = table(&study);
         println!("{text}");
         report_time(&study, began.elapsed());

@@ -1,14 +1,15 @@
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::measure::{Tally, Trace};
+use crate::measure::{Tally, Trace, restless};
 use crate::policy::Name;
 use crate::scenario::{Figure, Scenario};
 use crate::time::Time;
 
-/// Seeds whose course is kept for the plots.
+/// The first so many seeds are those whose course is kept for the plots.
 const TRACED: u64 = 10;
 /// Sums of decimal fractions are not exact.
 const ROUNDING: f64 = 1e-9;
@@ -18,8 +19,8 @@ const ROUNDING: f64 = 1e-9;
 pub struct Study {
     /// The scenario.
     pub scenario: Scenario,
-    /// How many seeds.
-    pub seeds: u64,
+    /// Which seeds.
+    pub seeds: Range<u64>,
     /// How long a run of each policy took on average, of real time.
     pub took: BTreeMap<Name, Duration>,
     pub(crate) tallies: BTreeMap<Name, Tally>,
@@ -34,10 +35,17 @@ struct Done {
     traces: BTreeMap<(Name, u64), Trace>,
 }
 
-/// Runs a scenario for the seeds 1 to `seeds` and the given policies on so many threads. The
-/// result does not depend on the threads.
-pub fn simulate(scenario: &Scenario, policies: &[Name], seeds: u64, threads: usize) -> Study {
-    let jobs: Vec<(u64, Name)> = (1..=seeds)
+/// Runs a scenario for these seeds and the given policies on so many threads. The result does not
+/// depend on the threads.
+pub fn simulate(
+    scenario: &Scenario,
+    policies: &[Name],
+    seeds: Range<u64>,
+    threads: usize,
+) -> Study {
+    let traced = seeds.start.saturating_add(TRACED);
+    let jobs: Vec<(u64, Name)> = seeds
+        .clone()
         .flat_map(|seed| policies.iter().map(move |p| (seed, *p)))
         .collect();
     let next = AtomicU64::new(0);
@@ -50,10 +58,10 @@ pub fn simulate(scenario: &Scenario, policies: &[Name], seeds: u64, threads: usi
                     let job = usize::try_from(i).ok().and_then(|i| jobs.get(i));
                     let Some(&(seed, policy)) = job else { return };
                     let began = Instant::now();
-                    let (record, nodes) = policy.run(scenario, seed);
+                    let (record, nodes) = policy.run(scenario, seed, false);
                     let took = began.elapsed();
                     let tally = Tally::of(scenario, &record, &nodes);
-                    let trace = (seed <= TRACED).then(|| Trace::of(&record, nodes.len()));
+                    let trace = (seed < traced).then(|| Trace::of(&record, nodes.len()));
                     let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
                     done.tallies.entry(policy).or_default().merge(&tally);
                     *done.took.entry(policy).or_default() += took;
@@ -67,7 +75,8 @@ pub fn simulate(scenario: &Scenario, policies: &[Name], seeds: u64, threads: usi
     for ((policy, _), trace) in done.traces {
         traces.entry(policy).or_default().merge(trace);
     }
-    let runs = u32::try_from(seeds).unwrap_or(u32::MAX).max(1);
+    let runs = u32::try_from(seeds.end.saturating_sub(seeds.start));
+    let runs = runs.unwrap_or(u32::MAX).max(1);
     done.took.values_mut().for_each(|took| *took /= runs);
     Study {
         scenario: scenario.clone(),
@@ -78,11 +87,29 @@ pub fn simulate(scenario: &Scenario, policies: &[Name], seeds: u64, threads: usi
     }
 }
 
-/// Why segments were lost, or slow as well, in one run of ours, a paragraph each: when a segment
-/// was cut, and what was decided for it.
-pub fn stories(scenario: &Scenario, seed: u64, slow: bool) -> Vec<String> {
-    let (record, _) = Name::Ours.run(scenario, seed);
-    let told = record.stories.iter().filter(|story| slow || story.lost);
+/// Of which segments what was decided is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Told {
+    /// Those that were lost.
+    Lost,
+    /// Those that took more than a third of their time as well.
+    Slow,
+    /// Those of streams whose node a fault befell and that moved more than once because of it.
+    Moved,
+}
+
+/// What was decided for some segments of one run of ours and why, a paragraph each.
+pub fn stories(scenario: &Scenario, seed: u64, told: Told) -> Vec<String> {
+    let (record, _) = Name::Ours.run(scenario, seed, true);
+    let restless = match told {
+        Told::Moved => restless(&record),
+        Told::Lost | Told::Slow => Vec::new(),
+    };
+    let told = record.stories.iter().filter(|story| match told {
+        Told::Lost => story.lost,
+        Told::Slow => story.lost || story.slow,
+        Told::Moved => restless.contains(&story.stream),
+    });
     let told = told.map(|story| {
         let head = format!("stream {}, cut at {:.3} s", story.stream, story.cut.secs());
         format!("{head}\n  {}\n", story.steps.join("\n  "))

@@ -28,6 +28,10 @@ const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 /// fails.
 const LINK_TIMEOUT: Duration = Duration::from_secs(4);
 
+/// After the scenario's length its streams end one after another within this time. What they bring
+/// then is no longer judged; but a window of time that begins before has all that belongs to it.
+const WIND_DOWN: Duration = Duration::from_secs(12);
+
 #[derive(Debug, Clone, Copy)]
 enum Happening {
     Cut(u32),
@@ -55,6 +59,8 @@ enum Happening {
         node: u32,
         since: Time,
     },
+    /// What the node has answered by now tells what is the matter with it.
+    Shown(u32),
     Members(u32),
     Tick(u32),
     Probe {
@@ -150,13 +156,17 @@ pub(crate) struct Engine<'a, P: Policy> {
     record: Record,
 }
 
-/// Runs a scenario to its end; `policy` makes one for each ingest, numbered.
+/// Runs a scenario to its end; `policy` makes one for each ingest, numbered, and `tells` keeps what
+/// was decided for each segment.
 pub(crate) fn run<P: Policy>(
     scenario: &Scenario,
     seed: u64,
+    tells: bool,
     policy: impl Fn(u32, &World) -> P,
 ) -> (Record, Vec<Spec>) {
-    Engine::new(scenario, seed, policy).run()
+    let mut engine = Engine::new(scenario, seed, policy);
+    engine.record.tells = tells;
+    engine.run()
 }
 
 impl<'a, P: Policy> Engine<'a, P> {
@@ -209,6 +219,8 @@ impl<'a, P: Policy> Engine<'a, P> {
                     let stream = self.streams.len();
                     let phase = self.world.noise.uniform(For::Phase, stream as u64, 0);
                     let first = spec.from + spec.segment.mul_f64(phase);
+                    let late = self.world.noise.uniform(For::Phase, stream as u64, 1);
+                    let end = self.scenario.length + WIND_DOWN.mul_f64(late);
                     self.queue.push(
                         Time::after(first),
                         Happening::Cut(u32::try_from(stream).unwrap_or(u32::MAX)),
@@ -219,7 +231,7 @@ impl<'a, P: Policy> Engine<'a, P> {
                         media: spec.segment,
                         content: spec.content,
                         input_bytes: (spec.bitrate * spec.segment.as_secs_f64() / 8.0) as u64,
-                        until: Time::after(spec.until.unwrap_or(self.scenario.length)),
+                        until: Time::after(spec.until.unwrap_or(end)),
                         sequence: 0,
                     });
                 }
@@ -243,7 +255,7 @@ impl<'a, P: Policy> Engine<'a, P> {
         // The last segments have their time; what ticks for ever ends with them.
         let longest = self.streams.iter().map(|s| s.media).max();
         let grace = longest.unwrap_or_default().mul_f64(self.scenario.deadline);
-        let end = Time::after(self.scenario.length + grace + Duration::from_secs(1));
+        let end = Time::after(self.scenario.length + WIND_DOWN + grace + Duration::from_secs(1));
         while let Some((at, event)) = self.queue.pop() {
             if at > end {
                 break;
@@ -271,6 +283,7 @@ impl<'a, P: Policy> Engine<'a, P> {
             } => self.deliver(attempt, what, left),
             Happening::Spell { index, begins } => self.spell(index as usize, begins),
             Happening::Critical { node, since } => self.critical(node, since),
+            Happening::Shown(node) => self.shown(node),
             Happening::Members(ingest) => self.members(ingest as usize),
             Happening::Tick(ingest) => self.tick(ingest as usize),
             Happening::Probe { ingest, node, sent } => self.probe(ingest, node, sent),
@@ -287,7 +300,7 @@ impl<'a, P: Policy> Engine<'a, P> {
     /// A stream has a segment more.
     fn cut(&mut self, index: u32) {
         let stream = &mut self.streams[index as usize];
-        if self.now >= stream.until || self.now >= Time::after(self.scenario.length) {
+        if self.now >= stream.until {
             let ingest = &mut self.ingests[stream.ingest as usize];
             let mut cx = Context {
                 now: self.now,

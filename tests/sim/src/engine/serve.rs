@@ -12,6 +12,8 @@ use crate::world::{Job, rendition_bits, share_done};
 const FAST_ERROR: Duration = Duration::from_millis(2);
 /// From a body's end until a node has found that it cannot be decoded.
 const CLAIM: Duration = Duration::from_millis(30);
+/// A job that takes so many times what it should is no chance: one in a hundred takes longer.
+const CHANCE: f64 = 1.5;
 /// What a node that refuses everything says.
 const REFUSE_FOR: Duration = Duration::from_secs(1);
 
@@ -43,7 +45,13 @@ impl<P: Policy> Engine<'_, P> {
         if condition.is_silent() {
             // Who sent it cannot know better: it counts, and nothing will come back.
             self.submitted(&sent);
+            let shown = self.world.node(node_index).shown;
+            let time = self.world.mean_service_if(&shown, node_index, work, 1);
+            self.shows(node_index, now + upload + time);
             return;
+        }
+        if condition.dead || condition.refuse || condition.draining {
+            self.shows(node_index, now);
         }
         if condition.dead {
             self.answer(index, What::End(End::Failed(Failure::Connect)), now, 0.0);
@@ -52,6 +60,7 @@ impl<P: Policy> Engine<'_, P> {
         if closed {
             return;
         }
+        let node = self.world.node_mut(node_index);
         let refused = match condition.refuse {
             true => Some(REFUSE_FOR),
             false => node.admit(job, now).err().map(|r| r.retry_after),
@@ -83,17 +92,18 @@ impl<P: Policy> Engine<'_, P> {
             .world
             .noise
             .uniform(For::Fault, key, u64::from(node_index));
-        let node = self.world.node_mut(node_index);
-        if !node.arrived(index) {
+        if !self.world.node_mut(node_index).arrived(index) {
             return;
         }
-        let condition = node.condition;
+        let condition = self.world.node(node_index).condition;
         if chance < condition.errors {
-            node.withdraw(index);
+            self.world.node_mut(node_index).withdraw(index);
+            self.shows(node_index, now + FAST_ERROR);
             let end = End::Failed(Failure::Internal);
             self.answer(index, What::End(end), now + FAST_ERROR, 0.0);
         } else if poison || chance < condition.false_claims {
-            node.withdraw(index);
+            self.world.node_mut(node_index).withdraw(index);
+            self.shows(node_index, now + CLAIM);
             self.answer(index, What::End(End::Claim), now + CLAIM, 0.0);
         } else {
             self.begin_jobs(node_index);
@@ -136,11 +146,18 @@ impl<P: Policy> Engine<'_, P> {
         let (asked, queue) = (attempt.renditions, now.since(attempt.arrived));
         let flight = &self.segments[attempt.segment as usize];
         let (key, works) = (flight.key, flight.works.clone());
-        let time = self.world.service(node, job.work, flight.content, key);
+        let n = self.world.node(node);
+        let time = self
+            .world
+            .service(&n.condition, node, job.work, flight.content, key);
+        let busy = n.running.len() + 1;
+        let usual = self.world.mean_service_if(&n.shown, node, job.work, busy);
+        let usual = usual.mul_f64(CHANCE);
         // Nothing runs past its deadline.
         let ends = (now + time).min(job.deadline);
         let chance = self.world.noise.uniform(For::Fault, key, u64::from(node));
         let wrong = chance < self.world.node(node).condition.wrong_media;
+        self.shows(node, now + time.min(usual));
         self.world.node_mut(node).start(job, now, ends);
         let position = |i: usize| (asked & ((1 << i) - 1)).count_ones() as usize;
         let count = asked.count_ones() as usize;

@@ -44,7 +44,7 @@ impl<P: Policy> Engine<'_, P> {
         }
         let before = self.world.node(node).condition;
         let after = Condition::of(faults);
-        self.world.node_mut(node).condition = after;
+        self.changes(node, after, begins);
         if (after.dead && !before.dead) || (after.hang && !before.hang) {
             self.lose(node, after.dead);
         }
@@ -71,9 +71,42 @@ impl<P: Policy> Engine<'_, P> {
             .set_cut_off(node, after.partition.then_some(self.now));
     }
 
+    /// From now on something else is the matter with the node. When it is well again is known
+    /// at once: nobody would find out who sends it nothing.
+    fn changes(&mut self, index: u32, after: Condition, begins: bool) {
+        let node = self.world.node_mut(index);
+        node.condition = after;
+        node.shows_at = Time::NEVER;
+        if !begins {
+            node.shown = after;
+        }
+    }
+
+    /// Whoever looks at what comes from the node, or does not come, knows by `at` what is the
+    /// matter with it.
+    pub(super) fn shows(&mut self, index: u32, at: Time) {
+        let node = self.world.node_mut(index);
+        if node.shown != node.condition && at < node.shows_at {
+            node.shows_at = at;
+            self.queue.push(at, Happening::Shown(index));
+        }
+    }
+
+    pub(super) fn shown(&mut self, index: u32) {
+        let node = self.world.node_mut(index);
+        if node.shows_at <= self.now {
+            node.shows_at = Time::NEVER;
+            node.shown = node.condition;
+        }
+    }
+
     /// A process that died or stands still gives back nothing of what it had. Whoever has a
     /// connection to one that died hears of it.
     fn lose(&mut self, node: u32, heard: bool) {
+        let should_end = self.world.node(node).first_end();
+        if let Some(at) = if heard { Some(self.now) } else { should_end } {
+            self.shows(node, at);
+        }
         for attempt in self.world.node_mut(node).lose_all() {
             self.attempts[attempt as usize].lost = self.now;
             if heard {

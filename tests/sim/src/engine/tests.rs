@@ -10,7 +10,7 @@ const ALONE: &str = r#"
     length = "20s"
     network = { near = "10ms", jitter = 0.0, bandwidth = 1e8 }
     nodes = [{ count = 1, slots = 1, slot_rate = 100e6, noise = 0.0, calibration = 0.0 }]
-    ingests = [{ streams = 1, ladder = ["1000x1000@25"], bitrate = 4e6, content = 0.0 }]
+    ingests = [{ streams = 1, ladder = ["1000x1000@25"], bitrate = 4e6, content = 0.0, until = "20s" }]
 "#;
 
 /// Ten unlike nodes, half busy.
@@ -34,7 +34,7 @@ const CALM: &str = r#"
 
 fn run(text: &str, policy: Name, seed: u64) -> Record {
     let scenario = Scenario::parse("test", text).unwrap();
-    policy.run(&scenario, seed).0
+    policy.run(&scenario, seed, false).0
 }
 
 fn mean(record: &Record) -> f64 {

@@ -2,10 +2,12 @@
 
 mod degrade;
 mod histogram;
+mod path;
 mod record;
 mod tally;
 mod trace;
 
+pub(crate) use path::restless;
 pub(crate) use record::{Record, Sent, Taken};
 pub(crate) use tally::Tally;
 pub(crate) use trace::Trace;

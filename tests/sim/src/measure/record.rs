@@ -105,21 +105,21 @@ pub(crate) struct Record {
     pub(crate) sent: Vec<Sent>,
     /// Each fault as a whole.
     pub(crate) faults: Vec<Episode>,
-    /// What was decided for the first segments that were lost or slow.
+    /// What was decided for each segment, if that is to be told.
     pub(crate) stories: Vec<Story>,
+    pub(crate) tells: bool,
 }
 
-/// Why a segment was lost or slow.
+/// What was decided for a segment.
 #[derive(Debug)]
 pub(crate) struct Story {
     pub(crate) lost: bool,
+    pub(crate) slow: bool,
     pub(crate) stream: u32,
     pub(crate) cut: Time,
     pub(crate) steps: Vec<String>,
 }
 
-/// So many stories are kept of a run.
-const STORIES: usize = 1000;
 /// A segment that takes a larger part of its time than this is slow.
 const SLOW: f64 = 0.33;
 
@@ -130,6 +130,7 @@ impl Record {
             sent: Vec::new(),
             faults,
             stories: Vec::new(),
+            tells: false,
         }
     }
 
@@ -151,16 +152,17 @@ impl Record {
     /// A segment's plan is over.
     pub(crate) fn ended(&mut self, segment: u32, story: impl Fn() -> Vec<String>) {
         let s = &self.segments[segment as usize];
-        let (lost, most) = (!s.is_on_time(), s.deadline.since(s.cut).as_secs_f64());
-        let slow = s.turnaround() > SLOW * most;
-        if (lost || slow) && !s.poison && self.stories.len() < STORIES {
-            self.stories.push(Story {
-                lost,
-                stream: s.stream,
-                cut: s.cut,
-                steps: story(),
-            });
+        if !self.tells || s.poison {
+            return;
         }
+        let most = s.deadline.since(s.cut).as_secs_f64();
+        self.stories.push(Story {
+            lost: !s.is_on_time(),
+            slow: s.turnaround() > SLOW * most,
+            stream: s.stream,
+            cut: s.cut,
+            steps: story(),
+        });
     }
 
     pub(crate) fn submitted(&mut self, sent: Sent) {

@@ -1,19 +1,16 @@
 use std::collections::HashMap;
+use std::ops::Range;
 use std::time::Duration;
 
 use super::degrade::{asked_over_time, turns};
 use super::histogram::Histogram;
-use super::record::{NOBODY, Record, Taken};
+use super::path::{AFTER, Path, after, fault_of_nodes};
+use super::record::{Record, Taken};
 use crate::policy::excess;
 use crate::scenario::{Figure, Kind, Scenario};
 use crate::time::Time;
 use crate::world::{Episode, Spec};
 
-/// For so long after its beginning, what a fault does is looked at apart.
-pub(crate) const AFTER: Duration = Duration::from_secs(10);
-/// Segments that a stream may still send to its node after the fault, to count as having left
-/// in time.
-const IN_TWO: usize = 2;
 /// Whether a node is back is seen in windows of this length.
 const BACK_WINDOW: Duration = Duration::from_secs(5);
 /// A node that carries this share of its fair share is back.
@@ -63,13 +60,15 @@ impl Tally {
             ..Self::default()
         };
         let from = Time::after(scenario.warm_up);
-        let counted = || record.segments.iter().filter(|s| s.cut >= from);
+        let until = Time::after(scenario.length);
+        let judged = from..until;
+        let counted = || record.segments.iter().filter(|s| judged.contains(&s.cut));
         for s in counted() {
             t.segment(scenario, record, s);
         }
-        t.bounds(record, Time::after(scenario.length));
+        t.bounds(record, until);
         t.beyond(record);
-        t.streams(record, from);
+        t.streams(record, &judged);
         t.lowest_by_stream(counted());
         for fault in &record.faults {
             t.fair_share(record, fault, nodes);
@@ -115,7 +114,7 @@ impl Tally {
 
     /// What was under way on the nodes cannot be blamed on who sent it there in time.
     fn beyond(&mut self, record: &Record) {
-        let Some(fault) = record.faults.iter().find(|f| !f.nodes.is_empty()) else {
+        let Some(fault) = fault_of_nodes(record) else {
             return;
         };
         let lost = |s: &&Taken| !s.poison && !s.is_on_time();
@@ -128,44 +127,28 @@ impl Tally {
         self.beyond = lost.saturating_sub(under_way.count() as u64);
     }
 
-    fn bounds(&mut self, record: &Record, end: Time) {
+    fn bounds(&mut self, record: &Record, last: Time) {
         for ingest in record.by_ingest().iter().filter(|i| !i.is_empty()) {
-            let worst = excess(ingest, end);
+            let worst = excess(ingest, last);
             self.excess = Some(self.excess.map_or(worst, |e| e.max(worst)));
         }
     }
 
     /// Where each stream's segments went, one after another.
-    fn streams(&mut self, record: &Record, from: Time) {
-        let mut paths: HashMap<u32, Vec<(Time, u32)>> = HashMap::new();
-        for s in record.segments.iter().filter(|s| s.node != NOBODY) {
-            paths.entry(s.stream).or_default().push((s.cut, s.node));
-        }
-        let fault = record.faults.iter().find(|f| !f.nodes.is_empty());
-        for path in paths.values() {
+    fn streams(&mut self, record: &Record, judged: &Range<Time>) {
+        let fault = fault_of_nodes(record);
+        for path in Path::all(record).values() {
             self.streams += 1;
-            let changes = |since: Time, until: Time| {
-                let pairs = path.iter().zip(path.iter().skip(1));
-                let then = pairs.filter(|(_, b)| b.0 >= since && b.0 < until);
-                then.filter(|(a, b)| a.1 != b.1).count() as u64
+            self.swaps += path.swaps(judged);
+            let Some(fault) = fault.filter(|f| path.is_befallen(f)) else {
+                continue;
             };
-            self.swaps += changes(from, Time::NEVER);
-            let Some(fault) = fault else { continue };
-            let before = path.iter().rev().find(|(cut, _)| *cut < fault.from);
-            if !before.is_some_and(|(_, node)| fault.nodes.contains(node)) {
-                continue;
-            }
-            let then: Vec<_> = path.iter().filter(|(cut, _)| *cut >= fault.from).collect();
-            if then.len() <= IN_TWO {
-                continue;
-            }
             self.affected += 1;
-            let left = then.iter().position(|(_, n)| !fault.nodes.contains(n));
-            self.left_in_two += u64::from(left.is_some_and(|i| i <= IN_TWO));
-            let swaps = changes(fault.from, fault.from + AFTER);
+            self.left_in_two += u64::from(path.left_in_two(fault));
+            let swaps = path.swaps(&after(fault));
             self.affected_swaps += swaps;
             self.affected_most = self.affected_most.max(swaps);
-            let moves = moves(path, fault.from, fault.from + AFTER);
+            let moves = path.moves(&after(fault));
             self.affected_moves += moves;
             self.affected_moves_most = self.affected_moves_most.max(moves);
         }
@@ -235,7 +218,7 @@ impl Tally {
             turns(inside.map(|(_, level)| *level))
         };
         self.turns_down = within(up, down);
-        self.turns_up = within(down, Time::NEVER);
+        self.turns_up = within(down, Time::after(scenario.length));
     }
 
     pub(crate) fn merge(&mut self, other: &Self) {
@@ -309,19 +292,6 @@ impl Tally {
             Figure::TurnsUp => Some(f64::from(self.turns_up)),
         }
     }
-}
-
-/// How often a stream changed the node that it lives on: a segment that went elsewhere by itself,
-/// because its node was full at that moment, say, is no move.
-fn moves(path: &[(Time, u32)], from: Time, until: Time) -> u64 {
-    let mut home = None;
-    let mut moves = 0;
-    for pair in path.windows(2).filter(|pair| pair[0].1 == pair[1].1) {
-        let (since, node) = pair[0];
-        let moved = home.replace(node).is_some_and(|before| before != node);
-        moves += u64::from(moved && since >= from && since < until);
-    }
-    moves
 }
 
 fn most(a: Option<f64>, b: Option<f64>) -> Option<f64> {

@@ -21,8 +21,8 @@ pub(crate) trait Picker {
 
     fn ended(&mut self, _segment: &Segment, _node: u32, _how: Ended, _now: Time) {}
 
-    /// What was sent there is lost, and the picker knows.
-    fn is_lost(&self, _node: u32, _cx: &Context<'_>) -> bool {
+    /// What was sent there is lost, or better sent again, and the picker knows.
+    fn is_lost(&self, _segment: &Segment, _node: u32, _cx: &Context<'_>) -> bool {
         false
     }
 }
@@ -174,7 +174,8 @@ impl<P: Picker> Attempts<P> {
         let another = match self.rules.watch {
             Some(often) => {
                 plan.wake = cx.now + often;
-                self.picker.is_lost(flight.node, cx)
+                let lost = self.picker.is_lost(&plan.segment, flight.node, cx);
+                lost && (!self.rules.bounded || self.bound.allows(cx.now))
             }
             None => {
                 plan.wake = plan.segment.deadline;

@@ -91,9 +91,9 @@ fn over(tenths: i64) -> f64 {
     tenths as f64 / 10.0
 }
 
-/// How far the submissions of one ingest, in order, are above the bound in the worst window that
-/// ends by `end`; at most 0 if it holds. What would have come after the end is not simulated.
-pub(crate) fn excess(submissions: &[Submission], end: Time) -> f64 {
+/// How far the submissions of one ingest, in order, are above the bound in the worst of all windows
+/// that begin by `last`, whenever they end; at most 0 if it holds.
+pub(crate) fn excess(submissions: &[Submission], last: Time) -> f64 {
     // Sums up to and with everything at a time, and that time twice over: between two of these
     // there is always one more, so that a window can begin just after a submission.
     let mut times: Vec<(u64, i64)> = Vec::with_capacity(submissions.len());
@@ -107,20 +107,20 @@ pub(crate) fn excess(submissions: &[Submission], end: Time) -> f64 {
             _ => times.push((at, sum)),
         }
     }
-    let end = end.nanos().saturating_mul(2).saturating_add(2 * SECOND);
-    times.retain(|(at, _)| *at <= end);
-    long_windows(&times).max(windows_of_a_second(&times, end))
+    let last = last.nanos().saturating_mul(2).saturating_add(2 * SECOND);
+    long_windows(&times, last).max(windows_of_a_second(&times, last))
 }
 
 /// A window [a, b] holds sum(up to b) - sum(before a) - (b - a) above the bound. Where it is
 /// longer than a second, that only grows until it begins and ends at a submission.
-fn long_windows(times: &[(u64, i64)]) -> f64 {
+fn long_windows(times: &[(u64, i64)], last: u64) -> f64 {
     let secs = |t: u64| t as f64 / 2e9;
     let mut worst = f64::NEG_INFINITY;
     let mut least = f64::INFINITY;
     let (mut begun, mut before) = (0, 0);
     for &(at, sum) in times {
-        while let Some(&(begin, with)) = times.get(begun).filter(|(t, _)| t + SECOND <= at) {
+        let begins = |t: u64| t + SECOND <= at && t <= last;
+        while let Some(&(begin, with)) = times.get(begun).filter(|(t, _)| begins(*t)) {
             least = least.min(over(before) - secs(begin));
             before = with;
             begun += 1;
@@ -131,7 +131,7 @@ fn long_windows(times: &[(u64, i64)]) -> f64 {
 }
 
 /// What a window of a second holds changes only where one of its ends passes a submission.
-fn windows_of_a_second(times: &[(u64, i64)], end: u64) -> f64 {
+fn windows_of_a_second(times: &[(u64, i64)], last: u64) -> f64 {
     let upto = |t: u64| match times.partition_point(|(at, _)| *at <= t) {
         0 => 0,
         n => times[n - 1].1,
@@ -139,7 +139,7 @@ fn windows_of_a_second(times: &[(u64, i64)], end: u64) -> f64 {
     let mut worst = f64::NEG_INFINITY;
     for &(at, _) in times {
         for begin in [at, at + 1, at - SECOND - 1, at - SECOND, at - SECOND + 1] {
-            if begin + SECOND > end {
+            if begin > last {
                 continue;
             }
             let inside = upto(begin + SECOND) - upto(begin - 1);

@@ -170,17 +170,20 @@ pub enum Name {
     Nearest,
     /// Knows every node's true speed and queue.
     Oracle,
+    /// The same, but of a fault only what answers can have told.
+    LateOracle,
 }
 
 impl Name {
     /// All of them, in the order of the tables.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Ours,
         Self::RoundRobin,
         Self::LeastInFlight,
         Self::PeakEwma,
         Self::Nearest,
         Self::Oracle,
+        Self::LateOracle,
     ];
 
     /// As it is called in tables and on the command line.
@@ -192,6 +195,7 @@ impl Name {
             Self::PeakEwma => "peak-ewma",
             Self::Nearest => "nearest",
             Self::Oracle => "oracle",
+            Self::LateOracle => "late-oracle",
         }
     }
 
@@ -203,22 +207,29 @@ impl Name {
         )
     }
 
-    /// Runs a scenario once.
-    pub(crate) fn run(self, scenario: &Scenario, seed: u64) -> (Record, Vec<Spec>) {
+    /// Runs a scenario once; `tells` keeps what was decided for each segment.
+    pub(crate) fn run(self, scenario: &Scenario, seed: u64, tells: bool) -> (Record, Vec<Spec>) {
         // A chance of its own, apart from the world's.
         let own = |ingest: u32| {
             seed.wrapping_mul(0x9e37_79b9)
                 .wrapping_add(u64::from(ingest))
         };
         match self {
-            Self::Ours => run(scenario, seed, |i, _| Ours::new(i, own(i))),
-            Self::RoundRobin => run(scenario, seed, |_, _| Attempts::new(RoundRobin::default())),
-            Self::LeastInFlight => run(scenario, seed, |i, _| {
+            Self::Ours => run(scenario, seed, tells, |i, _| Ours::new(i, own(i))),
+            Self::RoundRobin => run(scenario, seed, tells, |_, _| {
+                Attempts::new(RoundRobin::default())
+            }),
+            Self::LeastInFlight => run(scenario, seed, tells, |i, _| {
                 Attempts::new(LeastInFlight::new(own(i)))
             }),
-            Self::PeakEwma => run(scenario, seed, |i, _| Attempts::new(PeakEwma::new(own(i)))),
-            Self::Nearest => run(scenario, seed, |_, _| Attempts::new(Nearest::default())),
-            Self::Oracle => run(scenario, seed, |_, _| Attempts::new(Oracle::default())),
+            Self::PeakEwma => run(scenario, seed, tells, |i, _| {
+                Attempts::new(PeakEwma::new(own(i)))
+            }),
+            Self::Nearest => run(scenario, seed, tells, |_, _| {
+                Attempts::new(Nearest::default())
+            }),
+            Self::Oracle => run(scenario, seed, tells, |_, _| Attempts::new(Oracle::new())),
+            Self::LateOracle => run(scenario, seed, tells, |_, _| Attempts::new(Oracle::late())),
         }
     }
 }

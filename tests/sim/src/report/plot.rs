@@ -40,6 +40,7 @@ fn colour(name: Name) -> RGBColor {
         Name::PeakEwma => RGBColor(30, 120, 200),
         Name::Nearest => RGBColor(140, 70, 170),
         Name::Oracle => RGBColor(90, 90, 90),
+        Name::LateOracle => RGBColor(170, 170, 170),
     }
 }
 

@@ -44,8 +44,9 @@ pub fn table(study: &Study) -> String {
     let _ = writeln!(out, "### {}\n\n{}\n", scenario.name, scenario.about.trim());
     let _ = writeln!(
         out,
-        "{} seeds, deadline {} ms after the cut, {:.0} % of the slots busy when all is well.\n",
-        study.seeds,
+        "Seeds {} to {}, deadline {} ms after the cut, {:.0} % of the slots busy when all is well.\n",
+        study.seeds.start,
+        study.seeds.end.saturating_sub(1),
         deadline.as_millis(),
         scenario.utilisation() * 100.0,
     );

@@ -83,21 +83,38 @@ impl World {
     /// How long a job takes on a node with so many slots busy, itself included, if nothing
     /// varied.
     pub(crate) fn mean_service(&self, node: u32, work: u64, busy: usize) -> Duration {
-        let node = self.node(node);
-        let spec = &node.spec;
+        self.mean_service_if(&self.node(node).condition, node, work, busy)
+    }
+
+    /// The same, if this is what is the matter with the node.
+    pub(crate) fn mean_service_if(
+        &self,
+        condition: &Condition,
+        node: u32,
+        work: u64,
+        busy: usize,
+    ) -> Duration {
+        let spec = &self.node(node).spec;
         let crowd = match spec.slots {
             0 | 1 => 0.0,
             slots => (busy.saturating_sub(1)) as f64 / (slots - 1) as f64,
         };
         let alone = work as f64 / spec.slot_rate;
-        secs(alone * (1.0 + spec.contention * crowd) * node.condition.factor) + node.condition.add
+        secs(alone * (1.0 + spec.contention * crowd) * condition.factor) + condition.add
     }
 
     /// The same as it comes out for this segment (`content` is its own difficulty).
-    pub(crate) fn service(&self, node: u32, work: u64, content: f64, segment: u64) -> Duration {
+    pub(crate) fn service(
+        &self,
+        condition: &Condition,
+        node: u32,
+        work: u64,
+        content: f64,
+        segment: u64,
+    ) -> Duration {
         let busy = self.node(node).running.len() + 1;
-        let mean = self.mean_service(node, work, busy);
-        let add = self.node(node).condition.add;
+        let mean = self.mean_service_if(condition, node, work, busy);
+        let add = condition.add;
         let spec = &self.node(node).spec;
         let noise = self
             .noise

@@ -60,6 +60,10 @@ pub(crate) struct Refused {
 pub(crate) struct Node {
     pub(crate) spec: Spec,
     pub(crate) condition: Condition,
+    /// Of that, what its answers have told, or should have, by now.
+    pub(crate) shown: Condition,
+    /// When they will have told the rest.
+    pub(crate) shows_at: Time,
     /// Sent to it and not there yet: only an oracle knows.
     pub(crate) coming: Vec<Job>,
     /// Admitted; the body is on its way.
@@ -75,6 +79,8 @@ impl Node {
         Self {
             spec,
             condition: Condition::default(),
+            shown: Condition::default(),
+            shows_at: Time::NEVER,
             coming: Vec::new(),
             arriving: Vec::new(),
             waiting: Vec::new(),
@@ -166,6 +172,24 @@ impl Node {
         }
         let ends = self.running.iter().map(|r| r.ends);
         ends.min().map_or(Duration::ZERO, |at| at.since(now))
+    }
+
+    /// When the segment with this deadline is truly over, if it runs.
+    pub(crate) fn end_of(&self, deadline: Time) -> Option<Time> {
+        let mut running = self.running.iter();
+        let running = running.find(|r| r.job.deadline == deadline);
+        running.map(|r| r.ends)
+    }
+
+    /// Whether the segment with this deadline is here, or on its way, and does not run yet.
+    pub(crate) fn is_queued(&self, deadline: Time) -> bool {
+        let queued = [&self.coming, &self.arriving, &self.waiting];
+        queued.into_iter().flatten().any(|j| j.deadline == deadline)
+    }
+
+    /// When the first of what runs is truly over.
+    pub(crate) fn first_end(&self) -> Option<Time> {
+        self.running.iter().map(|r| r.ends).min()
     }
 
     /// Loses everything; says what.

@@ -1,6 +1,6 @@
 //! What only an oracle can know: when a job sent now would be finished.
 
-use super::World;
+use super::{Condition, Node, World};
 use crate::time::Time;
 
 /// A job that is to be placed, as an oracle sees it.
@@ -11,6 +11,8 @@ pub(crate) struct Question {
     pub(crate) input_bits: f64,
     pub(crate) output_bits: f64,
     pub(crate) deadline: Time,
+    /// What the oracle knows to be the matter with a node.
+    pub(crate) knows: fn(&Node) -> &Condition,
 }
 
 impl World {
@@ -32,7 +34,7 @@ impl World {
             if alone + least >= best_in {
                 break; // The rest is slower still.
             }
-            let condition = &node.condition;
+            let condition = (ask.knows)(node);
             let at_least = alone * condition.factor + condition.add.as_secs_f64() + least;
             if at_least >= best_in || condition.is_hopeless() || !member(i) {
                 continue;
@@ -55,11 +57,12 @@ impl World {
     /// When the node would finish a job that is there at `there`.
     fn finish_on(&self, i: u32, ask: &Question, there: Time) -> Time {
         let node = self.node(i);
+        let service = |work, busy| self.mean_service_if((ask.knows)(node), i, work, busy);
         let slots = node.spec.slots;
         let ahead = node.coming.len() + node.arriving.len() + node.waiting.len();
         let busy = node.running.len();
         if ahead + busy < slots {
-            return there + self.mean_service(i, ask.work, ahead + busy + 1);
+            return there + service(ask.work, ahead + busy + 1);
         }
         let mut free: Vec<Time> = node.running.iter().map(|r| r.ends.max(there)).collect();
         free.resize(slots.max(free.len()), there);
@@ -67,10 +70,10 @@ impl World {
         let first = queued.into_iter().flatten();
         for job in first.filter(|j| j.deadline <= ask.deadline) {
             if let Some(slot) = free.iter_mut().min() {
-                *slot = *slot + self.mean_service(i, job.work, slots);
+                *slot = *slot + service(job.work, slots);
             }
         }
         let start = free.into_iter().min().unwrap_or(there);
-        start + self.mean_service(i, ask.work, slots)
+        start + service(ask.work, slots)
     }
 }

@@ -15,6 +15,7 @@
 pub mod degrade;
 mod member;
 pub mod plan;
+mod renditions;
 pub mod router;
 pub mod table;
 

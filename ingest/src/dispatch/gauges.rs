@@ -33,7 +33,9 @@ pub(super) struct Gauges {
     zones: IntGaugeVec,
     slots: IntGaugeVec,
     budgets: IntGaugeVec,
+    subset: IntGauge,
     level: Gauge,
+    pressure: GaugeVec,
     circuits: IntGauge,
     slow: GaugeVec,
 }
@@ -62,6 +64,15 @@ impl Gauges {
                 "Requests that could be made at this instant, by the budget that they draw on",
                 "budget",
             )?,
+            subset: make.gauge(
+                "rackcast_ingest_route_subset_nodes",
+                "Transcode nodes in this ingest's share of the fleet",
+            )?,
+            pressure: make.fractions(
+                "rackcast_ingest_route_pressure_ratio",
+                "What degradation was last decided by",
+                "share",
+            )?,
             level: make.fraction(
                 "rackcast_ingest_route_degradation_level",
                 "Rungs that are left out of the streams' ladders, because the nodes cannot carry all",
@@ -86,6 +97,15 @@ impl Gauges {
         ];
         set(&self.budgets, left.map(|(budget, n)| (budget, n.into())));
         self.level.set(standing.level.as_rungs());
+        let pressure = standing.pressure;
+        for (share, value) in [
+            ("trouble", pressure.trouble),
+            ("utilisation", pressure.utilisation),
+            ("busy", pressure.busy),
+            ("believed", pressure.believed),
+        ] {
+            self.pressure.with_label_values(&[share]).set(value);
+        }
         let circuits = standing.circuits_open;
         self.circuits
             .set(i64::try_from(circuits).unwrap_or(i64::MAX));
@@ -99,10 +119,13 @@ impl Gauges {
         }
         let table = router.table();
         let mut nodes: BTreeMap<_, i64> = STANDINGS.map(|s| (s, 0)).into();
+        let mut subset = 0;
         for node in table.nodes(now) {
+            subset += i64::from(node.in_subset);
             *nodes.entry(node.standing.as_str()).or_default() += 1;
         }
         set(&self.nodes, nodes);
+        self.subset.set(subset);
         let mut zones = BTreeMap::from([("open", 0), ("left", 0)]);
         for zone in table.zones(now) {
             let left = zone.left_until.is_some_and(|until| now < until);

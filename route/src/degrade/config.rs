@@ -26,6 +26,14 @@ pub struct Config {
     /// How long there must have been no trouble before any is taken back.
     #[serde(with = "humantime_serde")]
     pub calm: Duration,
+    /// The longest that grows to: a step back that brings trouble doubles it for the next one.
+    #[serde(with = "humantime_serde")]
+    pub calm_max: Duration,
+    /// A fleet of which no more of the slots are taken has room, whatever is believed of it.
+    pub idle: f64,
+    /// The least share of what the nodes are measured to make that is believed, however often
+    /// that proves too much.
+    pub least_believed: f64,
     /// How long the effect of a change is awaited before the next.
     #[serde(with = "humantime_serde")]
     pub settle: Duration,
@@ -44,6 +52,9 @@ impl Default for Config {
             target: 0.85,
             resume: 0.75,
             calm: Duration::from_secs(5),
+            calm_max: Duration::from_secs(80),
+            idle: 0.5,
+            least_believed: 0.2,
             settle: Duration::from_secs(2),
             step: 0.25,
         }
@@ -69,6 +80,15 @@ impl Config {
         }
         if !(self.step > 0.0 && self.step <= 16.0) {
             return Err("step must be above 0 and at most 16".to_owned());
+        }
+        if self.calm_max < self.calm {
+            return Err("calm_max must be at least calm".to_owned());
+        }
+        if !(self.idle >= 0.0 && self.idle < self.resume) {
+            return Err("idle must be at least 0 and below resume".to_owned());
+        }
+        if !(self.least_believed > 0.0 && self.least_believed <= 1.0) {
+            return Err("least_believed must be above 0 and at most 1".to_owned());
         }
         if self.order.contains(&0) {
             return Err("order counts from 1".to_owned());

@@ -1,7 +1,7 @@
 //! What is left of a ladder at a level.
 
 use super::level::{Group, Level};
-use crate::plan::Renditions;
+use crate::renditions::Renditions;
 
 /// How many of its `rungs` a stream of this group loses; all of them, if that many.
 ///

@@ -41,16 +41,10 @@ const SAME: f64 = 0.95;
 const KNOWN: f64 = 0.25;
 /// The least and the most that is left of the demand after a level proved too low.
 const LEFT: (f64, f64) = (0.75, 0.9);
-/// Least share of it that is always believed.
-const LEAST_TRUST: f64 = 0.2;
 /// Weight of the last interval in what is seen of the fleet.
 const SMOOTH: f64 = 0.25;
 /// A change by more than this part is none of the noise.
 const LEAP: f64 = 0.2;
-/// A fleet of which no more of the slots are taken has room, whatever is believed of it.
-const IDLE: f64 = 0.5;
-/// The most by which the time without trouble grows.
-const MAX_CAUTION: u32 = 16;
 
 /// Why not every rendition of a ladder is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,6 +86,19 @@ pub struct Shift {
     pub utilisation: f64,
 }
 
+/// What the last decision went by, as shares.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Pressure {
+    /// Of the segments, those that were in trouble.
+    pub trouble: f64,
+    /// What is asked for of what the nodes are believed to make.
+    pub utilisation: f64,
+    /// Of the slots, those that are taken, smoothed.
+    pub busy: f64,
+    /// Of what the nodes are measured to make, what is believed.
+    pub believed: f64,
+}
+
 /// What happened since it was last decided.
 #[derive(Debug, Clone, Copy, Default)]
 struct Signals {
@@ -129,6 +136,7 @@ pub(crate) struct Degrade {
     /// The last change was a step back; how long rungs stay out grows if it brings trouble.
     stepped_back: Option<Instant>,
     caution: u32,
+    pressure: Pressure,
 }
 
 impl Degrade {
@@ -144,11 +152,19 @@ impl Degrade {
             calm_since: None,
             stepped_back: None,
             caution: 1,
+            pressure: Pressure {
+                believed: 1.0,
+                ..Pressure::default()
+            },
         }
     }
 
     pub(crate) fn level(&self) -> Level {
         self.level
+    }
+
+    pub(crate) fn pressure(&self) -> Pressure {
+        self.pressure
     }
 
     /// A segment begins.
@@ -191,6 +207,12 @@ impl Degrade {
             most: Level::rungs(deepest.saturating_add(1)),
         };
         let utilisation = seen.asked / seen.believed;
+        self.pressure = Pressure {
+            trouble,
+            utilisation,
+            busy: self.busy,
+            believed: self.trust,
+        };
         let from = self.level;
         // An overload that is known is not met until hardly any trouble is left.
         let known = if from > Level::NONE { KNOWN } else { 1.0 };
@@ -203,8 +225,7 @@ impl Degrade {
             self.raise(&seen, &demand, config, now);
         } else {
             let calm = *self.calm_since.get_or_insert(now);
-            let patience = config.calm.saturating_mul(self.caution);
-            if now < self.settled || now.saturating_duration_since(calm) < patience {
+            if now < self.settled || now.saturating_duration_since(calm) < self.patience(config) {
                 return None;
             }
             self.level = self.lower(&seen, &demand, config);
@@ -233,11 +254,18 @@ impl Degrade {
 
     /// A step back that brings trouble makes the next one wait longer.
     fn doubt_last_step(&mut self, config: &Config, now: Instant) {
-        let patience = config.calm.saturating_mul(self.caution).max(config.settle);
+        let patience = self.patience(config).max(config.settle);
         let recent = |at: Instant| now.saturating_duration_since(at) < patience;
-        if self.stepped_back.take().is_some_and(recent) {
-            self.caution = self.caution.saturating_mul(2).min(MAX_CAUTION);
+        let grows = self.patience(config) < config.calm_max;
+        if self.stepped_back.take().is_some_and(recent) && grows {
+            self.caution = self.caution.saturating_mul(2);
         }
+    }
+
+    /// How long there must have been no trouble before any is taken back.
+    fn patience(&self, config: &Config) -> Duration {
+        let patience = config.calm.saturating_mul(self.caution);
+        patience.min(config.calm_max)
     }
 
     /// Raises the level to where the demand fits. If it should fit as it is, and that has had
@@ -262,7 +290,7 @@ impl Degrade {
             let wanted = seen.asked * keep;
             self.level = least(self.level, seen.most, |l| demand(l) <= wanted);
             let proven = (demand(self.level) / aim).min(1.0);
-            self.trust = (self.trust * proven).max(LEAST_TRUST);
+            self.trust = (self.trust * proven).max(config.least_believed);
         } else {
             self.level = fits;
         }
@@ -280,7 +308,7 @@ impl Degrade {
             } else {
                 1.0
             };
-            wanted <= seen.believed * config.resume || self.busy * share <= IDLE
+            wanted <= seen.believed * config.resume || self.busy * share <= config.idle
         })
     }
 }

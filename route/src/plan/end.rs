@@ -4,8 +4,9 @@ use std::time::Instant;
 
 use rand::Rng;
 
+use super::attempt::AttemptId;
 use super::flight::Flight;
-use super::job::{Action, AttemptId, End};
+use super::job::{Action, End};
 use super::reason::GiveUp;
 use super::trail::{CancelReason, Ending, Step, Wait};
 use super::{Context, Failure, Plan};

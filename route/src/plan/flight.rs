@@ -1,8 +1,8 @@
 use std::time::{Duration, Instant};
 
-use super::job::AttemptId;
-use super::renditions::Renditions;
+use super::attempt::AttemptId;
 use crate::member::NodeId;
+use crate::renditions::Renditions;
 use crate::table::{NodeRef, Ticket};
 
 /// A submission that is out.

@@ -1,10 +1,11 @@
 use std::time::{Duration, Instant};
 
+use super::attempt::AttemptId;
 use super::reason::GiveUp;
-use super::renditions::Renditions;
 use super::trail::Step;
 use crate::degrade::{Reduction, Shift};
 use crate::member::Load;
+use crate::renditions::Renditions;
 use crate::router::StreamKey;
 use crate::table::{FailureKind, NodeRef, Timing};
 
@@ -39,10 +40,6 @@ impl Job {
         renditions.work(&self.works)
     }
 }
-
-/// One submission of one plan, in the order in which they were made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct AttemptId(pub u32);
 
 /// What happened to a plan.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -26,14 +26,13 @@
 //! Every rendition that was asked is answered once: delivered or given up. Events that come
 //! late, twice or for unknown submissions change nothing.
 
+mod attempt;
 mod claim;
-mod config;
 mod end;
 mod flight;
 mod job;
 mod place;
 mod reason;
-mod renditions;
 mod rescue;
 mod trail;
 
@@ -41,15 +40,16 @@ use std::time::{Duration, Instant};
 
 use rand::Rng;
 
-pub use config::{Attempts, Hedge, Precious};
-pub use job::{Action, AttemptId, End, Event, Job};
+pub use attempt::AttemptId;
+pub use job::{Action, End, Event, Job};
 pub use reason::GiveUp;
-pub use renditions::Renditions;
 pub use trail::{
     CancelReason, Cause, Ending, Entry, MAX_STEPS, NotHedged, Sent, Step, Trail, Wait,
 };
 
+pub use crate::renditions::Renditions;
 use crate::router::circuit::Verdict;
+pub use crate::router::{Attempts, Hedge, Precious};
 use crate::router::{Router, Share};
 use crate::table::{FailureKind, NodeRef};
 use flight::Flight;

@@ -4,13 +4,14 @@ use std::time::{Duration, Instant};
 
 use rand::Rng;
 
+use super::attempt::AttemptId;
 use super::flight::Flight;
-use super::job::{Action, AttemptId};
+use super::job::Action;
 use super::reason::GiveUp;
-use super::renditions::Renditions;
 use super::trail::{Cause, Sent, Step, Wait};
 use super::{Context, Plan};
 use crate::member::NodeId;
+use crate::renditions::Renditions;
 use crate::router::{Need, Price, Short};
 use crate::table::{Ask, Choice, NoNode, NoNodeReason, NodeRef, PickReason, Purpose};
 
@@ -309,6 +310,7 @@ impl Plan {
         let table = cx.router.table_mut();
         let work = self.job.work(renditions);
         let ticket = table.start(choice.node, work, choice.predicted, cx.now);
+        let trial = ticket.is_trial();
         let named = |node: NodeRef| table.member(node).map(|m| m.id.clone());
         let name = named(choice.node).unwrap_or_else(|| "".into());
         let alternatives = choice.alternatives.map(|alternative| {
@@ -341,7 +343,7 @@ impl Plan {
             last: cx.now,
             hedge: cause == Cause::Hedge,
             paid,
-            trial: choice.reason == PickReason::Trial,
+            trial,
             hung_at: self.hung_at(choice, cx),
         });
         cx.actions.push(Action::Send {

@@ -104,7 +104,7 @@ impl Plan {
             // What is only late may yet come: what has failed goes first.
             need: match () {
                 () if suspect && bad => Need::Loss,
-                () if suspect => Need::Slow,
+                () if suspect && late => Need::Slow,
                 () => Need::Lateness,
             },
         }

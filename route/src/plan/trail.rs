@@ -5,11 +5,11 @@
 
 use std::time::{Duration, Instant};
 
-use super::job::AttemptId;
+use super::attempt::AttemptId;
 use super::reason::GiveUp;
-use super::renditions::Renditions;
 use crate::degrade::Reduction;
 use crate::member::NodeId;
+use crate::renditions::Renditions;
 use crate::router::circuit::Turn;
 use crate::table::{Change, FailureKind, NoNodeReason, PickReason};
 

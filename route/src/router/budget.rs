@@ -22,8 +22,8 @@
 //! while it lasted.
 //!
 //! Windows that begin between grants follow from these. The check needs no history: windows
-//! older than a second are all summed up in one number, younger ones in a short queue of
-//! those that still matter (a sliding minimum).
+//! older than a second are all summed up in one number. Younger ones are kept one by one, since any
+//! of them may yet be given back; there are never more than one second may grant.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -200,6 +200,11 @@ impl Budget {
         }
         self.net -= TOKEN;
         true
+    }
+
+    /// When each token of the last second was granted, oldest first.
+    pub(super) fn grants(&self) -> impl DoubleEndedIterator<Item = Instant> + '_ {
+        self.young.iter().map(|grant| grant.at)
     }
 
     /// Tokens that windows of more than a second leave.

@@ -1,5 +1,6 @@
+use super::attempts::{Attempts, Hedge, Precious};
 use super::{budget, circuit};
-use crate::{degrade, plan, table};
+use crate::{degrade, table};
 
 /// The constants of the whole policy. The ingest reads each part from the section of its
 /// configuration that is named here.
@@ -8,11 +9,11 @@ pub struct RouterConfig {
     /// `[route]`: who gets a segment.
     pub route: table::Config,
     /// `[dispatch.attempts]`.
-    pub attempts: plan::Attempts,
+    pub attempts: Attempts,
     /// `[dispatch.hedge]`.
-    pub hedge: plan::Hedge,
+    pub hedge: Hedge,
     /// `[dispatch.precious]`.
-    pub precious: plan::Precious,
+    pub precious: Precious,
     /// `[dispatch.retries]`: what all submissions beyond the first may cost.
     pub retries: Retries,
     /// `[dispatch.refusals]`: what submissions after a refusal may cost.

@@ -8,7 +8,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::plan::Hedge;
+use super::attempts::Hedge;
 
 /// Upper edge of the first bucket.
 const FIRST: f64 = 0.125;

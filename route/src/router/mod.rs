@@ -6,13 +6,12 @@
 //! [circuit], and the level of [degradation](crate::degrade). A [`Plan`](crate::plan::Plan)
 //! talks to nothing else.
 
+mod attempts;
 pub mod budget;
 pub mod circuit;
 mod config;
-mod flow;
 mod latency;
-mod recent;
-mod spend;
+mod purse;
 mod stream;
 
 use std::collections::HashMap;
@@ -20,18 +19,19 @@ use std::time::{Duration, Instant};
 
 use rand::Rng;
 
+pub use attempts::{Attempts, Hedge, Precious};
 pub use config::{Refusals, Retries, RouterConfig};
-pub use spend::Spent;
-pub(crate) use spend::{Need, Price, Share, Short};
+pub use purse::Spent;
+pub(crate) use purse::{Need, Price, Share, Short};
 pub use stream::StreamKey;
 
-use crate::degrade::{self, Degrade, Level, Reduction, Shift};
+use crate::degrade::{self, Degrade, Level, Pressure, Reduction, Shift};
 use crate::member::NodeId;
-use crate::plan::Renditions;
+use crate::renditions::Renditions;
 use crate::table::{Home, Table};
 use circuit::{Gate, Turn, Verdict};
 use latency::Latency;
-use spend::Purse;
+use purse::Purse;
 use stream::Stream;
 
 /// For how long a stream counts after its last segment, in durations of that segment.
@@ -63,6 +63,8 @@ pub struct Snapshot {
     pub refusals_left: u32,
     /// How much is left out of every ladder.
     pub level: Level,
+    /// What that was last decided by.
+    pub pressure: Pressure,
     /// All submissions so far.
     pub spent: Spent,
 }
@@ -232,6 +234,7 @@ impl Router {
             retries_left: self.purse.retries_left(now),
             refusals_left: self.purse.refusals_left(now),
             level: self.degrade.level(),
+            pressure: self.degrade.pressure(),
             spent: self.purse.spent(),
         }
     }

@@ -1,11 +1,11 @@
 use std::time::{Duration, Instant};
 
 use super::circuit::Circuit;
-use super::flow::Entry;
+use super::purse::Entry;
 use super::{IDLE_LEAST, IDLE_SEGMENTS};
 use crate::degrade::{self, Group, Level};
 use crate::member::NodeId;
-use crate::plan::Renditions;
+use crate::renditions::Renditions;
 use crate::table::Home;
 
 /// A segment that is off its time by more than this tells nothing of the next.

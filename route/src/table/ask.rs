@@ -81,12 +81,18 @@ pub struct Ticket {
     pub(super) work: u64,
     pub(super) sent: Instant,
     pub(super) predicted: Duration,
+    pub(super) trial: bool,
 }
 
 impl Ticket {
     /// The node that has the job.
     pub fn node(&self) -> NodeRef {
         self.node
+    }
+
+    /// Whether it tells if its node, or the node's zone, is well again.
+    pub fn is_trial(&self) -> bool {
+        self.trial
     }
 
     /// When it was sent.

@@ -46,6 +46,11 @@ pub(super) struct Entry {
     /// The score with the chance that tells equals apart.
     pub(super) drawn: f64,
     pub(super) waits: bool,
+    /// Nothing is against it but that what it has is late.
+    pub(super) unproven: bool,
+    /// Good nodes that have no room now are better, and are waited for while there is more time
+    /// left than this, in seconds. Infinite if it is as good as they are.
+    pub(super) waits_until: f64,
 }
 
 /// How many are kept: the chosen one and its alternatives.
@@ -227,8 +232,8 @@ impl Field {
         self.count == 1
     }
 
-    /// A good node that has no room now is better than a bad one that has.
-    pub(super) fn should_wait(&self, tier: Tier) -> bool {
-        tier >= Tier::Doubted && self.good_waits
+    /// A good node that has no room now is better than this one that has.
+    pub(super) fn should_wait(&self, entry: &Entry, time_left: f64) -> bool {
+        self.good_waits && time_left > entry.waits_until
     }
 }

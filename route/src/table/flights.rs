@@ -127,9 +127,9 @@ impl Flights {
         self.late_at = certain_at.min(suspect_at.max(second_due_at));
     }
 
-    /// Chance does not explain one of them: evidence enough against the whole zone.
-    pub(super) fn is_certain(&self, t: f64) -> bool {
-        t > self.certain_at
+    /// Since when chance does not explain one of them: evidence enough against the whole zone.
+    pub(super) fn certain_since(&self, t: f64) -> Option<f64> {
+        (t > self.certain_at).then_some(self.certain_at)
     }
 
     /// From when on the node is late, should nothing come back before.
@@ -247,12 +247,14 @@ mod tests {
             !f.is_late(2.0),
             "one is suspect, the other is due since 1.5"
         );
-        assert!(f.is_suspect(2.1) && f.is_late(2.1) && !f.is_certain(2.1));
+        assert!(f.is_suspect(2.1) && f.is_late(2.1));
+        assert_eq!(f.certain_since(2.1), None);
         assert!((f.late_at() - 2.0).abs() < 1e-9);
         // The second comes back: the first one is alone, and was sent before it.
         assert!(f.remove(2).is_some());
         f.good(0.5);
         assert!(!f.is_suspect(2.1) && !f.is_late(2.1));
-        assert!(f.is_suspect(3.1) && f.is_late(3.1) && f.is_certain(3.1));
+        assert!(f.is_suspect(3.1) && f.is_late(3.1));
+        assert_eq!(f.certain_since(3.1), Some(3.0));
     }
 }

@@ -69,9 +69,13 @@ pub struct Home {
     evidence: f32,
     /// The node that was left because it was bad: this stream does not try it out.
     burnt: Option<NodeRef>,
+    /// The node that it moved away from, whatever for.
+    before: Option<NodeRef>,
     /// Rises with each move and falls with each segment: a stream that moved needs more to
     /// move again.
     unrest: f32,
+    /// For so many segments it does not leave its node for one segment, nor for a suspicion.
+    settling: u8,
 }
 
 impl Home {
@@ -82,7 +86,9 @@ impl Home {
             away: false,
             evidence: 0.0,
             burnt: None,
+            before: None,
             unrest: 0.0,
+            settling: 0,
         }
     }
 
@@ -93,7 +99,9 @@ impl Home {
             away: false,
             evidence: 0.0,
             burnt: self.burnt,
+            before: Some(self.node),
             unrest: (self.unrest + 1.0).min(MOST_UNREST),
+            settling: 0,
         }
     }
 
@@ -115,13 +123,31 @@ impl Home {
     /// The home gets the segment, and nothing else came into question.
     pub(super) fn stay(mut self) -> Self {
         self.away = false;
-        self.unrest *= CALM;
+        self.calm();
         self
+    }
+
+    /// One more segment went as the others did.
+    fn calm(&mut self) {
+        self.unrest *= CALM;
+        self.settling = self.settling.saturating_sub(1);
     }
 
     /// The stream moves for the load's sake.
     pub(super) fn balance(self, other: NodeRef) -> Self {
         self.move_to(other)
+    }
+
+    /// The node that it moved away from a short while ago.
+    pub(super) fn before(&self) -> Option<NodeRef> {
+        self.before.filter(|_| self.is_restless())
+    }
+
+    /// The node that it moved away from has turned bad: it has fled, too.
+    pub(super) fn has_fled(mut self) -> Self {
+        self.burnt = self.before.take();
+        self.settling = SETTLES;
+        self
     }
 
     /// Whether the stream moved a short while ago.
@@ -131,7 +157,7 @@ impl Home {
 
     /// Whether the stream fled from a bad node a short while ago.
     pub(super) fn is_settling(&self) -> bool {
-        self.unrest > SETTLING
+        self.settling > 0
     }
 
     /// The home cannot have this segment, and `other` gets it.
@@ -157,6 +183,8 @@ impl Home {
             let mut moved = self.move_to(other);
             if bad {
                 moved.unrest = MOST_UNREST;
+                moved.settling = SETTLES;
+                moved.before = None;
             }
             return moved;
         }
@@ -191,8 +219,9 @@ impl Home {
             return (Stay::Move(reason), self.move_to(other));
         }
         self.evidence = evidence as f32;
-        self.unrest *= CALM;
-        if waits && counts && gain >= WORTH_IT && !self.is_settling() {
+        let settling = self.is_settling();
+        self.calm();
+        if waits && counts && gain >= WORTH_IT && !settling {
             self.second = Some(other);
             return (Stay::Move(PickReason::Left(Left::Waiting)), self);
         }
@@ -211,8 +240,8 @@ const CALM: f32 = 0.93;
 /// not try out what it fled.
 const RESTLESS: f32 = 0.5;
 const BURNT: f32 = 0.1;
-/// Unrest above which it does not leave its node for one segment.
-const SETTLING: f32 = 2.7;
+/// Segments for which a stream stays where it fled to.
+const SETTLES: u8 = 6;
 /// The least unrest of a stream whose node turned bad.
 const FLED: f32 = 0.5;
 const MOST_UNREST: f32 = 4.0;
@@ -312,6 +341,19 @@ mod tests {
             None,
             "not for ever: it may be the only stream"
         );
+    }
+
+    #[test]
+    fn who_moved_away_before_its_node_turned_bad_settles_as_if_it_had_fled() {
+        let config = Config::default();
+        let mut home = Home::new(A);
+        while home.node() == A {
+            home = home.compare(1.0, B, 0.5, false, &config).1;
+        }
+        assert_eq!((home.before(), home.is_settling()), (Some(A), false));
+        let fled = home.has_fled();
+        assert_eq!((fled.burnt(), fled.before()), (Some(A), None));
+        assert!(fled.is_settling());
     }
 
     #[test]

@@ -16,7 +16,7 @@ use super::field::{Barred, Entry, Field, Tier};
 use super::health::Stand;
 use super::home::{Home, Stay};
 use super::members::zone;
-use super::node::Node;
+use super::node::{Forecast, Node};
 use super::reason::{FailureKind, Left, NoNode, NoNodeReason, PickReason};
 use super::slab::NodeRef;
 use super::tournament::BEST;
@@ -28,7 +28,7 @@ const JITTER: f64 = 0.04;
 /// Nodes of a large subset that are looked at by chance.
 const RANDOM: usize = 2;
 /// A stream's second node is taken again if it is at most so much worse than the best.
-const AGAIN: f64 = 1.3;
+const AGAIN: f64 = 2.0;
 /// A good node that has no room is waited for while there is so many times what the node at hand
 /// is predicted to take.
 const WAIT_TIME: f64 = 3.0;
@@ -130,7 +130,8 @@ impl Table {
             return;
         }
         let forecast = node.forecast(ask.work as f64, t, &self.pace);
-        if forecast.overdue && tier < Tier::Suspect {
+        let unproven = forecast.overdue && tier < Tier::Suspect;
+        if unproven {
             (tier, why) = if node.flights.is_late(t) {
                 (Tier::Slow, Some(Left::Overdue))
             } else {
@@ -170,12 +171,15 @@ impl Table {
             score,
             drawn: score * (1.0 + JITTER * rng.random::<f64>()),
             waits: forecast.wait > 0.0,
+            unproven,
+            waits_until: self.waits_until(node, tier, &forecast, ask),
         };
         let curious = tier <= Tier::Gated && !is_home && node.is_curious(t, &self.pace);
         trial &= !node.flights.on_trial();
         let burnt = ask.home.and_then(|h| h.burnt()) == Some(reference);
         if ask.purpose == Purpose::First
             && !burnt
+            && !ask.home.is_some_and(|h| h.is_settling())
             && ((trial && field.trials) || (curious && field.curiosity))
         {
             let well = node.if_well(ask.work as f64).filter(|_| trial);
@@ -188,6 +192,21 @@ impl Table {
             field.offer_balance(entry, node.utilisation.value(t));
         }
         field.add(entry);
+    }
+
+    /// How much time must be left for a good node to be waited for in place of this one.
+    fn waits_until(&self, node: &Node, tier: Tier, forecast: &Forecast, ask: &Ask<'_>) -> f64 {
+        let well = || node.if_well(ask.work as f64).unwrap_or(forecast.total);
+        match tier {
+            // It is not known to be slow, nor to be well; what it has will tell.
+            Tier::Doubted if node.flights.on_trial() => WAIT_TIME * well(),
+            Tier::Doubted | Tier::Out => WAIT_TIME * forecast.total,
+            // Too slow for another try, should it be worse than it is believed to be.
+            Tier::Slow if forecast.total * TRIAL_TIME > ask.time_left.as_secs_f64() => {
+                WAIT_TIME * well()
+            }
+            Tier::Good | Tier::Gated | Tier::Suspect | Tier::Slow => f64::INFINITY,
+        }
     }
 
     /// What hinders a node from having this job, however good it is.
@@ -227,7 +246,11 @@ impl Table {
             Stand::OnTrial(kind) if node.health.ejected() => {
                 (Tier::Out, Some(Left::Ejected(kind)), true)
             }
-            Stand::OnTrial(FailureKind::Slow) => (Tier::Slow, Some(Left::Overdue), true),
+            // One segment is its trial: until that has told, it gets no other.
+            Stand::OnTrial(FailureKind::Slow) if !node.flights.on_trial() => {
+                (Tier::Slow, Some(Left::Overdue), true)
+            }
+            Stand::OnTrial(FailureKind::Slow) => (Tier::Doubted, Some(Left::Overdue), true),
             Stand::OnTrial(_) => (Tier::Doubted, Some(Left::Failed), true),
         };
         let Some(zone) = zone(&self.zones, node.zone) else {
@@ -266,8 +289,7 @@ impl Table {
             let home = ask.home.unwrap_or(Home::new(entry.node));
             return Ok(choice(field, entry, reason, home));
         }
-        let patient = |b: &&Entry| b.total * WAIT_TIME < ask.time_left.as_secs_f64();
-        let waits = |b: &&Entry| field.should_wait(b.tier) && patient(b);
+        let waits = |b: &&Entry| field.should_wait(b, ask.time_left.as_secs_f64());
         let Some(best) = field.best().filter(|b| !waits(b)) else {
             return Err(self.no_node(field));
         };
@@ -301,9 +323,14 @@ impl Table {
             let reason = desperate.unwrap_or(PickReason::FirstPick);
             return choice(field, best, reason, Home::new(best.node));
         };
+        let turned_bad = |n: &Node| n.flights.is_late(t) || n.health.stand(t) != Stand::Fine;
+        let home = match home.before().and_then(|n| self.nodes.get(n)) {
+            Some(before) if turned_bad(before) => home.has_fled(),
+            _ => home,
+        };
         let ours = field.entry(home.node());
-        // Who just fled does not run again for a suspicion.
-        let stays = |e: &&Entry| home.is_settling() && e.why == Some(Left::Suspect);
+        // Who just fled does not run again for what may be chance.
+        let stays = |e: &&Entry| home.is_settling() && e.unproven;
         let usable = ours.filter(|e| e.tier <= best.tier.max(Tier::Gated) || stays(e));
         let Some(ours) = usable else {
             let why = ours.and_then(|e| e.why).or(field.home_barred);

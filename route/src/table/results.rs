@@ -33,10 +33,11 @@ impl Table {
         } else {
             pixels
         };
+        let mut trial = false;
         if let Some(n) = self.nodes.get_mut(node) {
             let zone = zone_mut(&mut self.zones, n.zone);
             let zone = zone.filter(|z| z.stand(t) == ZoneStand::OnTrial);
-            let trial = zone.is_some() || matches!(n.health.stand(t), Stand::OnTrial(_));
+            trial = zone.is_some() || matches!(n.health.stand(t), Stand::OnTrial(_));
             if trial {
                 self.trials.take(t);
             } else if n.is_curious(t, &self.pace) {
@@ -60,6 +61,7 @@ impl Table {
             work,
             sent: now,
             predicted,
+            trial,
         }
     }
 

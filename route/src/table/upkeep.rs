@@ -7,7 +7,7 @@ use super::health::Stand;
 use super::members::{zone, zone_mut};
 use super::node::Node;
 use super::view::ZoneChange;
-use super::zone::{Stand as ZoneStand, Tally};
+use super::zone::{self, Stand as ZoneStand, Tally, Zone};
 use super::{SCAN, Table};
 
 /// A large subset is swept at most so often, in seconds. In a small one every event does it.
@@ -84,6 +84,7 @@ impl Table {
         let config = &self.config;
         for zone in &mut self.zones {
             zone.tally = Tally::default();
+            zone.bad_from = f64::INFINITY;
         }
         let (mut ejected, mut soft) = (0usize, 0usize);
         let mut full_share = 0.0f64;
@@ -95,15 +96,20 @@ impl Table {
             };
             let share = node.health.share(t, &config.eject) * zone.share(t, &config.zone);
             full_share = full_share.max(share);
-            let tally = &mut zone.tally;
-            tally.nodes += 1;
-            let since = node.health.bad_since();
-            let bad_for = config.zone.bad_for.as_secs_f64();
-            if since.is_some_and(|at| t - at <= bad_for && at >= zone.good_since())
-                || node.flights.is_certain(t)
-            {
+            zone.tally.nodes += 1;
+            if let Some(since) = bad_from(node, zone, t, &config.zone) {
                 zone.tally.bad += 1;
-            } else if t - node.last_good <= config.zone.good_for.as_secs_f64() {
+                zone.bad_from = zone.bad_from.min(since);
+            }
+        }
+        for node in self.subset.iter().filter_map(|n| self.nodes.get(*n)) {
+            let Some(zone) = zone_mut(&mut self.zones, node.zone) else {
+                continue;
+            };
+            let recent = t - node.last_good <= config.zone.good_for.as_secs_f64();
+            // What came well after the others turned bad is evidence as long as that is.
+            let since = node.last_good > zone.bad_from;
+            if (recent || since) && bad_from(node, zone, t, &config.zone).is_none() {
                 zone.tally.good += 1;
             }
         }
@@ -238,4 +244,14 @@ impl Table {
             _ => false,
         }
     }
+}
+
+/// Since when the node is evidence against its zone, if it is now.
+fn bad_from(node: &Node, zone: &Zone, t: f64, config: &zone::Config) -> Option<f64> {
+    let bad_for = config.bad_for.as_secs_f64();
+    let since = node.health.bad_since();
+    let turned = since.filter(|at| t - at <= bad_for && *at >= zone.good_since());
+    // Who has just answered well has only too much to do.
+    let silent = t - node.last_good > config.good_for.as_secs_f64();
+    turned.or(node.flights.certain_since(t).filter(|_| silent))
 }

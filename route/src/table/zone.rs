@@ -19,7 +19,8 @@ pub struct Config {
     /// For how long a node's turning bad is evidence against its zone.
     #[serde(with = "humantime_serde")]
     pub bad_for: Duration,
-    /// For how long a good result is evidence for it.
+    /// For how long a good result is evidence for it; one that came after the others turned bad
+    /// is as long as they are evidence against it.
     #[serde(with = "humantime_serde")]
     pub good_for: Duration,
     /// How long it is left the first time; twice as long each further time, up to `max`,
@@ -37,7 +38,7 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            share: 0.7,
+            share: 0.8,
             bad_for: Duration::from_secs(5),
             good_for: Duration::from_millis(500),
             base: Duration::from_secs(5),
@@ -104,6 +105,8 @@ pub(super) enum Stand {
 pub(super) struct Zone {
     pub(super) name: String,
     pub(super) tally: Tally,
+    /// When the first of those turned bad that are bad now.
+    pub(super) bad_from: f64,
     left: Option<(f64, f64)>,
     times: u32,
     good_since: f64,
@@ -117,6 +120,7 @@ impl Zone {
         Self {
             name,
             tally: Tally::default(),
+            bad_from: f64::INFINITY,
             left: None,
             times: 0,
             good_since: f64::NEG_INFINITY,
@@ -195,7 +199,8 @@ mod tests {
     fn a_zone_is_condemned_when_most_of_it_is_bad_and_the_rest_is_not() {
         let c = Config::default();
         assert!(tally(0, 2).condemns(tally(2, 0), &c));
-        assert!(tally(1, 3).condemns(tally(2, 1), &c));
+        assert!(tally(1, 4).condemns(tally(2, 1), &c));
+        assert!(!tally(1, 3).condemns(tally(2, 1), &c), "one works on");
         assert!(
             !tally(0, 1).condemns(tally(2, 0), &c),
             "one node is no zone"

@@ -1,6 +1,6 @@
 //! A node that turns slow.
 
-use rackcast_route::table::{Left, PickReason, Purpose, Standing};
+use rackcast_route::table::{Left, NoNodeReason, PickReason, Purpose, Standing};
 
 use super::*;
 
@@ -196,4 +196,29 @@ fn a_node_that_stays_slow_is_at_last_taken_for_what_it_is() {
     );
     assert!(trials < 15, "{trials}");
     assert_eq!(w.share("b", 50), 1.0, "slow, but no longer an outlaw");
+}
+
+#[test]
+fn a_slow_node_gets_one_segment_to_show_that_it_is_well_and_no_second_one_beside_it() {
+    let (mut w, home) = world();
+    let (a, b) = (w.node("a"), w.node("b"));
+    let late = w.start(a);
+    w.pass(ms(1000));
+    w.finish(late, Outcome::Cancelled);
+    w.pass(Duration::from_secs(3));
+    assert_eq!(w.view("a").standing, Standing::Trial);
+    // The other one is full: whoever comes gets the trial, and the next one waits.
+    let jobs: Vec<_> = (0..8).map(|_| w.start(b)).collect();
+    let tried = w.first(Some(home));
+    assert_eq!(tried.node, a);
+    let trial = w.start_predicted(a, tried.predicted);
+    assert!(trial.is_trial());
+    let next = w.ask(Purpose::First, Some(home), &[]);
+    assert_eq!(next.unwrap_err().reason, NoNodeReason::AllFull);
+    w.pass(ms(100));
+    w.done(trial);
+    assert_eq!(w.first(Some(home)).node, a);
+    for job in jobs {
+        w.finish(job, Outcome::Cancelled);
+    }
 }

@@ -46,6 +46,21 @@ fn two_of_three_that_turn_bad_take_the_third_with_them() {
 }
 
 #[test]
+fn a_node_that_works_on_while_others_turn_bad_keeps_its_zone() {
+    let mut w = world();
+    w.pass(Duration::from_secs(1));
+    w.run("n0", ms(100));
+    w.run("n3", ms(100));
+    w.fail("n6", FailureKind::TimedOut);
+    w.run("n8", ms(100));
+    // A pause in which nothing comes back from it is no evidence against it.
+    w.pass(ms(1000));
+    w.run("n0", ms(100));
+    w.fail("n7", FailureKind::TimedOut);
+    assert!(left(&w).is_empty());
+}
+
+#[test]
 fn jobs_that_are_late_are_enough() {
     let mut w = world();
     let _silent = [w.start(w.node("n6")), w.start(w.node("n7"))];

@@ -1,7 +1,7 @@
 //! What refusals may cost: a share of what the last second brought.
 //!
 //! A refused submission costs a node next to nothing, so its cap needs not hold in every window
-//! as that of [`Budget`](super::budget::Budget) does; and it must not: segments of unlike streams
+//! as that of [`Budget`](super::super::budget::Budget) does; and it must not: segments of unlike streams
 //! may come in one burst, and when the node that a few of them go to begins to refuse, all of
 //! those need another at that moment. What came together may be spent together.
 //!
@@ -13,7 +13,7 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use super::budget::{Config, WINDOW};
+use super::super::budget::{Config, WINDOW};
 
 /// Grants tokens within the cap.
 #[derive(Debug, Clone)]

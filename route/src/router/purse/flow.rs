@@ -1,6 +1,6 @@
-//! The last second and the next: what came, what is due, and what was granted.
+//! The last second and the next: what came, and what is due.
 //!
-//! The bound on retries holds for windows that end later, too. A [`Budget`](super::budget) alone
+//! The bound on retries holds for windows that end later, too. A [`Budget`](super::super::budget) alone
 //! knows nothing of what will come, so that it lets no two grants follow each other closely: a
 //! window that begins with the first would hold nothing but these, should no segment come any
 //! more. But when a node fails, all that it has must be sent again at that very moment. And what
@@ -20,7 +20,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use super::budget::{self, WINDOW};
+use super::super::budget::{self, WINDOW};
 
 /// Time is told apart to this.
 const SLOT: Duration = Duration::from_millis(20);
@@ -35,16 +35,15 @@ const EARLY: f64 = 0.9;
 
 /// A segment that is due, as it stands in the calendar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Entry(u64);
+pub(crate) struct Entry(u64);
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Slot {
     sent: u32,
     due: u32,
-    granted: u32,
 }
 
-/// Counts what came, what is due and what was granted.
+/// Counts what came and what is due.
 #[derive(Debug, Clone)]
 pub(super) struct Flow {
     config: budget::Config,
@@ -69,8 +68,7 @@ impl Flow {
     }
 
     fn number(&self, at: Instant) -> u64 {
-        let slots = at.saturating_duration_since(self.began).as_nanos() / SLOT.as_nanos();
-        u64::try_from(slots).unwrap_or(u64::MAX)
+        number(at, self.began)
     }
 
     /// The slot of a time from a second ago on, unless it is too far.
@@ -128,22 +126,13 @@ impl Flow {
         }
     }
 
-    /// A token was granted.
-    pub(super) fn granted(&mut self, now: Instant) {
-        if let Some(slot) = self.slot(now, now) {
-            slot.granted = slot.granted.saturating_add(1);
-        }
-    }
-
-    /// One that was granted at `at` was given back.
-    pub(super) fn refunded(&mut self, at: Instant, now: Instant) {
-        if let Some(slot) = self.slot(at, now) {
-            slot.granted = slot.granted.saturating_sub(1);
-        }
-    }
-
-    /// Tokens that could be granted now, one after another.
-    pub(super) fn available(&mut self, now: Instant) -> u32 {
+    /// Tokens that could be granted now, one after another, after the `grants` of the last second,
+    /// oldest first.
+    pub(super) fn available(
+        &mut self,
+        grants: impl DoubleEndedIterator<Item = Instant>,
+        now: Instant,
+    ) -> u32 {
         self.forget(now);
         let here = usize::try_from(self.number(now).saturating_sub(self.first));
         let here = here.unwrap_or(usize::MAX);
@@ -152,14 +141,19 @@ impl Flow {
             true => 0.0,
             false => self.ahead,
         };
+        let began = self.began;
+        let mut grants = grants.rev().map(|at| number(at, began)).peekable();
         let get = |i: usize| self.slots.get(i).copied().unwrap_or_default();
         // The window that begins in this slot, and then those that begin a slot earlier each.
         // What shares a slot with a window's end may be outside.
-        let (mut sent, mut granted) = (0, 0);
+        let (mut sent, mut granted): (u32, u32) = (0, 0);
         let mut due: u32 = (1..WIDTH).map(|k| get(here.saturating_add(k)).due).sum();
         let mut least = f64::INFINITY;
         for k in 0..=WIDTH.min(here) {
-            granted += get(here - k).granted;
+            let begin = self.first + (here - k) as u64;
+            while grants.next_if(|grant| *grant >= begin).is_some() {
+                granted += 1;
+            }
             let segments = f64::from(sent) + ahead * f64::from(due);
             let brought = self.config.per_segment * EARLY * segments + self.config.per_second;
             least = least.min(brought - f64::from(granted));
@@ -171,11 +165,21 @@ impl Flow {
     }
 }
 
+/// The number of the slot of a time.
+fn number(at: Instant, began: Instant) -> u64 {
+    let slots = at.saturating_duration_since(began).as_nanos() / SLOT.as_nanos();
+    u64::try_from(slots).unwrap_or(u64::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     const MS: Duration = Duration::from_millis(1);
+
+    fn none() -> std::iter::Empty<Instant> {
+        std::iter::empty()
+    }
 
     fn flow(now: Instant) -> Flow {
         Flow::new(budget::Config::default(), 0.9, now)
@@ -199,15 +203,18 @@ mod tests {
     fn what_is_due_counts_before_it_comes() {
         let (mut f, now) = regular(Instant::now());
         // 49 segments bring 49 x 0.1 x 0.9 x 0.9, and time brings one.
-        assert_eq!(f.available(now), 4);
-        for left in (0..4).rev() {
-            f.granted(now);
-            assert_eq!(f.available(now), left);
+        assert_eq!(f.available(none(), now), 4);
+        for granted in 1..=4 {
+            let grants = std::iter::repeat_n(now, granted);
+            let left = u32::try_from(4 - granted).unwrap();
+            assert_eq!(f.available(grants, now), left);
         }
-        assert_eq!(f.available(now + 900 * MS), 0, "in any window of a second");
+        let four = std::iter::repeat_n(now, 4);
+        let soon = now + 900 * MS;
+        assert_eq!(f.available(four, soon), 0, "in any window of a second");
         let later = now + 1100 * MS;
         assert_eq!(
-            f.available(later),
+            f.available(none(), later),
             1,
             "what was due is not, and did not come"
         );
@@ -218,28 +225,17 @@ mod tests {
         let t0 = Instant::now();
         let mut f = flow(t0);
         let entries: Vec<_> = (2..52).map(|i| f.expect(t0 + 10 * MS * i, t0)).collect();
-        assert_eq!(f.available(t0), 5);
+        assert_eq!(f.available(none(), t0), 5);
         entries.into_iter().flatten().for_each(|e| f.unexpect(e));
-        assert_eq!(f.available(t0), 1, "time alone");
+        assert_eq!(f.available(none(), t0), 1, "time alone");
     }
 
     #[test]
     fn nothing_counts_ahead_while_segments_cannot_be_sent() {
         let (mut f, now) = regular(Instant::now());
         f.distrust(now);
-        assert!(f.available(now) <= 1);
-        assert_eq!(f.available(now + DISTRUST / 4), 1);
-    }
-
-    #[test]
-    fn what_is_given_back_may_be_granted_again() {
-        let (mut f, now) = regular(Instant::now());
-        for _ in 0..4 {
-            f.granted(now);
-        }
-        assert_eq!(f.available(now), 0);
-        f.refunded(now, now);
-        assert_eq!(f.available(now), 1);
+        assert!(f.available(none(), now) <= 1);
+        assert_eq!(f.available(none(), now + DISTRUST / 4), 1);
     }
 
     #[test]
@@ -249,7 +245,7 @@ mod tests {
         assert_eq!(f.expect(t0 + Duration::from_secs(60), t0), None);
         assert!(f.expect(t0 + Duration::from_secs(8), t0).is_some());
         let later = t0 + Duration::from_secs(3600);
-        assert_eq!(f.available(later), 1);
+        assert_eq!(f.available(none(), later), 1);
         assert!(f.slots.is_empty());
     }
 }

@@ -11,18 +11,7 @@ pub(super) fn tell(stream: &StreamId, segment: Sequence, step: &Step, detail: &s
     let stream = stream.to_string();
     let segment = segment.0;
     match step {
-        Step::Sent(Sent {
-            number,
-            node,
-            cause,
-            reason,
-            predicted,
-            ..
-        }) => log::info!(
-            rackcast_stream = stream, rackcast_segment = segment,
-            rackcast_node = node.as_str(), rackcast_reason = reason.as_str(),
-            rackcast_cause = cause.as_str(), rackcast_predicted_ms = millis(*predicted);
-            "submission {number} goes to the node: {reason}"),
+        Step::Sent(sent) => submission(&stream, segment, sent),
         Step::Ended {
             node, elapsed, how, ..
         } => {
@@ -72,6 +61,38 @@ pub(super) fn tell(stream: &StreamId, segment: Sequence, step: &Step, detail: &s
             rackcast_reason = "circuit-closed";
             "the stream is transcoded again"),
         Step::Rendition { .. } => {}
+    }
+}
+
+/// Says where a segment goes and why; and from where its stream moves, if it does.
+fn submission(stream: &str, segment: u64, sent: &Sent) {
+    let Sent {
+        number,
+        node,
+        cause,
+        reason,
+        predicted,
+        alternatives,
+        moved_from,
+        ..
+    } = sent;
+    let others = alternatives.iter().flatten();
+    let others: Vec<String> = others
+        .map(|(node, predicted)| format!("{} {} ms", node.as_str(), millis(*predicted)))
+        .collect();
+    let others = others.join(", ");
+    log::info!(
+        rackcast_stream = stream, rackcast_segment = segment,
+        rackcast_node = node.as_str(), rackcast_reason = reason.as_str(),
+        rackcast_cause = cause.as_str(), rackcast_predicted_ms = millis(*predicted),
+        rackcast_alternatives = others;
+        "submission {number} goes to the node: {reason}");
+    if let Some(home) = moved_from {
+        log::info!(
+            rackcast_stream = stream, rackcast_segment = segment,
+            rackcast_node = node.as_str(), rackcast_reason = reason.as_str(),
+            rackcast_moved_from = home.as_str();
+            "the stream moves here from {home}");
     }
 }
 

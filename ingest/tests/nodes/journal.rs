@@ -32,20 +32,26 @@ impl Fields {
         self.0.get(key).map_or("-", String::as_str)
     }
 
-    /// What happened, as a line: segment, node, reason, cause, and which times are told.
+    /// What happened, as a line: segment, node, reason, cause, which times are told, what else
+    /// came into question, and the home that the stream leaves.
     fn line(&self) -> String {
         let told = |key: &str| match self.get(key).parse::<u64>() {
             Ok(_) => "told",
             Err(_) => "-",
         };
         format!(
-            "{} {} {} {} predicted {} elapsed {}",
+            "{} {} {} {} predicted {} elapsed {} of {} from {}",
             self.get("rackcast_segment"),
             self.get("rackcast_node"),
             self.get("rackcast_reason"),
             self.get("rackcast_cause"),
             told("rackcast_predicted_ms"),
             told("rackcast_elapsed_ms"),
+            self.get("rackcast_alternatives")
+                .split_whitespace()
+                .next()
+                .unwrap_or("none"),
+            self.get("rackcast_moved_from"),
         )
     }
 }
@@ -89,11 +95,12 @@ async fn what_is_decided_is_in_the_journal_with_its_fields() {
     let records = RECORDS.lock().unwrap_or_else(PoisonError::into_inner);
     let lines: Vec<_> = records.iter().map(Fields::line).collect();
     let decided = [
-        "1 n0 first-pick first predicted told elapsed -",
-        "1 n0 internal - predicted - elapsed told",
-        "1 n1 only-one internal predicted told elapsed -",
-        "2 n1 left-failed first predicted told elapsed -",
-        "3 n1 left-failed first predicted told elapsed -",
+        "1 n0 first-pick first predicted told elapsed - of n1 from -",
+        "1 n0 internal - predicted - elapsed told of - from -",
+        "1 n1 only-one internal predicted told elapsed - of none from -",
+        "2 n1 left-failed first predicted told elapsed - of n0 from -",
+        "3 n1 left-failed first predicted told elapsed - of n0 from -",
+        "3 n1 left-failed - predicted - elapsed - of - from n0",
     ];
     assert_eq!(lines, decided, "and the fourth keeps to its node");
 }

@@ -17,11 +17,12 @@ pub(crate) const SERVICES: [&str; 2] = ["rackcast-ingest", "rackcast-transcode"]
 /// What starts, or comes back, does so within this.
 pub(crate) const SOON: Duration = Duration::from_secs(60);
 
-/// What differs from the packages' own configuration: what an operator would edit, and pictures
-/// that cost little.
+/// What differs from the packages' own configuration: what an operator would edit, so that others
+/// can ask the ingest too, and pictures that cost little.
 const EDITS: &str = r#"
 cd /etc/rackcast
 sed -i 's|^#mode = "table"|mode = "open"|
+        s|^#admin = .*|admin = "0.0.0.0:9611"|
         s|^#ladder = "1080p.*|ladder = "180p:180@300k,low:120@150k"|' rackcast-ingest.toml
 sed -i 's|^#*preset = .*|preset = "ultrafast"|
         s|^#*count = 0|count = 1|' rackcast-transcode.toml

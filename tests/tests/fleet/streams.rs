@@ -23,10 +23,11 @@ pub(crate) async fn a_stream_is_published_transcoded_and_played_on_each(rack: &R
     }
 }
 
-/// `journalctl RACKCAST_STREAM=...` finds what happened to a stream, and nothing else.
+/// `journalctl RACKCAST_STREAM=...` finds what happened to a stream, and nothing else; and what
+/// `rackcast explain` says of its decisions, on whatever host, the journal says too.
 pub(crate) async fn the_journal_tells_the_story_of_a_stream(rack: &Rack) {
     rack.ready().await;
-    let host = rack.hosts.host("d13");
+    let (host, other) = (rack.hosts.host("d13"), rack.hosts.host("d12"));
     {
         let _publisher = publish(&Sample::default().file(), &publish_url(host, "told"));
         let player = Player::follow(&master(host, "told")).await;
@@ -55,4 +56,32 @@ pub(crate) async fn the_journal_tells_the_story_of_a_stream(rack: &Rack) {
         assert_eq!(text(entry, "RACKCAST_STREAM"), "live/told", "{entry}");
         assert!(!text(entry, "PRIORITY").is_empty(), "{entry}");
     }
+    let decisions = decisions(&other.run("rackcast explain live/told --json"));
+    assert!(!decisions.is_empty(), "the first pick is always one");
+    for decision in decisions {
+        let is_told = |entry: &Value| {
+            let fields = ["RACKCAST_SEGMENT", "RACKCAST_NODE", "RACKCAST_REASON"];
+            fields.map(|field| text(entry, field)) == decision
+                && !text(entry, "RACKCAST_PREDICTED_MS").is_empty()
+        };
+        assert!(entries.iter().any(is_told), "{decision:?} in {story:#?}");
+    }
+}
+
+/// What an answer of `rackcast explain` tells of submissions that are not simply to keep a node:
+/// segment, node and reason of each.
+fn decisions(answer: &str) -> Vec<[String; 3]> {
+    let answer: Value = serde_json::from_str(answer).unwrap();
+    let segments = answer["answers"][0]["segments"].as_array().unwrap();
+    let of = |segment: &Value| {
+        let number = segment["segment"].to_string();
+        let steps = segment["steps"].as_array().unwrap();
+        let sent = steps.iter().filter(|s| s["what"] == "sent");
+        let field = |value: &Value| value.as_str().unwrap_or("").to_owned();
+        let told = sent.map(|s| [field(&s["node"]["id"]), field(&s["why"]["code"])]);
+        let told = told.filter(|[_, reason]| reason != "kept");
+        let told = told.map(move |[node, reason]| [number.clone(), node, reason]);
+        told.collect::<Vec<_>>()
+    };
+    segments.iter().flat_map(of).collect()
 }

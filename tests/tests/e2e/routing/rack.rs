@@ -1,0 +1,158 @@
+//! Six nodes with what stands in front of them, and one ingest's catalog.
+
+use std::time::{Duration, Instant};
+
+use rackcast_tests::fleet::{Directory, Site};
+use rackcast_tests::proxy::Asked;
+use rackcast_tests::rack::Ingest;
+use rackcast_tests::wait::{wait_for, wait_until};
+use tokio::time::timeout;
+
+use super::{LIMIT, SEGMENT};
+
+/// Jobs at a time of each node.
+const SLOTS: usize = 1;
+/// What nodes that will fail promise, in output pixels a second: so much that each is the first
+/// choice of the stream that begins next, until it is measured.
+const PROMISE: &str = "1e13";
+
+/// Six nodes, each in a zone of its own: what befalls one says nothing of another.
+pub(super) struct Rack {
+    pub(super) directory: Directory,
+    pub(super) slow: Site,
+    pub(super) killed: Site,
+    pub(super) corrupt: Site,
+    pub(super) refusing: Site,
+    pub(super) healthy: [Site; 2],
+    /// How far away the corrupt, the refusing and one of the healthy nodes are, each way.
+    latency: Duration,
+}
+
+impl Rack {
+    pub(super) async fn start(latency: Duration) -> Self {
+        let site = |name| Site::start(name, name, SLOTS);
+        let (directory, slow, corrupt, near, killed, refusing, far) = tokio::join!(
+            Directory::start(),
+            site("slow"),
+            site("corrupt"),
+            site("near"),
+            site("killed"),
+            site("refusing"),
+            site("far"),
+        );
+        let rack = Self {
+            directory,
+            slow,
+            killed,
+            corrupt,
+            refusing,
+            healthy: [near, far],
+            latency,
+        };
+        for site in rack.far() {
+            site.wire.set_latency(latency);
+        }
+        rack
+    }
+
+    /// Half of them.
+    fn far(&self) -> [&Site; 3] {
+        [&self.corrupt, &self.refusing, &self.healthy[1]]
+    }
+
+    /// Those that will fail.
+    pub(super) fn failing(&self) -> [&Site; 4] {
+        [&self.slow, &self.killed, &self.corrupt, &self.refusing]
+    }
+
+    /// Whether each of those comes to be the node that some stream keeps to.
+    pub(super) async fn all_that_fail_are_homes(&self) -> bool {
+        let all = wait_until("streams on every node", LIMIT, || {
+            self.failing().iter().all(|site| is_home(site))
+        });
+        timeout(5 * SEGMENT, all).await.is_ok()
+    }
+
+    pub(super) fn sites(&self) -> impl Iterator<Item = &Site> {
+        self.failing().into_iter().chain(&self.healthy)
+    }
+
+    /// What all nodes were asked since a moment, with the latency in front of each; until `near`
+    /// all of those that will fail are far away.
+    pub(super) fn asked(&self, since: Instant, near: Instant) -> Vec<(Asked, Duration)> {
+        let of = |site: &Site| {
+            let far = self.far().iter().any(|far| far.id == site.id);
+            let once_far = site.id != self.healthy[0].id;
+            let asked = site.asked_since(since).into_iter();
+            asked.map(move |asked| match far || (once_far && asked.at < near) {
+                true => (asked, self.latency),
+                false => (asked, Duration::ZERO),
+            })
+        };
+        self.sites().flat_map(of).collect()
+    }
+
+    /// Enters a node, with its promise if it is one that will fail.
+    async fn enter(&self, site: &Site) {
+        if self.failing().iter().all(|failing| failing.id != site.id) {
+            return self.directory.add(site).await;
+        }
+        let slots = site.slots.to_string();
+        let meta = [
+            ("zone", site.zone.as_str()),
+            ("slots", &slots),
+            ("pixel-rate", PROMISE),
+        ];
+        let address = site.wire.address;
+        self.directory.enter(&site.id, address, &meta).await;
+    }
+
+    /// Puts these nodes, and no others, into the catalog, and waits until the ingest has them.
+    pub(super) async fn offer(&self, ingest: &Ingest, offered: &[&Site]) {
+        for site in self.sites() {
+            match offered.iter().any(|o| o.id == site.id) {
+                true => self.enter(site).await,
+                false => self.directory.remove(site).await,
+            }
+        }
+        wait_for("the ingest to have read the catalog", LIMIT, || async {
+            let nodes = ingest.metric("rackcast_ingest_discovery_nodes", &[]).await;
+            (nodes == offered.len() as f64).then_some(())
+        })
+        .await;
+    }
+}
+
+/// The share of a site's slots that its work since a moment took, and the real-time factor of
+/// that work: seconds for a second of media.
+pub(super) fn usage(site: &Site, since: Instant) -> (f64, f64) {
+    let (mut work, mut media) = (0.0, 0.0);
+    for asked in site.asked_since(since) {
+        if let Some(took) = asked.work() {
+            work += took.as_secs_f64();
+            media += asked.job.spec.source.duration.0 as f64 / 90_000.0;
+        }
+    }
+    let time = since.elapsed().as_secs_f64() * site.slots as f64;
+    (work / time, work / f64::max(media, f64::MIN_POSITIVE))
+}
+
+/// Whether some stream's newest segment and the one before it went there.
+fn is_home(site: &Site) -> bool {
+    let asked = site.asked_since(Instant::now() - 3 * SEGMENT);
+    let mut newest = asked.iter().filter(|a| a.at.elapsed() < SEGMENT);
+    newest.any(|b| {
+        asked.iter().any(|a| {
+            a.job.stream == b.job.stream
+                && a.job.sequence.0 + 1 == b.job.sequence.0
+                && b.at - a.at > SEGMENT / 2
+        })
+    })
+}
+/// What a site took for a segment, in seconds: the median.
+pub(super) fn work(site: &Site, since: Instant) -> Option<f64> {
+    let asked = site.asked_since(since);
+    let mut times: Vec<_> = asked.iter().filter_map(Asked::work).collect();
+    times.sort();
+    times.get(times.len() / 2).map(Duration::as_secs_f64)
+}

@@ -63,7 +63,7 @@ impl Default for Config {
             samples: 10,
             doubt: Duration::from_secs(2),
             base: Duration::from_secs(8),
-            max: Duration::from_secs(25),
+            max: Duration::from_secs(20),
             forgive: Duration::from_secs(60),
             most: 0.3,
             panic: 0.5,

@@ -48,8 +48,8 @@ impl Path {
         moves
     }
 
-    /// Whether the fault befell the node that it lived on: to which its last three segments went,
-    /// since one or two may have gone there because its own node was full. And whether it went on
+    /// Whether the fault befell the node that it lived on: to which its last four segments went,
+    /// since fewer may have gone there because its own node was full. And whether it went on
     /// for long enough to tell what it made of that.
     pub(crate) fn is_befallen(&self, fault: &Episode) -> bool {
         let before = self.0.partition_point(|(cut, _)| *cut < fault.from);
@@ -58,7 +58,7 @@ impl Path {
             let node = last[0].1;
             last.iter().all(|(_, n)| *n == node) && fault.nodes.contains(&node)
         };
-        before.last_chunk::<3>().is_some_and(|last| lives(last)) && since.len() > IN_TWO
+        before.last_chunk::<4>().is_some_and(|last| lives(last)) && since.len() > IN_TWO
     }
 
     /// Whether it is elsewhere by its third segment after the fault.

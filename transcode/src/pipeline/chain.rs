@@ -3,7 +3,7 @@
 //! | | CPU | NVIDIA | VA-API |
 //! |---|---|---|---|
 //! | decode | avdec_h264, avdec_h265 | nvh264dec, nvh265dec | vah264dec, vah265dec |
-//! | convert, scale | videoconvert, videoscale | cudaconvertscale, else cudaconvert and cudascale | vapostproc |
+//! | convert, scale | videoconvert, [our own](super::scaler) | cudaconvertscale, else cudaconvert and cudascale | vapostproc |
 //! | encode | x264enc, openh264enc | nvcudah264enc, else nvh264enc | vah264enc |
 //! | encode HEVC | x265enc | nvcudah265enc, else nvh265enc | vah265enc |
 //!
@@ -22,6 +22,7 @@ use rackcast_segment::shape::Shape;
 
 use super::encoder::{Encoder, EncoderConfig};
 use super::error::PipelineError;
+use super::scaler::SCALER;
 use super::x265;
 
 /// What an NVIDIA GPU cannot do without.
@@ -161,7 +162,7 @@ impl Chain {
                 converter: "videoconvert".to_owned(),
                 upload: None,
                 hevc: None,
-                scaler: "videoscale".to_owned(),
+                scaler: SCALER.to_owned(),
                 encoder: config.encoder.element().0.to_owned(),
                 raw: "video/x-raw,format=I420",
             }),

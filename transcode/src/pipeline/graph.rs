@@ -351,10 +351,9 @@ const ELEMENTS: [(&str, &str); 6] = [
     ("queue", "libgstreamer1.0-0"),
 ];
 /// Those of every pipeline on the CPU.
-const OF_CPU: [(&str, &str); 4] = [
+const OF_CPU: [(&str, &str); 3] = [
     ("avdec_h264", "gstreamer1.0-libav"),
     ("videoconvert", "gstreamer1.0-plugins-base"),
-    ("videoscale", "gstreamer1.0-plugins-base"),
     ("deinterlace", "gstreamer1.0-plugins-good"),
 ];
 

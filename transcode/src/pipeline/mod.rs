@@ -25,6 +25,7 @@ mod graph;
 mod grey;
 mod output;
 mod run;
+mod scaler;
 mod simulated;
 mod sps;
 mod told;
@@ -71,6 +72,7 @@ impl Pipelines {
     /// is mended.
     pub fn new(encoder: EncoderConfig, keep: usize) -> Result<Self, PipelineError> {
         gstreamer::init().map_err(|e| PipelineError::Internal(e.to_string()))?;
+        scaler::register()?;
         graph::probe(&encoder)?;
         Ok(Self {
             encoder,

@@ -34,6 +34,7 @@ use std::path::PathBuf;
 
 use crate::config;
 
+pub use process::MALLOC;
 pub use slot::{Post, supervise};
 
 /// What every worker of a node is started with.

@@ -18,7 +18,8 @@ use super::slot::Post;
 use crate::scheduler::{Assignment, Scheduler};
 
 /// Keeps freed memory in the process and pictures off the page allocator: up to 6 % of CPU.
-const MALLOC: &str = "glibc.malloc.mmap_threshold=67108864:glibc.malloc.trim_threshold=1073741824";
+pub const MALLOC: &str =
+    "glibc.malloc.mmap_threshold=67108864:glibc.malloc.trim_threshold=1073741824";
 
 /// What a worker is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

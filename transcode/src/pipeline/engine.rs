@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::error::PipelineError;
 use super::run::Rendition;
+use super::spent::Spent;
 
 /// A device as its worker process uses it.
 pub trait Engine: Send {
@@ -30,4 +31,10 @@ pub trait Engine: Send {
 
     /// Grows with every picture that leaves a decoder or an encoder; wraps.
     fn progress(&self) -> Arc<AtomicU32>;
+
+    /// Encoders that are open now.
+    fn sessions(&self) -> Arc<AtomicU32>;
+
+    /// What the last job took of the processor.
+    fn spent(&self) -> Spent;
 }

@@ -31,6 +31,7 @@ use super::encoder::{self, EncoderConfig};
 use super::error::PipelineError;
 use super::frames;
 use super::output::{self, Finished};
+use super::spent::{Meter, Spent};
 use super::told::Told;
 
 /// Pictures that wait in front of each encoder.
@@ -99,6 +100,9 @@ pub(super) struct Graph {
     pub(super) input: gst::Pad,
     pub(super) finished: mpsc::Receiver<Finished>,
     pub(super) decoded: Decoded,
+    pub(super) meter: Meter,
+    /// Of the last segment.
+    pub(super) spent: Spent,
     pipeline: gst::Pipeline,
     outputs: Vec<gst::Pad>,
     branches: Vec<Branch>,
@@ -215,6 +219,14 @@ impl Graph {
             }
         }
 
+        let meter = Meter::default();
+        for element in pipeline.children() {
+            let kind = element.factory().map(|factory| factory.name());
+            if kind.is_some_and(|kind| kind == chain.converter || kind == chain.scaler) {
+                meter.watch(&element)?;
+            }
+        }
+
         let input = gst::Pad::builder(gst::PadDirection::Src)
             .name("input")
             .build();
@@ -227,6 +239,8 @@ impl Graph {
             input,
             finished,
             decoded,
+            meter,
+            spent: Spent::default(),
             pipeline,
             outputs,
             branches,

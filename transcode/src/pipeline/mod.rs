@@ -27,13 +27,14 @@ mod output;
 mod run;
 mod scaler;
 mod simulated;
+mod spent;
 mod sps;
 mod told;
 mod x265;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use rackcast_segment::media::AccessUnit;
 use rackcast_segment::wire::job::JobSpec;
@@ -45,6 +46,7 @@ pub use engine::Engine;
 pub use error::PipelineError;
 pub use run::Rendition;
 pub use simulated::{Fault, Simulated, Simulation};
+pub use spent::Spent;
 
 use chain::{Chain, Wanted};
 use graph::{Graph, Key};
@@ -62,6 +64,8 @@ pub struct Pipelines {
     keep: usize,
     warm: Vec<Graph>,
     progress: Arc<AtomicU32>,
+    sessions: Arc<AtomicU32>,
+    spent: Spent,
 }
 
 impl Pipelines {
@@ -79,6 +83,8 @@ impl Pipelines {
             keep: keep.max(1),
             warm: Vec::new(),
             progress: Arc::default(),
+            sessions: Arc::default(),
+            spent: Spent::default(),
         })
     }
 
@@ -118,7 +124,9 @@ impl Pipelines {
             None => Graph::build(key, job, 0, &self.progress)?,
         };
         graph.tell(job)?;
+        self.count_sessions(graph.key.renditions.len());
         let result = run::run(&mut graph, units, cancel, emit);
+        self.spent = graph.spent;
         // A pipeline that failed is not trusted again.
         let sound = matches!(result, Ok(_) | Err(PipelineError::Cancelled));
         if sound && graph.key.is_reusable() {
@@ -128,7 +136,16 @@ impl Pipelines {
             }
             self.warm.push(graph);
         }
+        self.count_sessions(0);
         result
+    }
+
+    /// Encoders of warm pipelines, and of one that is none of them.
+    fn count_sessions(&self, of_another: usize) {
+        let warm = self.warm.iter().map(|graph| graph.key.renditions.len());
+        let sessions = warm.sum::<usize>().saturating_add(of_another);
+        let sessions = u32::try_from(sessions).unwrap_or(u32::MAX);
+        self.sessions.store(sessions, Ordering::Relaxed);
     }
 }
 
@@ -149,6 +166,14 @@ impl Engine for Pipelines {
 
     fn progress(&self) -> Arc<AtomicU32> {
         self.progress.clone()
+    }
+
+    fn sessions(&self) -> Arc<AtomicU32> {
+        self.sessions.clone()
+    }
+
+    fn spent(&self) -> Spent {
+        self.spent
     }
 }
 

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::error::PipelineError;
 use super::graph::Graph;
 use super::output::{Coded, Finished};
+use super::spent::Clocks;
 use super::{clock, finish};
 
 /// How often a wait for the encoders looks for a cancellation or a failure.
@@ -38,6 +39,8 @@ pub(super) fn run(
     mut emit: impl FnMut(Rendition),
 ) -> Result<u32, PipelineError> {
     graph.decoded.clear();
+    graph.meter.take();
+    let begun = Clocks::now();
     let base = units
         .iter()
         .map(|u| u.pts.min(u.dts))
@@ -47,11 +50,13 @@ pub(super) fn run(
     times.sort_unstable();
 
     feed(graph, units, base, cancel)?;
+    let fed = Clocks::now();
     for _ in 0..graph.key.renditions.len() {
         let done = wait(graph, cancel)?;
         let rendition = collect(graph, done, base, &times)?;
         emit(rendition);
     }
+    graph.spent = begun.spent(fed, &graph.meter);
     Ok(u32::try_from(graph.decoded.count()).unwrap_or(u32::MAX))
 }
 

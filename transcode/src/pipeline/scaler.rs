@@ -163,3 +163,57 @@ impl VideoFilterImpl for Imp {
         Ok(gst::FlowSuccess::Ok)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A picture whose samples, of luma and of both chromas, tell where they lie.
+    fn picture(width: usize, height: usize, lies: f64) -> Vec<u8> {
+        let (across, down) = (width.div_ceil(2), height.div_ceil(2));
+        let luma = (0..height).flat_map(|_| (0..width).map(|x| x as u8));
+        let chroma = (0..2 * down).flat_map(|_| (0..across).map(|x| (2.0 * x as f64 + lies) as u8));
+        luma.chain(chroma).collect()
+    }
+
+    #[test]
+    fn colours_stay_where_they_are() {
+        gst::init().unwrap();
+        register().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let (source, made) = (folder.path().join("source"), folder.path().join("made"));
+        let (from, to) = ((240, 62), (60, 16));
+        for (site, lies) in [("mpeg2", 0.0), ("jpeg", 0.5)] {
+            std::fs::write(&source, picture(from.0, from.1, lies)).unwrap();
+            let pipeline = gst::parse::launch(&format!(
+                "filesrc location={source:?} ! rawvideoparse format=i420 width={} height={} ! \
+                 capssetter caps=video/x-raw,chroma-site={site} ! {SCALER} ! \
+                 video/x-raw,width={},height={} ! filesink location={made:?}",
+                from.0, from.1, to.0, to.1
+            ));
+            let pipeline = pipeline.unwrap();
+            pipeline.set_state(gst::State::Playing).unwrap();
+            let ends = [gst::MessageType::Eos, gst::MessageType::Error];
+            let bus = pipeline.bus().unwrap();
+            let end = bus.timed_pop_filtered(gst::ClockTime::from_seconds(20), &ends);
+            pipeline.set_state(gst::State::Null).unwrap();
+            assert_eq!(end.unwrap().type_(), gst::MessageType::Eos);
+
+            let made = std::fs::read(&made).unwrap();
+            let (luma, chroma) = made.split_at(to.0 * to.1);
+            let rows = [luma, chroma].map(|plane| plane[..to.0 / 2].to_vec());
+            for (i, samples) in rows.iter().enumerate() {
+                let (step, lies) = if i == 0 { (1.0, 0.0) } else { (2.0, lies) };
+                for (x, sample) in samples.iter().enumerate().take(28).skip(2) {
+                    let here = step * x as f64 + lies;
+                    let right = (here + 0.5) * 4.0 - 0.5;
+                    let off = f64::from(*sample) - right;
+                    assert!(
+                        off.abs() < 0.8,
+                        "{site}: plane {i}, {x}: {sample} for {right}"
+                    );
+                }
+            }
+        }
+    }
+}

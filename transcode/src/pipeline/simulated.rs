@@ -21,6 +21,7 @@ use super::finish;
 use super::graph::Key;
 use super::grey::Grey;
 use super::run::Rendition;
+use super::spent::Spent;
 
 /// How often it moves.
 const STEP: Duration = Duration::from_millis(5);
@@ -156,6 +157,14 @@ impl Engine for Simulated {
 
     fn progress(&self) -> Arc<AtomicU32> {
         self.progress.clone()
+    }
+
+    fn sessions(&self) -> Arc<AtomicU32> {
+        Arc::default()
+    }
+
+    fn spent(&self) -> Spent {
+        Spent::default()
     }
 }
 

@@ -13,6 +13,8 @@ use tokio_util::sync::CancellationToken;
 use super::{Event, Order, Scheduler};
 use crate::admission::Ticket;
 use crate::device::Device;
+use crate::metrics::{Took, class};
+use crate::pipeline::Spent;
 
 /// Why nobody waits for a job any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,8 +114,9 @@ impl Assignment {
         self.retried = true;
     }
 
-    /// The job is done; the slot is free.
-    pub fn done(self, frames: u32) {
+    /// The job is done; the slot is free. What it took of the processor is known if one worker did
+    /// all of it.
+    pub fn done(self, frames: u32, spent: Option<Spent>) {
         let worked = self.started.elapsed();
         if !self.retried {
             let mut state = self.scheduler.lock();
@@ -125,7 +128,13 @@ impl Assignment {
         let (name, label) = device
             .map(|d| (d.name.clone(), d.label()))
             .unwrap_or_default();
-        metrics.done(&name, self.queued, worked, media);
+        let took = Took {
+            queued: self.queued,
+            worked,
+            media,
+            spent: spent.filter(|_| !self.retried),
+        };
+        metrics.done(&name, class(&self.job.spec), &took);
         self.tell(Event::Done {
             frames,
             queued: self.queued,

@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::admission::{Admission, Caller, DeviceLoad, Refused, Request, SlotId, Ticket, Work};
 use crate::device::Device;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Sessions};
 use crate::pipeline;
 
 pub use assignment::{Assignment, Unwanted};
@@ -139,6 +139,16 @@ impl Scheduler {
     /// What does the work.
     pub fn devices(&self) -> &[Device] {
         &self.devices
+    }
+
+    /// A slot's device as metrics call it.
+    pub fn device_name(&self, slot: SlotId) -> &str {
+        self.devices.get(slot.device).map_or("", |d| &d.name)
+    }
+
+    /// Counts the encoder sessions of a worker of this slot for as long as it lives.
+    pub(crate) fn sessions(&self, slot: SlotId) -> Sessions {
+        self.metrics.sessions(self.device_name(slot))
     }
 
     /// Asks for a place for a job, on behalf of who sends it.

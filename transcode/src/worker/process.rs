@@ -15,6 +15,8 @@ use super::Blueprint;
 use super::end::End;
 use super::protocol::{FromWorker, SOCKET, ToWorker};
 use super::slot::Post;
+use crate::metrics::Sessions;
+use crate::pipeline::Spent;
 use crate::scheduler::{Assignment, Scheduler};
 
 /// Keeps freed memory in the process and pictures off the page allocator: up to 6 % of CPU.
@@ -34,7 +36,7 @@ pub(super) enum Role {
 #[derive(Debug)]
 pub(super) enum Outcome {
     /// Every rendition was passed on.
-    Done { frames: u32 },
+    Done { frames: u32, spent: Spent },
     /// It broke off.
     Failed { code: RefusalCode, message: String },
     /// It was stopped: nobody waits for it.
@@ -52,6 +54,7 @@ pub(super) struct Process {
     progress: (u32, Instant),
     /// It has HEVC.
     pub(super) hevc: bool,
+    sessions: Sessions,
     blueprint: Arc<Blueprint>,
     scheduler: Arc<Scheduler>,
 }
@@ -67,6 +70,8 @@ impl Process {
         let (sender, receiver) = Framed::new(socket).split();
         let now = Instant::now();
         let limit = blueprint.worker.start_timeout;
+        let (Role::Serving(post) | Role::Quarantine(post)) = role;
+        let sessions = scheduler.sessions(post.id);
         let mut process = Self {
             child,
             sender,
@@ -74,6 +79,7 @@ impl Process {
             heard: now,
             progress: (0, now),
             hevc: false,
+            sessions,
             blueprint,
             scheduler,
         };
@@ -205,11 +211,11 @@ impl Process {
                     self.scheduler.metrics.self_test(Err(()));
                     return Err(End::SelfTest(message));
                 }
-                (FromWorker::Alive { progress }, _) if progress == self.progress.0 => {
-                    return Ok(message);
-                }
-                (FromWorker::Alive { progress }, _) => {
-                    self.progress = (progress, self.heard);
+                (FromWorker::Alive { progress, sessions }, _) => {
+                    self.sessions.set(sessions);
+                    if progress != self.progress.0 {
+                        self.progress = (progress, self.heard);
+                    }
                     return Ok(message);
                 }
                 _ => {
@@ -245,9 +251,9 @@ fn answered(
         {
             Ok(Some(Outcome::Unwanted))
         }
-        FromWorker::Done { job, frames } if job == id => {
+        FromWorker::Done { job, frames, spent } if job == id => {
             if assignment.is_complete() {
-                Ok(Some(Outcome::Done { frames }))
+                Ok(Some(Outcome::Done { frames, spent }))
             } else {
                 broken("done without every rendition".to_owned())
             }

@@ -5,6 +5,8 @@ use rackcast_segment::wire::job::JobSpec;
 use rackcast_segment::wire::reply::RefusalCode;
 use serde::{Deserialize, Serialize};
 
+use crate::pipeline::Spent;
+
 /// The name under which a worker inherits its end of the socket.
 pub const SOCKET: &str = "jobs";
 
@@ -54,6 +56,8 @@ pub enum FromWorker {
     Alive {
         /// Pictures through the pipelines so far; wraps.
         progress: u32,
+        /// Encoders that are open.
+        sessions: u32,
     },
     /// A rendition is finished; the payload is its MPEG-TS.
     Rendition {
@@ -68,6 +72,8 @@ pub enum FromWorker {
         job: u64,
         /// Pictures decoded.
         frames: u32,
+        /// What it took of the processor.
+        spent: Spent,
     },
     /// The job is over without all renditions.
     Failed {

@@ -52,7 +52,7 @@ pub(super) async fn run(slot: &Slot, mut job: Assignment, why: Because) {
     let result = if job.is_complete() {
         // It died over the last word.
         let frames = job.job.spec.source.frames;
-        job.done(frames);
+        job.done(frames, None);
         "done"
     } else {
         alone(slot, job, &why).await
@@ -85,8 +85,8 @@ async fn alone(slot: &Slot, mut job: Assignment, why: &Because) -> &'static str 
         }
     };
     let (end, result) = match process.run(&mut job).await {
-        Ok(Outcome::Done { frames }) => {
-            job.done(frames);
+        Ok(Outcome::Done { frames, spent }) => {
+            job.done(frames, Some(spent));
             (process.close(End::Disposed).await, "done")
         }
         Ok(Outcome::Failed { code, message }) => {

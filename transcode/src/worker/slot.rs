@@ -151,7 +151,7 @@ impl Slot {
             return self.apart(process, job, Because::Asked).await;
         }
         match process.run(&mut job).await {
-            Ok(Outcome::Done { frames }) => job.done(frames),
+            Ok(Outcome::Done { frames, spent }) => job.done(frames, Some(spent)),
             Ok(Outcome::Unwanted) => {}
             // It lives and has passed its self-test: whether it was the worker or the segment,
             // a fresh worker will tell.
@@ -189,7 +189,8 @@ impl Slot {
     /// Counts and logs a worker's end.
     pub(super) fn count(&self, end: &End) {
         let reason = end.reason();
-        self.scheduler.metrics.worker_end(reason);
+        let device = self.scheduler.device_name(self.post.id);
+        self.scheduler.metrics.worker_end(device, reason);
         let level = if end.is_expected() {
             log::Level::Info
         } else {

@@ -228,8 +228,12 @@ impl Node {
 
     /// Workers that ended for this reason.
     pub(crate) async fn ends(&self, reason: &str) -> u64 {
-        self.count(&format!("worker_ends_total{{reason=\"{reason}\"}}"))
-            .await
+        let (metrics, label) = (self.metrics().await, format!("reason=\"{reason}\""));
+        let ends = metrics.lines().filter(|l| {
+            l.starts_with("rackcast_transcode_worker_ends_total{") && l.contains(&label)
+        });
+        let counts = ends.filter_map(|l| l.rsplit_once(' ')?.1.parse::<u64>().ok());
+        counts.sum()
     }
 
     /// Jobs that left quarantine with this result.

@@ -107,7 +107,7 @@ pub async fn serve(settings: Settings) -> Result<(), WorkerError> {
             return Err(e.into());
         }
     };
-    let progress = engine.progress();
+    let (progress, sessions) = (engine.progress(), engine.sessions());
     let (tasks, todo) = std::sync::mpsc::sync_channel(1);
     let (answer, mut answers) = mpsc::channel(ANSWERS);
     std::thread::Builder::new()
@@ -147,7 +147,10 @@ pub async fn serve(settings: Settings) -> Result<(), WorkerError> {
                 }
             }
             _ = beat.tick() => {
-                let alive = FromWorker::Alive { progress: progress.load(Ordering::Relaxed) };
+                let alive = FromWorker::Alive {
+                    progress: progress.load(Ordering::Relaxed),
+                    sessions: sessions.load(Ordering::Relaxed),
+                };
                 sender.send(&alive, Bytes::new()).await?;
             }
         }
@@ -175,7 +178,11 @@ fn work(
             let _ = answer.blocking_send((FromWorker::Rendition { job, name }, media));
         };
         let end = match transcode(&mut *engine, &task, emit) {
-            Ok(frames) => FromWorker::Done { job, frames },
+            Ok(frames) => FromWorker::Done {
+                job,
+                frames,
+                spent: engine.spent(),
+            },
             Err(e) => {
                 let (code, message) = (e.code(), e.to_string());
                 // Cancelled, or nothing that a pipeline has seen.

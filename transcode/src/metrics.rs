@@ -10,6 +10,7 @@ use rackcast_segment::wire::job::JobSpec;
 use rackcast_segment::wire::load::Load;
 
 use crate::admission::DeviceLoad;
+use crate::gpus;
 use crate::pipeline::Spent;
 
 /// Seconds: from a small job on an idle node to a deadline.
@@ -105,6 +106,8 @@ pub struct Metrics {
     device_load: GaugeVec,
     device_slowdown: GaugeVec,
     device_pixel_rate: GaugeVec,
+    /// Of GPUs.
+    pub gpus: gpus::Metrics,
 }
 
 impl Metrics {
@@ -140,6 +143,7 @@ impl Metrics {
             registry.register(Box::new(metric.clone())).map(|()| metric)
         };
         Ok(Self {
+            gpus: gpus::Metrics::register(registry)?,
             admitted: counter("rackcast_transcode_jobs_admitted_total", "Jobs admitted.")?,
             completed: counter(
                 "rackcast_transcode_jobs_completed_total",

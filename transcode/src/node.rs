@@ -310,6 +310,7 @@ async fn report(
             load.slots = steady.of(now, load.slots, workers, &slots);
             let mut now = identity.status(&load, &slots, &gpus.borrow(), scheduler.progress());
             now.waiting.clone_from(&waiting.borrow());
+            scheduler.metrics.gpus.show(&now.devices);
             // One that starts on a machine that drains has started all the same.
             if load.slots > 0 && !started {
                 started = true;

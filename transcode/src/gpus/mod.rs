@@ -9,6 +9,7 @@
 //! then, and that is said too. It recovers by beginning anew: while something is broken the library is
 //! loaded again each time.
 
+mod metrics;
 mod nvml;
 
 use std::time::{Duration, Instant};
@@ -16,6 +17,8 @@ use std::time::{Duration, Instant};
 use rackcast_service::status::{Device, DeviceState, Gpu};
 use serde::Deserialize;
 use tokio::sync::watch;
+
+pub use metrics::Metrics;
 
 /// `[gpu]`.
 #[derive(Debug, Clone, Deserialize)]

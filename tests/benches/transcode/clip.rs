@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use bytes::Bytes;
 use rackcast_segment::media::AccessUnit;
@@ -17,6 +18,8 @@ pub(crate) const LADDER: &str = "1080p@5000k,720p@2800k,480p@1400k,360p@800k,240
 pub(crate) const RATE: u32 = 25;
 /// Seconds between keyframes.
 pub(crate) const GOP: u32 = 2;
+/// Nothing is late here, however busy the machine is.
+const DEADLINE: Duration = Duration::from_secs(60);
 /// Seconds of a clip.
 const SECONDS: u32 = 6;
 
@@ -83,7 +86,8 @@ impl Clip {
             let body = Writer::new(layout).segment(&units, None);
             let file = dir.join(format!("bench-{name}-{number}.ts"));
             std::fs::write(&file, &body).unwrap();
-            let job = job::job(number, &units, body.len(), &LADDER.parse().unwrap());
+            let mut job = job::job(number, &units, body.len(), &LADDER.parse().unwrap());
+            job.deadline = DEADLINE;
             Segment {
                 job,
                 units,

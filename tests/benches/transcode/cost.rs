@@ -10,7 +10,7 @@ use crate::{ASKING, MEASURED, processor};
 /// A node with one worker, on the processor that is measured.
 pub(crate) async fn node() -> Node {
     processor::pin(&[MEASURED]);
-    let node = Node::start("[worker]\ncount = 1\n").await;
+    let node = Node::start("[worker]\ncount = 1\nnice = 0\n").await;
     processor::pin(&[ASKING]);
     node
 }

@@ -29,7 +29,7 @@ pub(crate) async fn compare(clip: &Clip, rounds: usize) {
         processor::machine()
     );
     processor::pin(&[0, 1]);
-    let node = Node::start(&format!("[worker]\ncount = {WORKERS}\n")).await;
+    let node = Node::start(&format!("[worker]\ncount = {WORKERS}\nnice = 0\n")).await;
     let node = Arc::new(node);
     through_node(&node, clip).await;
     let (mut ours, mut bare) = (Figures::default(), Figures::default());
@@ -76,8 +76,7 @@ async fn through_node(node: &Arc<Node>, clip: &Clip) -> f64 {
             .map(|s| (s.job.clone(), s.body.clone()))
             .collect();
         callers.spawn(async move {
-            for (mut job, body) in jobs {
-                job.deadline = Duration::from_secs(60);
+            for (job, body) in jobs {
                 // A place is free again a moment after its last answer.
                 while let Err(refused) = node.transcode(&job, body.clone()).await {
                     assert!(refused.starts_with("429"), "{refused}");

@@ -128,7 +128,8 @@ pub(crate) fn turn(lines: &[[i16; BLOCK]; ROWS], columns: &mut [Column<i16>]) {
     for (x, square) in (0..BLOCK).step_by(SIDE).zip(squares) {
         for y in (0..ROWS).step_by(SIDE) {
             // Four samples in a word: exchange within pairs of rows, then pairs.
-            let [a, b, c, d] = [0, 1, 2, 3].map(|i| packed(&lines[y + i][x..x + SIDE]));
+            let row = |i: usize| packed(&lines[y + i][x..x + SIDE]);
+            let (a, b, c, d) = (row(0), row(1), row(2), row(3));
             let (a, b) = (
                 (a & SINGLE) | ((b & SINGLE) << 16),
                 ((a >> 16) & SINGLE) | (b & !SINGLE),
@@ -158,7 +159,12 @@ fn packed(samples: &[i16]) -> u64 {
 
 #[inline(always)]
 fn unpacked(word: u64) -> [i16; 4] {
-    [0, 16, 32, 48].map(|by| (word >> by) as i16)
+    [
+        word as i16,
+        (word >> 16) as i16,
+        (word >> 32) as i16,
+        (word >> 48) as i16,
+    ]
 }
 
 /// Lays the first `count` of a few columns into rows.

@@ -111,8 +111,8 @@ impl VideoFilterImpl for Imp {
         _: &gst::Caps,
         to: &gst_video::VideoInfo,
     ) -> Result<(), gst::LoggableError> {
-        // GStreamer 1.22 forgets the site when it reads the caps of small pictures: by its name then.
-        // On the left, unless the source says otherwise (ITU-T H.264, E.2.1).
+        // On the left, unless the source says otherwise (ITU-T H.264, E.2.1). By its name: the
+        // `VideoInfo` of GStreamer 1.22 had no site for caps that said mpeg2.
         let site = caps.structure(0).and_then(|s| s.get("chroma-site").ok());
         let (left, top) = match site.unwrap_or("mpeg2") {
             "jpeg" => (false, false),

@@ -98,7 +98,7 @@ fn ejections_grow_to_their_limit_and_good_conduct_forgives() {
         assert!(r.succeed(t, t));
         t += 1.0;
     }
-    let limits = [8.0, 16.0, 25.0, 25.0, 25.0, 25.0];
+    let limits = [8.0, 16.0, 20.0, 20.0, 20.0, 20.0];
     for (length, limit) in lengths.iter().zip(limits) {
         assert!((limit * 0.75..=limit).contains(length), "{lengths:?}");
     }

@@ -74,7 +74,7 @@ impl Pipelines {
         let mut graph = Graph::build(key, spec, again, &self.progress)?;
         let mut made = None;
         run::run(&mut graph, units, cancel, |rendition| {
-            made = Some(rendition)
+            made = Some(rendition);
         })?;
         Ok(made)
     }

@@ -43,6 +43,10 @@ pub(super) fn access_units(
             source.frames
         ));
     }
+    let shown = || units.iter().map(|unit| unit.pts);
+    if (shown().min(), shown().max()) != (Some(source.first_pts), Some(source.last_pts)) {
+        return undecodable("its pictures are not shown when it was announced".to_owned());
+    }
     if !first.idr {
         return undecodable("the first picture is no IDR".to_owned());
     }

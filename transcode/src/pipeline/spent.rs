@@ -2,7 +2,7 @@
 //!
 //! A pipeline decodes, converts and scales in the thread that feeds it, and encodes in others. So the
 //! kernel's clocks of that thread and of the process tell it all; only what converters and scalers
-//! take is asked at their pads, picture by picture, which costs a microsecond. Of a stage on a GPU
+//! take is asked at their pads, picture by picture. Of a stage on a GPU
 //! these are the seconds that its driver takes of the processor, not those of the GPU.
 
 use std::sync::Arc;

@@ -54,7 +54,7 @@ struct Found {
 enum Body {
     Whole(Bytes),
     /// To be made, once it is sure that somebody wants it and without the stream's lock.
-    Muxed(Key, Halves),
+    Muxed(Box<(Key, Halves)>),
 }
 
 /// What the origin says to a request.
@@ -171,7 +171,7 @@ fn find(origin: &Origin, address: &Address) -> Option<(Claim, Answer)> {
                 true => {
                     let key = (address.id.clone(), *epoch, name.clone(), *sequence);
                     let halves = p.window.halves(*epoch, name, *sequence)?;
-                    Some(Body::Muxed(key, halves))
+                    Some(Body::Muxed(Box::new((key, halves))))
                 }
                 false => p.window.media(*epoch, name, *sequence).map(Body::Whole),
             })?;
@@ -205,7 +205,10 @@ fn answer<B>(origin: &Origin, found: Found, request: &Request<B>) -> Option<Resp
     }
     let whole = match found.body {
         Body::Whole(body) => body,
-        Body::Muxed(key, halves) => origin.muxed.of(key, &halves)?,
+        Body::Muxed(muxed) => {
+            let (key, halves) = *muxed;
+            origin.muxed.of(key, &halves)?
+        }
     };
     headers.insert(header::CONTENT_TYPE, found.content_type);
     let bytes = HeaderValue::from_static("bytes");

@@ -128,7 +128,7 @@ mod tests {
             codec: Default::default(),
         };
         let mut rate = Rate::of(&spec, None);
-        assert_eq!((rate.peak(), rate.mean()), (4_400_000, 3_000_000));
+        assert_eq!((rate.peak(), rate.mean()), (4_400_000, 2_900_000));
         assert!(!rate.segment(1_000_000, TARGET, TARGET));
         assert_eq!((rate.peak(), rate.mean()), (4_400_000, 4_000_000));
         assert!(rate.segment(1_500_000, TARGET, TARGET));

@@ -158,7 +158,7 @@ mod tests {
         rates.came(Sequence(1), &"none".parse().unwrap(), &made(9_000_000));
 
         let second = ask(2, &ladder);
-        assert_eq!(bitrate(&second, "high"), Some(900_000));
+        assert_eq!(bitrate(&second, "high"), Some(850_000));
         assert_eq!(bitrate(&second, "low"), Some(200_000));
         let other = ask(3, &[spec("high", 800_000)]);
         assert_eq!(bitrate(&other, "high"), Some(800_000), "another account");

@@ -54,7 +54,7 @@ fn a_master_playlist_word_by_word() {
         #EXT-X-STREAM-INF:BANDWIDTH=4405000,AVERAGE-BANDWIDTH=44000,\
         CODECS=\"avc1.64001f,mp4a.40.2\",RESOLUTION=1280x720,FRAME-RATE=29.970,AUDIO=\"audio\"\n\
         7/720p.m3u8\n\
-        #EXT-X-STREAM-INF:BANDWIDTH=1305000,AVERAGE-BANDWIDTH=854000,\
+        #EXT-X-STREAM-INF:BANDWIDTH=1305000,AVERAGE-BANDWIDTH=864000,\
         CODECS=\"avc1.64001f,mp4a.40.2\",RESOLUTION=640x360,FRAME-RATE=29.970,AUDIO=\"audio\"\n\
         7/360p.m3u8\n";
     assert_eq!(rig.get("master.m3u8").1, expected);

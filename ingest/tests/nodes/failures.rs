@@ -86,6 +86,8 @@ async fn every_kind_of_failure_goes_to_another_node() {
         ),
     ];
     for (i, (kind, bad)) in cases.into_iter().enumerate() {
+        // Shown if it fails.
+        println!("case {i}: {kind}");
         let fleet = Fleet::new(vec![vec![bad], vec![]]).await;
         fleet.both_come().await;
         assert_eq!(fleet.asked(0), [(1, both())], "case {i}");

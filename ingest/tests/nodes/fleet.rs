@@ -139,7 +139,8 @@ impl Fleet {
             }
             assert!(
                 Instant::now() < limit,
-                "{name} {label}: {found}, not {value}"
+                "{name} {label}: {found}, not {value}: {:?}",
+                self.registry.gather().iter().find(|f| f.name().ends_with(name))
             );
             tokio::time::sleep(Duration::from_millis(5)).await;
         }

@@ -184,9 +184,10 @@ async fn segments_fill_a_line_of_100_ms_there_and_back() {
     player.until("two segments of both", LIMIT, done).await;
     for (name, track) in &player.stop().await.tracks {
         for seen in track.segments.values().filter(|s| !s.listed.gap) {
+            // Two seconds at 10 Mbit/s; what pictures need is not known yet, so it may be less.
             let bytes = seen.body.len();
             assert!(
-                bytes > FULL * 3 / 2,
+                bytes > FULL * 5 / 4,
                 "{name}: too short to fill the line: {bytes} bytes"
             );
         }

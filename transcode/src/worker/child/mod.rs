@@ -165,11 +165,10 @@ fn work(
 ) {
     // A supervisor that is gone takes this process with it.
     let say = |what: FromWorker| answer.blocking_send((what, Bytes::new())).is_ok();
-    if !say(test(&mut *engine)) {
-        return;
-    }
-    let hevc = engine.makes_hevc() && has_hevc(&mut *engine);
-    if !say(FromWorker::Ready { hevc }) {
+    let tested = test(&mut *engine);
+    let is_fit = matches!(tested, FromWorker::Tested { .. });
+    let hevc = is_fit && engine.makes_hevc() && has_hevc(&mut *engine);
+    if !say(tested) || !say(FromWorker::Ready { hevc }) {
         return;
     }
     for task in todo {

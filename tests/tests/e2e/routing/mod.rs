@@ -23,8 +23,9 @@ const LENGTH: Duration = Duration::from_secs(180);
 /// Segments of each stream after all faults are on: 24 s.
 const SEGMENTS: usize = 12;
 const LIMIT: Duration = Duration::from_secs(30);
-/// So many times at most the streams begin anew because some node has none.
-const TRIES: usize = 3;
+/// So many times at most the streams begin anew because some node has none. Were they spread by dice,
+/// two times of five one of four would have none of eight.
+const TRIES: usize = 8;
 /// The length of one.
 const SEGMENT: Duration = Duration::from_secs(2);
 /// A stream leaves its node for none that is merely better, and no segment is spent on finding

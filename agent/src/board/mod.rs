@@ -302,7 +302,11 @@ impl Service {
             self.progressed,
             patience(stalled, self.own.is_starved() || self.children.is_starved()),
         ) {
-            critical("stuck: its progress stands still")
+            // Its last move is older than its last answer: one that does not answer either hangs.
+            match lasts(self.answered, silent / 2) {
+                true => critical("hangs: no answer on its status socket"),
+                false => critical("stuck: its progress stands still"),
+            }
         } else if self.is_starting() {
             critical("starting")
         } else {

@@ -140,7 +140,10 @@ impl Fleet {
             assert!(
                 Instant::now() < limit,
                 "{name} {label}: {found}, not {value}: {:?}",
-                self.registry.gather().iter().find(|f| f.name().ends_with(name))
+                self.registry
+                    .gather()
+                    .iter()
+                    .find(|f| f.name().ends_with(name))
             );
             tokio::time::sleep(Duration::from_millis(5)).await;
         }

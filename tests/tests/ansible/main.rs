@@ -10,6 +10,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod controller;
+mod drain;
 mod faults;
 mod inventory;
 mod leave;
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
         site::catalog_ui_dns_and_inventory_show_every_node,
         site::streams_at_the_address_that_dns_gives_are_transcoded_on_several_nodes,
         watch::a_load_test_tells_what_players_would_see,
+        drain::a_drained_host_stays_so_until_it_is_resumed,
         upgrade::an_upgrade_under_streams_goes_host_by_host_and_loses_nothing,
         upgrade::a_broken_package_stops_at_the_canary_and_is_rolled_back,
         faults::a_host_without_power_and_then_one_without_network,

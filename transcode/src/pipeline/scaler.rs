@@ -20,7 +20,11 @@ pub(super) const SCALER: &str = "rackcastscale";
 
 /// Makes the element known to GStreamer under its name; again does nothing.
 pub(super) fn register() -> Result<(), glib::BoolError> {
-    gst::Element::register(None, SCALER, gst::Rank::NONE, Scale::static_type())
+    // Once: another time would free the factory that pipelines hold.
+    static REGISTERED: LazyLock<Result<(), glib::BoolError>> = LazyLock::new(|| {
+        gst::Element::register(None, SCALER, gst::Rank::NONE, Scale::static_type())
+    });
+    REGISTERED.clone()
 }
 
 glib::wrapper! {

@@ -9,10 +9,12 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::h265;
+use crate::h264::level_for;
 use crate::id::{InvalidName, RenditionName};
 use crate::media::Codec;
-use crate::shape::{Profile, Ratio, Shape};
+use crate::shape::Profile;
+
+pub use crate::rendition::RenditionSpec;
 
 /// The most rungs a ladder may have.
 pub const MAX_RUNGS: usize = 12;
@@ -71,90 +73,6 @@ pub enum InvalidLadder {
     /// A bitrate outside [`BITRATE_RANGE`].
     #[error("rung {0:?}: the bitrate must be between 20k and 100000k bits a second")]
     Bitrate(String),
-}
-
-/// One rendition of one source, as a job asks for it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RenditionSpec {
-    /// The rendition's name.
-    pub name: RenditionName,
-    /// Width in pixels, even.
-    pub width: u32,
-    /// Height in pixels, even.
-    pub height: u32,
-    /// Mean video bitrate in bits a second.
-    pub bitrate: u32,
-    /// Of H.264.
-    pub profile: Profile,
-    /// `level_idc` of its codec, sufficient for size and rate.
-    pub level_idc: u8,
-    /// Every second picture of the source in the order in which they are shown, from the segment's
-    /// first on, instead of all. On the wire only where it is asked for: nodes before this field
-    /// refuse such a job.
-    #[serde(default, skip_serializing_if = "is_false")]
-    pub half_rate: bool,
-    /// What it is to be coded in; HEVC always in the Main profile. On the wire only where it is not
-    /// H.264: nodes before this field refuse such a job.
-    #[serde(default, skip_serializing_if = "Codec::is_h264")]
-    pub codec: Codec,
-}
-
-fn is_false(value: &bool) -> bool {
-    !value
-}
-
-impl RenditionSpec {
-    /// The pictures of a segment of `frames`.
-    pub fn frames(&self, frames: u32) -> u32 {
-        match self.half_rate {
-            true => frames.div_ceil(2),
-            false => frames,
-        }
-    }
-
-    /// The same in HEVC, of a source that has `rate`.
-    pub fn in_hevc(self, rate: Ratio) -> Self {
-        let rate = self.frame_rate(rate).as_f64();
-        Self {
-            level_idc: h265::level_for(self.width, self.height, rate, self.bitrate),
-            codec: Codec::Hevc,
-            ..self
-        }
-    }
-
-    /// By how many pictures it may reorder: as many as fit into the shape's offset of decoding times,
-    /// which counts the source's.
-    pub fn reorder_depth(&self, shape: &Shape) -> u8 {
-        match (self.codec, self.profile) {
-            (Codec::H264, Profile::ConstrainedBaseline) => 0,
-            _ if self.half_rate => shape.reorder_depth / 2,
-            _ => shape.reorder_depth,
-        }
-    }
-
-    /// What its parameter sets say of profile, constraints and level.
-    pub fn profile_idc(&self) -> (u8, u8) {
-        match self.codec {
-            Codec::H264 => self.profile.idc(),
-            Codec::Hevc => (h265::MAIN, h265::MAIN_CONSTRAINTS),
-        }
-    }
-
-    /// Those of a segment's pictures, in the order in which they are shown, that it has.
-    pub fn pick<T>(&self, shown: impl IntoIterator<Item = T>) -> impl Iterator<Item = T> {
-        shown
-            .into_iter()
-            .step_by(if self.half_rate { 2 } else { 1 })
-    }
-
-    /// Its frames a second, of a source that has `rate`.
-    pub fn frame_rate(&self, rate: Ratio) -> Ratio {
-        match self.half_rate {
-            true => rate.half(),
-            false => rate,
-        }
-    }
 }
 
 impl Default for Ladder {
@@ -251,38 +169,6 @@ impl Ladder {
     }
 }
 
-/// Smallest H.264 level (Table A-1) whose frame size, macroblock rate and bitrate suffice.
-fn level_for(width: u32, height: u32, rate: f64, bitrate: u32, profile: Profile) -> u8 {
-    // (level_idc, MaxMBPS, MaxFS, MaxBR in 1000 bit/s for Baseline and Main)
-    const LEVELS: [(u8, u32, u32, u32); 14] = [
-        (11, 3_000, 396, 192),
-        (12, 6_000, 396, 384),
-        (13, 11_880, 396, 768),
-        (20, 11_880, 396, 2_000),
-        (21, 19_800, 792, 4_000),
-        (22, 20_250, 1_620, 4_000),
-        (30, 40_500, 1_620, 10_000),
-        (31, 108_000, 3_600, 14_000),
-        (32, 216_000, 5_120, 20_000),
-        (40, 245_760, 8_192, 20_000),
-        (42, 522_240, 8_704, 50_000),
-        (50, 589_824, 22_080, 135_000),
-        (51, 983_040, 36_864, 240_000),
-        (52, 2_073_600, 36_864, 240_000),
-    ];
-    let frame = width.div_ceil(16) * height.div_ceil(16);
-    let per_second = f64::from(frame) * rate.max(1.0);
-    // The VBV may hold more than a second at the mean rate; High allows 1.25 times the table.
-    let kbit = f64::from(bitrate) / 1000.0 * 1.5;
-    let scale = if profile == Profile::High { 1.25 } else { 1.0 };
-    LEVELS
-        .iter()
-        .find(|(_, mbps, fs, br)| {
-            per_second <= f64::from(*mbps) && frame <= *fs && kbit <= f64::from(*br) * scale
-        })
-        .map_or(52, |(idc, ..)| *idc)
-}
-
 impl fmt::Display for Ladder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (i, r) in self.0.iter().enumerate() {
@@ -372,6 +258,7 @@ impl From<Ladder> for String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::shape::Ratio;
 
     #[test]
     fn default_ladder_of_a_1080p_source() {

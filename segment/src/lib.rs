@@ -3,7 +3,7 @@
 //! An ingest cuts a stream into segments and a transcode node turns each one into
 //! renditions. This crate is the vocabulary that the two share, and nothing else: names
 //! ([`id`]), the 90 kHz [`time`]line, the [`media`] that a protocol layer yields, the
-//! [`ladder`] and the [`shape`] that a job pins, the [`rate`] that holds over segments, the [`wire`]
+//! [`ladder`], its [`rendition`]s and the [`shape`] that a job pins, the [`rate`] that holds over segments, the [`wire`]
 //! protocol, and [`verify`], which decides whether an answer is the answer to the question; [`sample`] is a
 //! question to try. [`ts`], [`h264`] and [`h265`] read and write the formats that travel; [`codec`] chooses between the latter.
 //!
@@ -19,6 +19,7 @@ pub mod id;
 pub mod ladder;
 pub mod media;
 pub mod rate;
+pub mod rendition;
 pub mod sample;
 pub mod shape;
 pub mod time;

@@ -17,11 +17,13 @@
 
 mod avcc;
 mod escape;
+mod level;
 mod nal;
 mod sps;
 
 pub use avcc::{AvcConfig, avcc_to_annex_b, parse_avc_decoder_config};
 pub use escape::{escape, unescape};
+pub(crate) use level::level_for;
 pub use nal::{
     NalType, first_nal_type, has_picture, is_idr, nal_units, parameter_sets, strip_delimiter,
     with_parameter_sets,

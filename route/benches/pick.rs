@@ -70,6 +70,7 @@ fn pick(w: &World, home: Option<Home>, tried: &[NodeRef], purpose: Purpose) -> (
         tried,
         purpose,
         trials: true,
+        patient: true,
     };
     let mut rng = w.rng.clone();
     let choice = w.table.pick(&ask, w.now, &mut rng).unwrap();

@@ -69,6 +69,7 @@ fn picks(nodes: u32) -> u64 {
             tried: &tried,
             purpose,
             trials: true,
+            patient: true,
         };
         let before = ALLOCATIONS.with(Cell::get);
         let choice = table.pick(&ask, now, &mut rng);

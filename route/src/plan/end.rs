@@ -91,7 +91,8 @@ impl Plan {
             self.seen.retain(|node| *node != flight.node);
         }
         if flight.paid {
-            cx.router.purse().refund(flight.sent, cx.now);
+            let until = flight.refusable_until;
+            cx.router.purse().refund(flight.sent, until, cx.now);
         }
         if flight.hedge {
             return;

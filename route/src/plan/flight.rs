@@ -27,6 +27,8 @@ pub(super) struct Flight {
     pub(super) paid: bool,
     /// It tells whether its node is well again: it is not cancelled for having lost.
     pub(super) trial: bool,
+    /// Until when its node may refuse it.
+    pub(super) refusable_until: Instant,
     /// From when on another node may take over.
     pub(super) hung_at: Instant,
 }

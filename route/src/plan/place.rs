@@ -157,6 +157,7 @@ impl Plan {
             tried: &self.seen,
             purpose,
             trials: true,
+            patient: self.counted || !cx.router.purse().presses(cx.now),
         };
         if !self.refused_by.is_empty() {
             // It may have room again, but nodes that have not refused are the better choice while
@@ -299,9 +300,10 @@ impl Plan {
     ) {
         let attempt = AttemptId(self.next);
         let paid = cause != Cause::Copy && self.counted;
+        let refusable_until = cx.router.refusable_until(choice.node, cx.now);
         self.next = self.next.saturating_add(1);
         if cause != Cause::Copy {
-            self.count(attempt, cx);
+            self.count(attempt, refusable_until, cx);
             self.refused = false;
             self.last_wait = None;
         }
@@ -344,6 +346,7 @@ impl Plan {
             hedge: cause == Cause::Hedge,
             paid,
             trial,
+            refusable_until,
             hung_at: self.hung_at(choice, cx),
         });
         cx.actions.push(Action::Send {
@@ -357,7 +360,7 @@ impl Plan {
     }
 
     /// The segment is sent for the first time, or as if it were.
-    fn count<R>(&mut self, attempt: AttemptId, cx: &mut Context<'_, R>) {
+    fn count<R>(&mut self, attempt: AttemptId, until: Instant, cx: &mut Context<'_, R>) {
         if self.counted {
             return;
         }
@@ -365,7 +368,7 @@ impl Plan {
         if self.next == 1 {
             cx.router.purse().arrived(cx.now);
         }
-        self.share = Some((attempt, cx.router.purse().segment(cx.now)));
+        self.share = Some((attempt, cx.router.purse().segment(until, cx.now)));
     }
 
     fn hung_at<R>(&self, choice: &Choice, cx: &Context<'_, R>) -> Instant {

@@ -189,6 +189,7 @@ impl Plan {
             tried: &self.seen,
             purpose,
             trials: false,
+            patient: true,
         };
         let slow = self.flights.get(at)?.node;
         let choice = cx.router.table().pick(&ask, cx.now, cx.rng).ok()?;

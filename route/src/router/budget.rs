@@ -14,12 +14,9 @@
 //!
 //! > grants in `[a, now]` <= `per_segment * N[a, now] + per_second * max(1 s, now - a)`
 //!
-//! A segment counts from its first submission. Should that be refused before the body is read,
-//! what it brought is taken back, and it counts from the one that is not. A grant that was made
-//! in between stays made; therefore a tenth of the share is held back until a node is known to
-//! have the segment, which in all but a storm of refusals makes up for it. Exactly: a window may
-//! have as many more grants as 0.9 `per_segment` of the first submissions that were refused
-//! while it lasted.
+//! A segment brings its share when it is known that a node took it on, and for the windows that hold
+//! the time at which it was sent there: what is refused before its body is read brings nothing, so
+//! that there is nothing to take back after a grant. What is known late can only add to a window.
 //!
 //! Windows that begin between grants follow from these. The check needs no history: windows
 //! older than a second are all summed up in one number. Younger ones are kept one by one, since any
@@ -33,8 +30,6 @@ use serde::Deserialize;
 /// The shortest window for which the bound holds.
 pub const WINDOW: Duration = Duration::from_secs(1);
 
-/// Tenths of its share that a segment brings when it is sent.
-const EARLY_TENTHS: i64 = 9;
 /// Parts of a token: sums of shares are exact.
 const TOKEN: i64 = 1_000_000;
 /// The most that a rate may be, in tokens.
@@ -126,30 +121,15 @@ impl Budget {
         }
     }
 
-    /// A segment begins: it brings its share.
+    /// A segment begins and is taken on at once: it brings its share.
     pub fn segment(&mut self) {
         self.net -= self.per_segment;
     }
 
-    /// A segment begins, if it is not refused: it brings most of its share.
-    pub fn segment_sent(&mut self) {
-        self.net -= self.early();
-    }
-
-    /// It was refused: what it brought is taken back.
-    pub fn segment_refused(&mut self) {
-        self.net += self.early();
-    }
-
-    /// It was not refused: the rest of its share is for the windows that hold the time at which
-    /// it was sent.
+    /// A node took on a segment that was sent then: it brings its share for the windows that hold
+    /// that time.
     pub fn segment_taken(&mut self, sent: Instant) {
-        self.bring(self.per_segment - self.early(), sent);
-    }
-
-    /// What a segment brings before it is known whether it is refused.
-    fn early(&self) -> i64 {
-        self.per_segment / 10 * EARLY_TENTHS
+        self.bring(self.per_segment, sent);
     }
 
     fn bring(&mut self, share: i64, at: Instant) {
@@ -207,12 +187,13 @@ impl Budget {
         self.young.iter().map(|grant| grant.at)
     }
 
-    /// Tokens that windows of more than a second leave.
-    pub(super) fn long(&mut self, now: Instant) -> u32 {
+    /// What windows of more than a second leave, in tokens, if so many segments of the last second
+    /// are taken on of which that is not known yet.
+    pub(super) fn long(&mut self, undecided: usize, now: Instant) -> f64 {
         self.age(now);
         let room = self.old.map(|old| old + self.brought(now) - self.net);
-        room.map_or(u32::MAX, |room| {
-            u32::try_from(room.max(0) / TOKEN).unwrap_or(u32::MAX)
+        room.map_or(f64::INFINITY, |room| {
+            (room as f64 + self.per_segment as f64 * undecided as f64) / TOKEN as f64
         })
     }
 
@@ -354,19 +335,6 @@ mod tests {
         );
         b.segment_taken(t0 + ms(100));
         assert!(b.take(t0 + ms(200)));
-    }
-
-    #[test]
-    fn a_segment_that_is_refused_brings_nothing() {
-        let t0 = Instant::now();
-        let mut b = Budget::new(config(1.0, 1.0), t0);
-        assert!(b.take(t0));
-        b.segment_sent();
-        b.segment_refused();
-        b.segment_sent();
-        assert!(!b.take(t0 + ms(5)), "nine tenths");
-        b.segment_taken(t0 + ms(4));
-        assert!(b.take(t0 + ms(6)));
     }
 
     #[test]

@@ -1,4 +1,7 @@
+use std::time::Duration;
+
 use super::attempts::{Attempts, Hedge, Precious};
+use super::budget::WINDOW;
 use super::{budget, circuit};
 use crate::{degrade, table};
 
@@ -82,7 +85,7 @@ impl Retries {
     }
 }
 
-/// A [`budget::Config`] whose defaults are those for refusals.
+/// What submissions after a refusal may cost, and what counts as one: `[dispatch.refusals]`.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Refusals {
@@ -90,6 +93,10 @@ pub struct Refusals {
     pub per_segment: f64,
     /// Tokens that each second brings.
     pub per_second: f64,
+    /// A refusal comes before the body is read. What is not refused for so long, and twice the
+    /// network's part of the node's time, was taken on.
+    #[serde(with = "humantime_serde")]
+    pub within: Duration,
 }
 
 impl Default for Refusals {
@@ -101,6 +108,7 @@ impl Default for Refusals {
         Self {
             per_segment,
             per_second,
+            within: Duration::from_millis(200),
         }
     }
 }
@@ -111,6 +119,16 @@ impl From<Refusals> for budget::Config {
             per_segment: r.per_segment,
             per_second: r.per_second,
         }
+    }
+}
+
+impl Refusals {
+    fn check(&self) -> Result<(), String> {
+        budget::Config::from(*self).check()?;
+        if self.within > WINDOW {
+            return Err("within must be at most 1s".to_owned());
+        }
+        Ok(())
     }
 }
 
@@ -126,10 +144,7 @@ impl RouterConfig {
             ("dispatch.hedge", self.hedge.check()),
             ("dispatch.precious", self.precious.check()),
             ("dispatch.retries", self.retries.check()),
-            (
-                "dispatch.refusals",
-                budget::Config::from(self.refusals).check(),
-            ),
+            ("dispatch.refusals", self.refusals.check()),
             ("dispatch.circuit", self.circuit.check()),
             ("degrade", self.degrade.check()),
         ];
@@ -143,13 +158,12 @@ impl RouterConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     #[test]
     fn the_defaults_are_fit_and_nonsense_is_named() {
         assert_eq!(RouterConfig::default().check(), Ok(()));
         type Spoil = fn(&mut RouterConfig);
-        let broken: [(&str, Spoil); 15] = [
+        let broken: [(&str, Spoil); 16] = [
             ("dispatch.attempts.max", |c| c.attempts.max = 0),
             ("dispatch.attempts.share", |c| c.attempts.share = f64::NAN),
             ("dispatch.attempts.patience", |c| c.attempts.patience = 1.0),
@@ -168,6 +182,9 @@ mod tests {
             ("dispatch.retries.ahead", |c| c.retries.ahead = 1.1),
             ("dispatch.refusals.per_second", |c| {
                 c.refusals.per_second = 0.3;
+            }),
+            ("dispatch.refusals.within", |c| {
+                c.refusals.within = Duration::from_secs(2);
             }),
             ("dispatch.circuit.base", |c| c.circuit.max = Duration::ZERO),
             ("dispatch.circuit.fleet_good", |c| {

@@ -28,7 +28,7 @@ pub use stream::StreamKey;
 use crate::degrade::{self, Degrade, Level, Pressure, Reduction, Shift};
 use crate::member::NodeId;
 use crate::renditions::Renditions;
-use crate::table::{Home, Table};
+use crate::table::{Home, NodeRef, Table};
 use circuit::{Gate, Turn, Verdict};
 use latency::Latency;
 use purse::Purse;
@@ -38,6 +38,8 @@ use stream::Stream;
 const IDLE_SEGMENTS: u32 = 4;
 /// The least for which it counts.
 const IDLE_LEAST: Duration = Duration::from_secs(10);
+/// What is due counts before it comes while so much of the fleet is there to take it.
+const READY: f64 = 0.4;
 /// Weight of one segment in what is remembered of how the fleet's segments came out.
 const FLEET_WEIGHT: f64 = 0.01;
 
@@ -231,7 +233,7 @@ impl Router {
         Snapshot {
             circuits_open: circuits.filter(|s| s.circuit.is_broken()).count(),
             streams: self.streams.len(),
-            retries_left: self.purse.retries_left(now),
+            retries_left: self.purse().retries_left(now),
             refusals_left: self.purse.refusals_left(now),
             level: self.degrade.level(),
             pressure: self.degrade.pressure(),
@@ -268,6 +270,8 @@ impl Router {
     }
 
     pub(crate) fn purse(&mut self) -> &mut Purse {
+        let well = self.table.ready_share() >= READY;
+        self.purse.count_ahead(well);
         &mut self.purse
     }
 
@@ -281,6 +285,13 @@ impl Router {
     /// `[dispatch.hedge]` says. `None` while too little is known.
     pub fn slow_after(&self, work: u64) -> Option<f64> {
         self.latency.quantile(work, &self.config.hedge)
+    }
+
+    /// Until when a node may refuse what is sent to it now: later, it has taken it on.
+    pub(crate) fn refusable_until(&self, node: NodeRef, now: Instant) -> Instant {
+        let there_and_back = self.table.network(node, now).saturating_mul(2);
+        // Grants are given back within the shortest window only.
+        now + (self.config.refusals.within + there_and_back).min(budget::WINDOW)
     }
 
     /// Share of the fleet's slots that is free.

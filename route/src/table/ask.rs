@@ -22,6 +22,8 @@ pub struct Ask<'a> {
     pub purpose: Purpose,
     /// Whether a first submission may go to a node that is on trial.
     pub trials: bool,
+    /// Whether a good node that has no room may be waited for, in place of a bad one that has.
+    pub patient: bool,
 }
 
 /// What a submission is for.

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::{health, home, subset, zone};
+use super::{health, home, late, subset, zone};
 
 /// The constants of the policy.
 #[derive(Debug, Clone, Deserialize)]
@@ -49,6 +49,8 @@ pub struct Config {
     pub home: home::Config,
     /// This ingest's share of the fleet.
     pub subset: subset::Config,
+    /// When a job, and with it its node, is late.
+    pub late: late::Config,
     /// When a node is doubted, ejected, tried and taken back.
     pub eject: health::Config,
     /// When a zone is left as a whole.
@@ -72,6 +74,7 @@ impl Default for Config {
             max_in_flight_per_node: 256,
             home: home::Config::default(),
             subset: subset::Config::default(),
+            late: late::Config::default(),
             eject: health::Config::default(),
             zone: zone::Config::default(),
         }
@@ -105,6 +108,7 @@ impl Config {
         let parts = [
             ("home", self.home.check()),
             ("subset", self.subset.check()),
+            ("late", self.late.check()),
             ("eject", self.eject.check()),
             ("zone", self.zone.check()),
         ];
@@ -124,6 +128,8 @@ pub(super) struct Pace {
     pub(super) load_fresh: f64,
     pub(super) contention: f64,
     pub(super) slow: f64,
+    /// A job is never late by less than this.
+    pub(super) patience: f64,
     pub(super) most: u32,
 }
 
@@ -136,6 +142,7 @@ impl From<&Config> for Pace {
             load_fresh: config.load_fresh.as_secs_f64(),
             contention: config.contention,
             slow: config.slow,
+            patience: config.late.least.as_secs_f64(),
             most: config.max_in_flight_per_node,
         }
     }
@@ -149,13 +156,15 @@ mod tests {
     fn the_defaults_make_sense_and_nonsense_is_named() {
         assert_eq!(Config::default().check(), Ok(()));
         type Change = fn(&mut Config);
-        let bad: [(&str, Change); 6] = [
+        let bad: [(&str, Change); 8] = [
             ("prior_pixel_rate", |c| c.prior_pixel_rate = f64::NAN),
             ("slow", |c| c.slow = 1.0),
             ("home: ", |c| c.home.better = 1.0),
             ("subset: ", |c| c.subset.least = 0),
             ("eject: ", |c| c.eject.failures = 0),
+            ("late: ", |c| c.late.suspect = 4.0),
             ("zone: ", |c| c.zone.share = 0.0),
+            ("zone: ", |c| c.zone.slow_start = 0.0),
         ];
         for (key, change) in bad {
             let mut config = Config::default();

@@ -72,85 +72,6 @@ impl Estimate {
     }
 }
 
-/// How far results differ from what was predicted, over all nodes: what is late, and what is
-/// only noise, follows from it as the retransmission time-out of TCP does from round trips
-/// (RFC 6298: some mean deviations above the mean).
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Surprise {
-    /// Mean and mean deviation of the logarithm of measured over predicted.
-    mean: f64,
-    deviation: f64,
-    due: f64,
-    suspect: f64,
-    late: f64,
-    band: f64,
-}
-
-/// Mean deviations above the mean. Of normal noise, half of the jobs are beyond the first, one in
-/// 25 beyond the second, one in 400 beyond the third, and one in 120 beyond the last.
-const DUE: f64 = 0.0;
-const SUSPECT: f64 = 2.2;
-const LATE: f64 = 3.5;
-const NOISE: f64 = 3.0;
-/// Samples that make a new average.
-const MEMORY: f64 = 64.0;
-
-impl Surprise {
-    pub(super) fn new() -> Self {
-        let mut s = Self {
-            mean: 0.0,
-            deviation: 0.17,
-            due: 0.0,
-            suspect: 0.0,
-            late: 0.0,
-            band: 0.0,
-        };
-        s.derive();
-        s
-    }
-
-    /// A job took `ratio` times what was predicted.
-    pub(super) fn observe(&mut self, ratio: f64) {
-        if !ratio.is_finite() {
-            return;
-        }
-        let off = ratio.clamp(0.25, 4.0).ln() - self.mean;
-        self.mean += off / MEMORY;
-        self.deviation += (off.abs() - self.deviation) / MEMORY;
-        self.derive();
-    }
-
-    fn derive(&mut self) {
-        let beyond = |deviations: f64| (self.mean + deviations * self.deviation).exp();
-        self.due = beyond(DUE).clamp(0.7, 2.0);
-        self.suspect = beyond(SUSPECT).clamp(1.1, 3.0);
-        self.late = beyond(LATE).clamp(1.25, 4.0);
-        self.band = beyond(NOISE).clamp(1.15, 3.0);
-    }
-
-    /// Ratio to the prediction beyond which half of the jobs are still out: no reason for
-    /// anything, and yet evidence beside another.
-    pub(super) fn due(&self) -> f64 {
-        self.due
-    }
-
-    /// Ratio to the prediction beyond which few jobs are still out: reason enough to send the
-    /// next one elsewhere, where that costs nothing.
-    pub(super) fn suspect(&self) -> f64 {
-        self.suspect
-    }
-
-    /// Ratio to the prediction beyond which a job is late: chance does not explain it.
-    pub(super) fn late(&self) -> f64 {
-        self.late
-    }
-
-    /// Ratio to the average beyond which a sample is more than noise.
-    pub(super) fn band(&self) -> f64 {
-        self.band
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -194,26 +115,5 @@ mod tests {
         assert_eq!(e.value(0.0, DECAY), 2.0);
         e.at_least(3.0, 0.0, DECAY);
         assert!((e.value(0.0, DECAY) - 3.0).abs() < 1e-12);
-    }
-
-    #[test]
-    fn late_follows_the_noise_that_was_seen() {
-        let mut s = Surprise::new();
-        assert!((1.7..2.0).contains(&s.late()));
-        for _ in 0..1000 {
-            s.observe(1.0);
-        }
-        assert_eq!(
-            (s.suspect(), s.late()),
-            (1.1, 1.25),
-            "no noise, no patience"
-        );
-        for i in 0..1000u32 {
-            s.observe(if i % 2 == 0 { 1.5 } else { 0.67 });
-        }
-        assert!(s.suspect() > 2.0 && s.suspect() < s.band());
-        assert!(s.late() > 3.0 && s.band() < s.late());
-        s.observe(f64::NAN);
-        assert!(s.late().is_finite());
     }
 }

@@ -7,7 +7,7 @@
 //! |---|---|
 //! | `subset` | which nodes of a large fleet this ingest works with |
 //! | `node`, `estimate`, `usual`, `limit` | how long a segment takes there |
-//! | `flights` | that a job in flight is late, before it ends |
+//! | `late`, `flights` | that a job in flight is late, before it ends |
 //! | `health`, `claims` | when a node is doubted, ejected, tried and taken back |
 //! | `zone` | when a whole zone is left |
 //! | `home` | when a stream changes its node |
@@ -28,6 +28,7 @@ mod fleet;
 mod flights;
 mod health;
 mod home;
+mod late;
 mod limit;
 mod members;
 mod node;
@@ -52,6 +53,7 @@ pub use ask::{Alternative, Ask, Change, Choice, Outcome, Purpose, Ticket, Timing
 pub use config::Config;
 pub use health::Config as EjectConfig;
 pub use home::{Config as HomeConfig, Home};
+pub use late::Config as LateConfig;
 pub use reason::{FailureKind, Left, NoNode, NoNodeReason, PickReason};
 pub use slab::NodeRef;
 pub use subset::Config as SubsetConfig;
@@ -61,8 +63,8 @@ pub use zone::Config as ZoneConfig;
 use self::claims::Claims;
 use self::clock::Clock;
 use self::config::Pace;
-use self::estimate::Surprise;
 use self::fleet::Fleet;
+use self::late::Surprise;
 use self::node::Node;
 use self::slab::Slab;
 use self::subset::{Ranked, Size};
@@ -108,6 +110,8 @@ pub struct Table {
     panic: bool,
     /// The largest share that any node of the subset gets.
     full_share: f64,
+    /// Share of the subset's slots whose nodes are well and take what is sent.
+    ready: f64,
     zone_changes: Vec<ZoneChange>,
 }
 
@@ -124,7 +128,7 @@ impl Table {
             subset: Vec::new(),
             size: Size::new(&config.subset),
             zones: Vec::new(),
-            surprise: Surprise::new(),
+            surprise: Surprise::new(config.late),
             fleet: Fleet::default(),
             claims: Claims::new(0.0),
             trials: Tokens::new(config.eject.trials, 0.05),
@@ -139,6 +143,7 @@ impl Table {
             softly_ejected: 0,
             panic: false,
             full_share: 1.0,
+            ready: 0.0,
             zone_changes: Vec::new(),
             config,
         }
@@ -149,6 +154,7 @@ impl Table {
         self.pace = Pace::from(&config);
         self.trials.set_rate(config.eject.trials);
         self.curiosity.set_rate(config.curiosity);
+        self.surprise.reconfigure(config.late);
         self.config = config;
     }
 

@@ -27,7 +27,8 @@ use super::{SCAN, Table};
 const JITTER: f64 = 0.04;
 /// Nodes of a large subset that are looked at by chance.
 const RANDOM: usize = 2;
-/// A stream's second node is taken again if it is at most so much worse than the best.
+/// At most so much worse than the best is a stream's second node to be taken again, and a node that is late
+/// for a stream that just fled there to stay.
 const AGAIN: f64 = 2.0;
 /// A good node that has no room is waited for while there is so many times what the node at hand
 /// is predicted to take.
@@ -289,7 +290,7 @@ impl Table {
             let home = ask.home.unwrap_or(Home::new(entry.node));
             return Ok(choice(field, entry, reason, home));
         }
-        let waits = |b: &&Entry| field.should_wait(b, ask.time_left.as_secs_f64());
+        let waits = |b: &&Entry| ask.patient && field.should_wait(b, ask.time_left.as_secs_f64());
         let Some(best) = field.best().filter(|b| !waits(b)) else {
             return Err(self.no_node(field));
         };
@@ -330,7 +331,7 @@ impl Table {
         };
         let ours = field.entry(home.node());
         // Who just fled does not run again for what may be chance.
-        let stays = |e: &&Entry| home.is_settling() && e.unproven;
+        let stays = |e: &&Entry| home.is_settling() && e.unproven && e.total <= AGAIN * best.total;
         let usable = ours.filter(|e| e.tier <= best.tier.max(Tier::Gated) || stays(e));
         let Some(ours) = usable else {
             let why = ours.and_then(|e| e.why).or(field.home_barred);

@@ -84,6 +84,8 @@ impl Table {
         } = ticket;
         let t = self.clock.seconds(now);
         let node = self.nodes.get_mut(reference)?;
+        // What it is late with may all be given up for hedges: that does not make it well.
+        let late = node.flights.is_late(t);
         let flight = node.flights.remove(flight)?;
         if flight.trial
             && let Some(zone) = zone_mut(&mut self.zones, node.zone)
@@ -95,7 +97,8 @@ impl Table {
             node.claims.result(claim, t);
             self.claims.result(claim, t);
         }
-        let change = self.settle(reference, &flight, outcome, t, rng);
+        let late = late && t > flight.suspect_at;
+        let change = self.settle(reference, &flight, late, outcome, t, rng);
         if let Some(node) = self.nodes.get_mut(reference) {
             node.note_jobs(t, &self.pace);
         }
@@ -109,6 +112,7 @@ impl Table {
         &mut self,
         reference: NodeRef,
         flight: &Flight,
+        late: bool,
         outcome: Outcome,
         t: f64,
         rng: &mut impl Rng,
@@ -158,7 +162,7 @@ impl Table {
             }
             Outcome::Cancelled => {
                 let elapsed = t - flight.sent;
-                if node.took_at_least(flight, elapsed, t, &pace, surprise) {
+                if node.took_at_least(flight, elapsed, t, &pace, surprise) || late {
                     self.fail(reference, FailureKind::Slow, flight.sent, false, t, rng)
                 } else {
                     None

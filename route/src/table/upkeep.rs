@@ -88,6 +88,7 @@ impl Table {
         }
         let (mut ejected, mut soft) = (0usize, 0usize);
         let mut full_share = 0.0f64;
+        let (mut slots, mut ready) = (0.0, 0.0);
         for node in self.subset.iter().filter_map(|n| self.nodes.get(*n)) {
             ejected += usize::from(node.health.ejected());
             soft += usize::from(node.health.softly_ejected());
@@ -96,6 +97,10 @@ impl Table {
             };
             let share = node.health.share(t, &config.eject) * zone.share(t, &config.zone);
             full_share = full_share.max(share);
+            let fine = node.health.stand(t) == Stand::Fine && zone.stand(t) == ZoneStand::Fine;
+            let takes = fine && !node.flights.is_late(t) && node.blocked_until(t).is_none();
+            slots += f64::from(node.slots());
+            ready += f64::from(if takes { node.slots() } else { 0 });
             zone.tally.nodes += 1;
             if let Some(since) = bad_from(node, zone, t, &config.zone) {
                 zone.tally.bad += 1;
@@ -118,6 +123,7 @@ impl Table {
         let healthy = all.saturating_sub(ejected) as f64;
         self.panic = soft > 0 && healthy < config.eject.panic * all as f64;
         self.full_share = if full_share > 0.0 { full_share } else { 1.0 };
+        self.ready = ready / f64::max(slots, 1.0);
         self.judge_zones(t);
         if all > SCAN {
             self.order_subset(t);

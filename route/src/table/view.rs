@@ -166,6 +166,13 @@ impl Table {
         }
     }
 
+    /// The network's part of a segment's time there, as predicted now; none for who has left.
+    pub fn network(&self, node: NodeRef, now: Instant) -> Duration {
+        let t = self.clock.seconds(now);
+        let node = self.nodes.get(node);
+        node.map_or(Duration::ZERO, |n| duration(n.network(t, &self.pace)))
+    }
+
     /// A job there takes longer than most do. Whatever else is there will probably take as
     /// long: its hedge need not wait until it is late itself.
     pub fn is_suspect(&self, node: NodeRef, now: Instant) -> bool {
@@ -202,6 +209,12 @@ impl Table {
     /// Zones that were left or came back since the last call; the last 64 at most.
     pub fn take_zone_changes(&mut self) -> Vec<ZoneChange> {
         std::mem::take(&mut self.zone_changes)
+    }
+
+    /// Share of the slots of this ingest's nodes that are on nodes which are well and take what is
+    /// sent, when last something happened.
+    pub(crate) fn ready_share(&self) -> f64 {
+        self.ready
     }
 
     /// What this ingest may count on now.

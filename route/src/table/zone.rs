@@ -30,6 +30,11 @@ pub struct Config {
     /// The longest time for which it is left.
     #[serde(with = "humantime_serde")]
     pub max: Duration,
+    /// Good conduct after which earlier times no longer lengthen the next one.
+    #[serde(with = "humantime_serde")]
+    pub forgive: Duration,
+    /// What part of its share it gets right after its return.
+    pub slow_start: f64,
     /// How long it takes to its full share after its return.
     #[serde(with = "humantime_serde")]
     pub ramp: Duration,
@@ -43,6 +48,8 @@ impl Default for Config {
             good_for: Duration::from_millis(500),
             base: Duration::from_secs(5),
             max: Duration::from_secs(30),
+            forgive: Duration::from_secs(60),
+            slow_start: 0.1,
             ramp: Duration::from_secs(10),
         }
     }
@@ -56,17 +63,15 @@ impl Config {
         if self.base.is_zero() || self.max < self.base {
             return Err("base must be above 0 s and not above max".to_owned());
         }
+        if !(self.slow_start > 0.0 && self.slow_start <= 1.0) {
+            return Err("slow_start must be above 0 and not above 1".to_owned());
+        }
         if self.ramp.is_zero() {
             return Err("ramp must be longer than 0 s".to_owned());
         }
         Ok(())
     }
 }
-
-/// What part of its share a zone gets right after its return.
-const SLOW_START: f64 = 0.1;
-/// Good conduct after which earlier times no longer lengthen the next one, in seconds.
-const FORGIVE: f64 = 60.0;
 
 /// What is known of a zone's nodes at some time.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -149,7 +154,7 @@ impl Zone {
 
     /// It is left; `chance` is a random number from 0 to 1.
     pub(super) fn leave(&mut self, t: f64, chance: f64, config: &Config) -> f64 {
-        if self.left.is_none() && t - self.good_since > FORGIVE {
+        if self.left.is_none() && t - self.good_since > config.forgive.as_secs_f64() {
             self.times = 0;
         }
         let growth = 2f64.powi(i32::try_from(self.times.min(30)).unwrap_or(30));
@@ -179,7 +184,7 @@ impl Zone {
         if part >= 1.0 {
             return 1.0;
         }
-        SLOW_START + (1.0 - SLOW_START) * part.max(0.0)
+        config.slow_start + (1.0 - config.slow_start) * part.max(0.0)
     }
 }
 

@@ -65,8 +65,6 @@ fn what() -> impl Strategy<Value = What> {
 /// Submissions whose body a node took on: when, and whether that segment's first.
 struct Taken {
     all: Vec<(Instant, bool)>,
-    /// First submissions that were refused: what they brought may have been spent by then.
-    refused: f64,
 }
 
 impl Taken {
@@ -80,19 +78,18 @@ impl Taken {
             all.extend(sends.enumerate().map(|(i, s)| (s.at, i == 0)));
         }
         all.sort();
-        let refused = refused.iter().map(Vec::len).sum::<usize>() as f64;
-        Self { all, refused }
+        Self { all }
     }
 
     /// The first window of a second or more that has too many.
     fn excess(&self) -> Option<String> {
-        let Self { all, refused } = self;
+        let Self { all } = self;
         for (i, (from, _)) in all.iter().enumerate() {
             for (to, _) in &all[i..] {
                 let length = (*to - *from).max(Duration::from_secs(1));
                 let inside = || all.iter().filter(|(at, _)| at >= from && at <= to);
                 let firsts = inside().filter(|(_, first)| *first).count() as f64;
-                let bound = 1.1 * firsts + length.as_secs_f64() + 0.09 * refused;
+                let bound = 1.1 * firsts + length.as_secs_f64();
                 let count = inside().count();
                 if count as f64 > bound + 1e-3 {
                     return Some(format!("{count} > {bound} in {length:?}"));
@@ -171,7 +168,7 @@ impl Segment {
             .entries()
             .iter()
             .any(|e| matches!(e.step, Step::Rendition { attempt: of, .. } if of == attempt));
-        self.out.contains_key(&attempt) && !got && sent.is_some_and(|s| now - s.at < ms(250))
+        self.out.contains_key(&attempt) && !got && sent.is_some_and(|s| now < s.refusable_until)
     }
 }
 

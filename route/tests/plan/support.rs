@@ -63,6 +63,8 @@ pub(crate) struct Send {
     pub(crate) number: u32,
     pub(crate) suspect: bool,
     pub(crate) at: Instant,
+    /// What is refused later was taken on.
+    pub(crate) refusable_until: Instant,
 }
 
 impl Ingest {
@@ -158,6 +160,11 @@ impl Ingest {
         }
     }
 
+    fn refusable_until(&self, node: NodeRef) -> Instant {
+        let network = self.router.table().network(node, self.now);
+        self.now + (self.router.config().refusals.within + 2 * network).min(ms(1000))
+    }
+
     fn take(&mut self, segment: &mut Segment, event: Event, action: Action) {
         match action {
             Action::Send {
@@ -183,6 +190,7 @@ impl Ingest {
                     number,
                     suspect,
                     at: self.now,
+                    refusable_until: self.refusable_until(node),
                 });
             }
             Action::Cancel { attempt } => {

@@ -69,6 +69,25 @@ fn a_good_node_that_is_full_is_waited_for_but_not_into_the_deadline() {
 }
 
 #[test]
+fn who_may_not_wait_takes_what_has_room() {
+    let mut w = World::new(&["a", "b"]);
+    w.settle();
+    let _full: Vec<_> = (0..8).map(|_| w.start(w.node("a"))).collect();
+    w.fail("b", FailureKind::Internal);
+    let ask = Ask {
+        work: WORK,
+        time_left: LEFT,
+        home: None,
+        tried: &[],
+        purpose: Purpose::First,
+        trials: true,
+        patient: false,
+    };
+    let choice = w.table.pick(&ask, w.now, &mut w.rng).unwrap();
+    assert_eq!(w.id(choice.node), "b");
+}
+
+#[test]
 fn trials_are_few() {
     let ids: Vec<String> = (0..20).map(|i| format!("n{i}")).collect();
     let mut w = World::new(&ids.iter().map(String::as_str).collect::<Vec<_>>());

@@ -133,7 +133,7 @@ proptest! {
                         (4, Some(not_zone_of)) => Purpose::SecondOpinion { not_zone_of },
                         _ => Purpose::First,
                     };
-                    let ask = Ask { work, time_left: ms(left), home, tried: &tried, purpose, trials: true };
+                    let ask = Ask { work, time_left: ms(left), home, tried: &tried, purpose, trials: true, patient: true };
                     let Ok(choice) = w.table.pick(&ask, w.now, &mut w.rng) else {
                         continue;
                     };

@@ -116,6 +116,7 @@ impl World {
             tried,
             purpose,
             trials: true,
+            patient: true,
         };
         self.table.pick(&ask, self.now, &mut self.rng)
     }

@@ -3,8 +3,9 @@
 //! The ingest writes it, `rackcast explain` and tests read it. Everything is JSON with
 //! snake_case keys and kebab-case codes. Within a version only keys, codes and kinds of step are
 //! added: a reader ignores what it does not know, and a step of an unknown kind is
-//! [`What::Other`]. Times that end in `_ms` are milliseconds; `_at_ms` is the wall clock since
-//! the Unix epoch, everything else a length, or an age since the segment was there to be sent.
+//! [`What::Other`]. Times that end in `_ms` are milliseconds; `_at_ms`, and `at_ms` of a move, are the
+//! wall clock since the Unix epoch, everything else a length, or an age since the segment was there
+//! to be sent.
 
 mod nodes;
 mod segment;

@@ -11,8 +11,8 @@
 //!
 //! > grants <= `per_segment` * (segments that were sent + `ahead` * segments that are due) + `per_second`
 //!
-//! A stream may end without a word; therefore `ahead` is a share, and nothing is counted ahead
-//! for a while after a segment could not be sent at once, or a stream did not keep its time.
+//! A stream may end without a word; therefore `ahead` is a share, and nothing is granted by this for
+//! a while after a segment could not be sent at once: then the strict budget is all there is.
 //! Should more streams than that end at once, the windows of that second exceed the bound by
 //! `per_segment` times the segments that are missed, and nothing more is granted until longer
 //! windows have made up for it.
@@ -28,7 +28,7 @@ const SLOT: Duration = Duration::from_millis(20);
 const WIDTH: usize = (WINDOW.as_millis() / SLOT.as_millis()) as usize;
 /// What is due later than so many slots from now is not remembered: 16 s.
 const FAR: usize = 800;
-/// For how long nothing is counted ahead after a segment could not be sent at once.
+/// For how long nothing is granted after a segment could not be sent at once.
 const DISTRUST: Duration = Duration::from_secs(2);
 /// What a segment brings that may yet be refused.
 const EARLY: f64 = 0.9;
@@ -127,20 +127,35 @@ impl Flow {
     }
 
     /// Tokens that could be granted now, one after another, after the `grants` of the last second,
-    /// oldest first.
+    /// oldest first. None while what is due is not to be counted on.
     pub(super) fn available(
         &mut self,
         grants: impl DoubleEndedIterator<Item = Instant>,
         now: Instant,
     ) -> u32 {
+        let distrusts = |since: Instant| now.saturating_duration_since(since) < DISTRUST;
+        if self.ahead <= 0.0 || self.distrust.is_some_and(distrusts) {
+            return 0;
+        }
+        // The cast saturates, and takes what is below 0 for 0.
+        (self.margin(grants, now) + 1e-9) as u32
+    }
+
+    /// Whether what was granted is not paid by what was sent and what is due: since less is due than
+    /// was, or some of what came was not sent.
+    pub(super) fn is_short(
+        &mut self,
+        grants: impl DoubleEndedIterator<Item = Instant>,
+        now: Instant,
+    ) -> bool {
+        self.margin(grants, now) < 0.0
+    }
+
+    /// What the strictest of those windows leaves, in tokens.
+    fn margin(&mut self, grants: impl DoubleEndedIterator<Item = Instant>, now: Instant) -> f64 {
         self.forget(now);
         let here = usize::try_from(self.number(now).saturating_sub(self.first));
         let here = here.unwrap_or(usize::MAX);
-        let distrusts = |since: Instant| now.saturating_duration_since(since) < DISTRUST;
-        let ahead = match self.distrust.is_some_and(distrusts) {
-            true => 0.0,
-            false => self.ahead,
-        };
         let began = self.began;
         let mut grants = grants.rev().map(|at| number(at, began)).peekable();
         let get = |i: usize| self.slots.get(i).copied().unwrap_or_default();
@@ -154,14 +169,13 @@ impl Flow {
             while grants.next_if(|grant| *grant >= begin).is_some() {
                 granted += 1;
             }
-            let segments = f64::from(sent) + ahead * f64::from(due);
+            let segments = f64::from(sent) + self.ahead * f64::from(due);
             let brought = self.config.per_segment * EARLY * segments + self.config.per_second;
             least = least.min(brought - f64::from(granted));
             sent += get(here - k).sent;
             due -= get(here + (WIDTH - 1).saturating_sub(k)).due.min(due);
         }
-        // The cast saturates, and takes what is below 0 for 0.
-        (least + 1e-9) as u32
+        least
     }
 }
 
@@ -231,11 +245,11 @@ mod tests {
     }
 
     #[test]
-    fn nothing_counts_ahead_while_segments_cannot_be_sent() {
+    fn nothing_is_granted_while_segments_cannot_be_sent() {
         let (mut f, now) = regular(Instant::now());
         f.distrust(now);
-        assert!(f.available(none(), now) <= 1);
-        assert_eq!(f.available(none(), now + DISTRUST / 4), 1);
+        assert_eq!(f.available(none(), now), 0);
+        assert_eq!(f.available(none(), now + DISTRUST / 4), 0);
     }
 
     #[test]

@@ -18,7 +18,7 @@ use precedence::Precedence;
 pub(crate) use price::{Need, Price, Short};
 use recent::Recent;
 pub(crate) use shares::Share;
-use shares::{REFUSED_WITHIN, Shares};
+use shares::Shares;
 
 /// All submissions so far, by what they were for. Refused ones are among them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -43,6 +43,8 @@ pub(crate) struct Purse {
     precedence: Precedence,
     shares: Shares,
     spent: Spent,
+    /// What is due counts before it comes.
+    ahead: bool,
 }
 
 impl Purse {
@@ -55,6 +57,7 @@ impl Purse {
             precedence: Precedence::default(),
             shares: Shares::default(),
             spent: Spent::default(),
+            ahead: true,
         }
     }
 
@@ -97,9 +100,22 @@ impl Purse {
 
     fn available(&mut self, now: Instant) -> u32 {
         // What is allowed even if nothing comes any more is allowed.
-        let ahead = self.flow.available(self.retries.grants(), now);
-        let ahead = self.retries.long(now).min(ahead);
-        ahead.max(self.retries.available(now))
+        let strict = self.retries.available(now);
+        let ahead = match self.ahead {
+            true => self.flow.available(self.retries.grants(), now),
+            false => 0,
+        };
+        if ahead <= strict {
+            return strict;
+        }
+        // The cast saturates, and takes what is below 0 for 0.
+        let long = self.retries.long(self.shares.undecided(), now) as u32;
+        ahead.min(long).max(strict)
+    }
+
+    /// Whether enough of the fleet is well for what is due to be sent when it comes.
+    pub(super) fn count_ahead(&mut self, well: bool) {
+        self.ahead = well;
     }
 
     /// A segment is due at `at`.
@@ -115,6 +131,13 @@ impl Purse {
     /// A segment cannot be sent for the first time, or not now.
     pub(crate) fn hindered(&mut self, now: Instant) {
         self.flow.distrust(now);
+    }
+
+    /// Whether retries were granted for segments that were due, of which so many have not been sent
+    /// that none may wait any more.
+    pub(crate) fn presses(&mut self, now: Instant) -> bool {
+        let long = self.retries.long(self.shares.undecided(), now);
+        long < 0.0 || self.flow.is_short(self.retries.grants(), now)
     }
 
     /// Pays for a submission that is made now.
@@ -138,12 +161,11 @@ impl Purse {
         true
     }
 
-    /// A segment is sent for the first time. Part of what it brings waits until it is known that
-    /// the node takes it on.
-    pub(crate) fn segment(&mut self, now: Instant) -> Share {
+    /// A segment is sent for the first time. What it brings waits until it is known that the node
+    /// takes it on: it does unless it refuses it by `until`.
+    pub(crate) fn segment(&mut self, until: Instant, now: Instant) -> Share {
         self.settle(now);
-        let share = self.shares.sent(now);
-        self.retries.segment_sent();
+        let share = self.shares.sent(until, now);
         self.flow.sent(now);
         self.spent.segments += 1;
         share
@@ -167,16 +189,12 @@ impl Purse {
     /// comes so late that it counts as taken on.
     pub(crate) fn refused(&mut self, share: Share, now: Instant) -> bool {
         self.settle(now);
-        let sent = self.shares.decide(share);
-        let in_time = sent.is_some();
-        if in_time {
-            self.retries.segment_refused();
-            if let Some(at) = sent {
-                self.flow.refused(at, now);
-            }
-            self.spent.segments = self.spent.segments.saturating_sub(1);
-        }
-        in_time
+        let Some(at) = self.shares.decide(share) else {
+            return false;
+        };
+        self.flow.refused(at, now);
+        self.spent.segments = self.spent.segments.saturating_sub(1);
+        true
     }
 
     /// What was not refused by now was taken on.
@@ -187,10 +205,9 @@ impl Purse {
     }
 
     /// What was paid at `at` was for nothing: the node did not take it on. What is refused so late
-    /// that it counts as taken on stays paid.
-    pub(crate) fn refund(&mut self, at: Instant, now: Instant) {
-        let in_time = now.saturating_duration_since(at) < REFUSED_WITHIN;
-        if in_time && self.retries.refund(at, now) {
+    /// that it counts as taken on, after `until`, stays paid.
+    pub(crate) fn refund(&mut self, at: Instant, until: Instant, now: Instant) {
+        if now < until && self.retries.refund(at, now) {
             self.spent.retries = self.spent.retries.saturating_sub(1);
         }
     }

@@ -14,7 +14,7 @@ const STAND_BACK: Duration = Duration::from_millis(200);
 const ASKS_AGAIN: Duration = Duration::from_millis(60);
 /// Deadlines that are as good as the same: whoever comes shortly after another need not wait for
 /// it to ask again.
-const ABOUT: Duration = Duration::from_millis(300);
+const ABOUT: Duration = Duration::from_millis(50);
 
 /// What may be lost and last found nothing left; of several, what is lost first.
 #[derive(Debug, Default)]

@@ -1,11 +1,7 @@
 //! Segments that were sent, and of which it is not known yet whether a node took them on.
 
 use std::collections::VecDeque;
-use std::time::{Duration, Instant};
-
-/// A refusal comes before the body is read: a submission that was not refused for so long was
-/// taken on.
-pub(super) const REFUSED_WITHIN: Duration = Duration::from_millis(250);
+use std::time::Instant;
 
 /// What a segment brings into the budget of retries, until it is known that a node took it on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,17 +18,20 @@ pub(super) struct Shares {
 #[derive(Debug, Clone, Copy)]
 struct Pending {
     at: Instant,
+    /// What is not refused by then was taken on: a refusal comes before the body is read.
+    until: Instant,
     /// It is known what became of it.
     over: bool,
 }
 
 impl Shares {
-    /// A segment is sent.
-    pub(super) fn sent(&mut self, now: Instant) -> Share {
+    /// A segment is sent, and is taken on unless it is refused by `until`.
+    pub(super) fn sent(&mut self, until: Instant, now: Instant) -> Share {
         let share = Share(self.all);
         self.all += 1;
         self.pending.push_back(Pending {
             at: now,
+            until,
             over: false,
         });
         share
@@ -47,11 +46,16 @@ impl Shares {
         Some(pending.at)
     }
 
+    /// How many there are of which it is not known yet whether they were taken on.
+    pub(super) fn undecided(&self) -> usize {
+        self.pending.iter().filter(|p| !p.over).count()
+    }
+
     /// When the next was sent of those that were not refused by now, so that they were taken on.
     pub(super) fn settled(&mut self, now: Instant) -> Option<Instant> {
         loop {
-            let Pending { at, over } = *self.pending.front()?;
-            if now.saturating_duration_since(at) < REFUSED_WITHIN {
+            let Pending { at, until, over } = *self.pending.front()?;
+            if now < until {
                 return None;
             }
             self.pending.pop_front();

@@ -2,11 +2,12 @@
 //!
 //! What a node says of its own time divides what was measured from outside, and never shortens it.
 
-use super::{Node, PATIENCE};
+use super::Node;
 use crate::table::ask::Timing;
 use crate::table::config::Pace;
-use crate::table::estimate::{Estimate, Surprise};
+use crate::table::estimate::Estimate;
 use crate::table::flights::Flight;
+use crate::table::late::Surprise;
 
 /// A probe's round trip stands for the network while no segment told it for so long.
 const NETWORK_STALE: f64 = 10.0;
@@ -96,7 +97,7 @@ impl Node {
         let usual = network + flight.work * speed * flight.contention + excused;
         // Who is on trial has to convince.
         let least = if flight.trial { 1.0 } else { pace.slow };
-        elapsed > usual * surprise.late().max(least) + PATIENCE
+        elapsed > usual * surprise.late().max(least) + pace.patience
     }
 
     /// A job was given up after `elapsed`: no sample, but a bound. True if that is far more

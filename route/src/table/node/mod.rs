@@ -7,9 +7,10 @@ pub(super) use forecast::Forecast;
 
 use super::clock::fade;
 use super::config::Pace;
-use super::estimate::{Estimate, Surprise};
+use super::estimate::Estimate;
 use super::flights::{Flight, Flights};
 use super::health::{self, Health};
+use super::late::Surprise;
 use super::limit::SlotLimit;
 use super::usual::Usual;
 use super::utilisation::Utilisation;
@@ -17,8 +18,6 @@ use crate::member::{Load, Member};
 
 /// The most slots that are believed of one node.
 const MAX_SLOTS: u32 = 1024;
-/// A job is never late by less than this, in seconds.
-const PATIENCE: f64 = 0.03;
 /// How many times what was predicted an unmeasured node may take before it is late.
 const UNMEASURED_LATE: f64 = 4.0;
 
@@ -162,9 +161,9 @@ impl Node {
             wait: forecast.wait,
             contention: forecast.contention,
             speed: forecast.speed,
-            due_at: t + job.predicted * due + PATIENCE,
-            suspect_at: t + job.predicted * suspect + PATIENCE,
-            late_at: t + job.predicted * late + PATIENCE,
+            due_at: t + job.predicted * due + pace.patience,
+            suspect_at: t + job.predicted * suspect + pace.patience,
+            late_at: t + job.predicted * late + pace.patience,
             beside: forecast.beside,
             trial: job.trial,
         });

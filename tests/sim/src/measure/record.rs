@@ -1,4 +1,4 @@
-use crate::policy::Submission;
+use crate::policy::{Asked, Submission};
 use crate::time::Time;
 use crate::world::Episode;
 
@@ -28,6 +28,8 @@ pub(crate) struct Taken {
     pub(crate) submissions: u32,
     pub(crate) refusals: u32,
     pub(crate) poison: bool,
+    /// It was not sent, since its stream keeps failing.
+    pub(crate) withheld: bool,
 }
 
 impl Taken {
@@ -35,7 +37,7 @@ impl Taken {
         stream: u32,
         cut: Time,
         deadline: Time,
-        asked: u16,
+        asked: Asked,
         works: &[u64],
         poison: bool,
     ) -> Self {
@@ -52,17 +54,18 @@ impl Taken {
             cut,
             deadline,
             ladder,
-            asked,
+            asked: asked.renditions,
             on_time: 0,
             came: 0,
             complete: Time::NEVER,
             work: of(ladder),
-            work_asked: of(asked),
+            work_asked: of(asked.renditions),
             node: NOBODY,
             nodes: [NOBODY; 3],
             submissions: 0,
             refusals: 0,
             poison,
+            withheld: asked.withheld,
         }
     }
 
@@ -218,6 +221,13 @@ mod tests {
         Time::after(Duration::from_millis(ms))
     }
 
+    fn all(renditions: u16) -> Asked {
+        Asked {
+            renditions,
+            withheld: false,
+        }
+    }
+
     #[test]
     fn a_segment_is_on_time_when_all_that_was_asked_is() {
         let mut r = Record::new(Vec::new());
@@ -225,7 +235,7 @@ mod tests {
             0,
             at(0),
             at(3000),
-            0b110,
+            all(0b110),
             &[300, 200, 100],
             false,
         ));
@@ -242,7 +252,7 @@ mod tests {
     #[test]
     fn what_comes_late_is_there_and_not_on_time() {
         let mut r = Record::new(Vec::new());
-        r.cut(Taken::new(0, at(0), at(3000), 1, &[100], false));
+        r.cut(Taken::new(0, at(0), at(3000), all(1), &[100], false));
         r.came(0, 0, at(3001));
         assert!(!r.segments[0].is_on_time());
         assert!(r.segments[0].turnaround() > 3.0);
@@ -251,7 +261,7 @@ mod tests {
     #[test]
     fn the_first_submission_is_the_earliest_sent() {
         let mut r = Record::new(Vec::new());
-        r.cut(Taken::new(0, at(0), at(3000), 1, &[100], false));
+        r.cut(Taken::new(0, at(0), at(3000), all(1), &[100], false));
         for (ms, node) in [(20, 7), (10, 5), (30, 5)] {
             r.submitted(Sent {
                 at: at(ms),

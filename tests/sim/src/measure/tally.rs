@@ -24,6 +24,7 @@ pub(crate) struct Tally {
     on_time: u64,
     settled: u64,
     settled_gaps: u64,
+    withheld: u64,
     new: u64,
     new_gaps: u64,
     beyond: u64,
@@ -89,6 +90,7 @@ impl Tally {
             return;
         }
         let gap = u64::from(!s.is_on_time());
+        self.withheld += u64::from(s.withheld);
         self.segments += 1;
         self.on_time += 1 - gap;
         self.whole.add(s.turnaround());
@@ -106,7 +108,7 @@ impl Tally {
         }
         // Also what was under way when it began: nobody could know.
         let unsettled = |f: &Episode| s.deadline >= f.from && since(f) < scenario.settle;
-        if !faults.iter().any(unsettled) {
+        if !faults.iter().any(unsettled) && !s.withheld {
             self.settled += 1;
             self.settled_gaps += gap;
         }
@@ -227,6 +229,7 @@ impl Tally {
         self.on_time += other.on_time;
         self.settled += other.settled;
         self.settled_gaps += other.settled_gaps;
+        self.withheld += other.withheld;
         self.new += other.new;
         self.new_gaps += other.new_gaps;
         self.beyond = self.beyond.max(other.beyond);
@@ -265,6 +268,7 @@ impl Tally {
             Figure::OnTime => share(self.on_time, self.segments),
             Figure::Gaps => share(self.segments - self.on_time, self.segments),
             Figure::GapsSettled => share(self.settled_gaps, self.settled),
+            Figure::Withheld => share(self.withheld, self.segments),
             Figure::GapsNew => share(self.new_gaps, self.new),
             Figure::GapsBeyond => Some(self.beyond as f64),
             Figure::P50 => self.whole.quantile(0.5),

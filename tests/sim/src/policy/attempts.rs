@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::{Action, Bound, Context, End, Event, Failure, Policy, Segment};
+use super::{Action, Asked, Bound, Context, End, Event, Failure, Policy, Segment};
 use crate::time::Time;
 
 /// Whom a baseline picks, and what it learns.
@@ -238,7 +238,7 @@ impl<P: Picker> Policy for Attempts<P> {
         self.picker.members(nodes, cx);
     }
 
-    fn plan(&mut self, segment: Segment, _cx: &mut Context<'_>) -> (Plan, u16) {
+    fn plan(&mut self, segment: Segment, _cx: &mut Context<'_>) -> (Plan, Asked) {
         let all = u16::MAX >> 16usize.saturating_sub(segment.works.len());
         self.refusals = (self.refusals + REFUSALS.0).min(REFUSALS.1);
         let plan = Plan {
@@ -252,7 +252,11 @@ impl<P: Picker> Policy for Attempts<P> {
             wake: Time::NEVER,
             over: false,
         };
-        (plan, all)
+        let asked = Asked {
+            renditions: all,
+            withheld: false,
+        };
+        (plan, asked)
     }
 
     fn step(&mut self, plan: &mut Plan, event: Event, cx: &mut Context<'_>) {

@@ -105,6 +105,15 @@ pub(crate) enum Action {
     NodeFreed,
 }
 
+/// What is asked for of a segment.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asked {
+    /// A bit for each rendition whose absence is a gap.
+    pub(crate) renditions: u16,
+    /// None of them is sent: the stream keeps failing.
+    pub(crate) withheld: bool,
+}
+
 /// What a policy may see and do while it decides.
 pub(crate) struct Context<'a> {
     pub(crate) now: Time,
@@ -123,8 +132,8 @@ pub(crate) trait Policy {
     /// The catalog's word on who is a member.
     fn members(&mut self, nodes: &[u32], cx: &mut Context<'_>);
 
-    /// A new segment, and which of its renditions are asked for.
-    fn plan(&mut self, segment: Segment, cx: &mut Context<'_>) -> (Self::Plan, u16);
+    /// A new segment, and what of it is asked for.
+    fn plan(&mut self, segment: Segment, cx: &mut Context<'_>) -> (Self::Plan, Asked);
 
     fn step(&mut self, plan: &mut Self::Plan, event: Event, cx: &mut Context<'_>);
 

@@ -8,7 +8,7 @@ use rackcast_route::{Endpoint, Member, NodeId, Router, RouterConfig, StreamKey};
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
 
-use super::{Action, Context, End, Event, Failure, Policy, Segment};
+use super::{Action, Asked, Context, End, Event, Failure, Policy, Segment};
 use crate::time::{Clock, Time};
 use crate::world::{Load, World};
 
@@ -86,7 +86,7 @@ impl Policy for Ours {
         self.router.table_mut().update_members(members, now);
     }
 
-    fn plan(&mut self, segment: Segment, cx: &mut Context<'_>) -> (plan::Plan, u16) {
+    fn plan(&mut self, segment: Segment, cx: &mut Context<'_>) -> (plan::Plan, Asked) {
         let now = self.clock.instant(cx.now);
         let router = &mut self.router;
         let stream = *self
@@ -96,10 +96,8 @@ impl Policy for Ours {
         let allowance = router.allowance(stream, &segment.works, segment.media, now);
         let ladder = plan::Renditions::first(segment.works.len());
         // A circuit's doing is a loss; only overload is a reason to ask for less.
-        let asked = match allowance.why {
-            Some(Reduction::Circuit { .. }) => ladder,
-            _ => allowance.asked,
-        };
+        let withheld = matches!(allowance.why, Some(Reduction::Circuit { .. }));
+        let asked = if withheld { ladder } else { allowance.asked };
         let job = plan::Job {
             stream,
             sequence: segment.sequence,
@@ -111,7 +109,10 @@ impl Policy for Ours {
             input_bytes: segment.input_bytes,
             precious: false,
         };
-        let asked = asked.iter().fold(0, |set, i| set | 1 << i);
+        let asked = Asked {
+            renditions: asked.iter().fold(0, |set, i| set | 1 << i),
+            withheld,
+        };
         (plan::Plan::new(job, now), asked)
     }
 

@@ -10,8 +10,11 @@ pub enum Figure {
     OnTime,
     /// Share of segments of which something that was asked did not.
     Gaps,
-    /// The same, of segments cut when a fault had gone on for `settle`, or cut after it.
+    /// The same, of segments cut when a fault had gone on for `settle`, or cut after it, and that
+    /// were not withheld.
     GapsSettled,
+    /// Share of segments that were not sent, since their stream's circuit was open.
+    Withheld,
     /// The same, of segments cut after the first fault began.
     GapsNew,
     /// Segments lost from the first fault on, beyond as many as the befallen nodes had in flight
@@ -62,10 +65,11 @@ pub enum Figure {
 }
 
 /// Their names.
-pub(crate) const FIGURES: [(Figure, &str); 26] = [
+pub(crate) const FIGURES: [(Figure, &str); 27] = [
     (Figure::OnTime, "on_time"),
     (Figure::Gaps, "gaps"),
     (Figure::GapsSettled, "gaps_settled"),
+    (Figure::Withheld, "withheld"),
     (Figure::GapsNew, "gaps_new"),
     (Figure::GapsBeyond, "gaps_beyond"),
     (Figure::P50, "p50"),

@@ -9,7 +9,9 @@
 mod common;
 
 use common::{Segment, decode, format_of, make, pipelines, segments, transcode};
+use rackcast_segment::id::Sequence;
 use rackcast_segment::media::AccessUnit;
+use rackcast_segment::rate::{Account, Policy};
 use rackcast_segment::shape::Colour;
 use rackcast_segment::time::{Ticks, Timestamp};
 use rackcast_segment::ts;
@@ -131,6 +133,26 @@ fn a_job_leaves_nothing_behind_for_the_next() {
         if encoder == Encoder::Openh264 {
             assert_eq!(again, first);
         }
+    }
+}
+
+/// Where a source does not say its colours, GStreamer takes large pictures to have others than small ones:
+/// a rung of either kind must not bind the other, when a pipeline that is warm agrees on its formats anew.
+#[test]
+fn a_warm_pipeline_of_large_and_small_rungs_is_told_other_rates() {
+    let source = ["testsrc2=size=1280x720:rate=25:duration=0.6"];
+    let mut p = pipelines(Encoder::X264);
+    for (n, mut s) in make(&source, &["-g", "5"], "720p@2M,360p@500k")
+        .into_iter()
+        .enumerate()
+    {
+        for spec in s.job.renditions.clone() {
+            let mut account = Account::new(Policy::default(), &spec, s.job.source.frame_rate);
+            let (mut rate, _) = account.ask(Sequence(n as u64), s.job.source.duration);
+            rate.bitrate -= rate.bitrate / 10 * n as u32;
+            s.job.rates.insert(spec.name, rate);
+        }
+        check(&s, &transcode(&mut p, &s).unwrap());
     }
 }
 

@@ -202,7 +202,7 @@ impl Graph {
             pipeline.add_many([&tee, &queue, &encoder, &coded])?;
             gst::Element::link_many([&scaled, &tee, &queue, &encoder, &coded])?;
 
-            let output = output::pad(index, sender.clone(), progress.clone());
+            let output = output::pad(index, sender.clone(), progress.clone())?;
             output.set_active(true)?;
             pad(&coded, "src")?.link(&output)?;
             outputs.push(output);

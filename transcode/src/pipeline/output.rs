@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use gstreamer as gst;
 
+use super::error::PipelineError;
+
 /// One picture as the encoder put it out.
 pub(super) struct Coded {
     /// Presentation time since the segment's start. x264enc lays its own time 1000 hours
@@ -29,11 +31,19 @@ struct Collected {
 }
 
 /// A sink pad that sends what it has at the end of the stream, and forgets it on a flush.
-pub(super) fn pad(index: usize, done: SyncSender<Finished>, progress: Arc<AtomicU32>) -> gst::Pad {
+pub(super) fn pad(
+    index: usize,
+    done: SyncSender<Finished>,
+    progress: Arc<AtomicU32>,
+) -> Result<gst::Pad, PipelineError> {
     let state = Arc::new(Mutex::new(Collected::default()));
     let collected = state.clone();
-    gst::Pad::builder(gst::PadDirection::Sink)
-        .name("output")
+    // Without a template it would take nothing but what the first segment was: the colours that GStreamer
+    // guesses of a small rung and of a large one, which no source has at once.
+    let any = gst::Caps::new_any();
+    let presence = gst::PadPresence::Always;
+    let template = gst::PadTemplate::new("output", gst::PadDirection::Sink, presence, &any)?;
+    let pad = gst::Pad::builder_from_template(&template)
         .chain_function(move |_, _, buffer| {
             progress.fetch_add(1, Ordering::Relaxed);
             let mut state = lock(&collected);
@@ -69,7 +79,8 @@ pub(super) fn pad(index: usize, done: SyncSender<Finished>, progress: Arc<Atomic
             }
             true
         })
-        .build()
+        .build();
+    Ok(pad)
 }
 
 fn lock(state: &Mutex<Collected>) -> std::sync::MutexGuard<'_, Collected> {

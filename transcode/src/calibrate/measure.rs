@@ -5,14 +5,15 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use prometheus::Registry;
-use rackcast_segment::id::{InvalidName, Sequence};
-use rackcast_segment::sample::{SampleError, job_of};
+use rackcast_segment::id::Sequence;
+use rackcast_segment::sample::job_of;
 use rackcast_segment::wire::job::{Job, JobSpec};
 use rackcast_service::status::DeviceState;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::error::CalibrationError;
 use super::report::Step;
 use crate::admission::{Rates, SlotId, Work};
 use crate::device::Device;
@@ -32,32 +33,6 @@ const LONGEST_JOB: Duration = Duration::from_secs(50);
 const MOST_WORKERS: usize = 16;
 /// How often it is looked whether workers are up.
 const POLL: Duration = Duration::from_millis(10);
-
-/// Why a device was not measured.
-#[derive(Debug, thiserror::Error)]
-pub enum CalibrationError {
-    /// A worker cannot work.
-    #[error("{0}")]
-    Device(String),
-    /// Its workers were not up in time.
-    #[error("its workers were not up after {0:?}")]
-    NotUp(Duration),
-    /// A job did not come to its end.
-    #[error("a job failed: {0}")]
-    Job(String),
-    /// What came out makes no sense; the machine may have been busy with something else.
-    #[error("no rates come out of {0:?} and {1:?} for the full ladder and its lowest rung")]
-    Nonsense(Duration, Duration),
-    /// A defect of this program.
-    #[error(transparent)]
-    Sample(#[from] SampleError),
-    /// A defect of this program.
-    #[error(transparent)]
-    Name(#[from] InvalidName),
-    /// A defect of this program.
-    #[error(transparent)]
-    Metrics(#[from] prometheus::Error),
-}
 
 /// The rates of each of so many workers, all at work.
 pub(super) async fn at(

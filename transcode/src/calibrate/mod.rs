@@ -9,6 +9,7 @@
 //! ([`at_start`]). `rackcast-transcode calibrate` takes longer and tries how many workers are best.
 //! From then on what jobs really take [corrects](crate::admission::Speed) it.
 
+mod error;
 mod fingerprint;
 mod measure;
 mod report;
@@ -19,8 +20,8 @@ use std::path::Path;
 use crate::device::Device;
 use crate::worker::Blueprint;
 
+pub use error::CalibrationError;
 pub use fingerprint::Hardware;
-pub use measure::CalibrationError;
 pub use report::{DeviceReport, Report};
 pub use store::{Entry, Store};
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::measure::CalibrationError;
+use super::error::CalibrationError;
 use crate::admission::Rates;
 use crate::device::{Device, Kind};
 

@@ -20,7 +20,7 @@ use rackcast_segment::ladder::RenditionSpec;
 use rackcast_segment::media::Codec;
 use rackcast_segment::shape::Shape;
 
-use super::encoder::{Encoder, EncoderConfig};
+use super::config::{Encoder, EncoderConfig};
 use super::error::PipelineError;
 use super::scaler::SCALER;
 use super::x265;

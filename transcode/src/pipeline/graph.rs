@@ -25,9 +25,10 @@ use rackcast_segment::shape::{Ratio, Shape};
 use rackcast_segment::wire::job::JobSpec;
 
 use super::chain::{Chain, IN_MEMORY, SOFTWARE_DECODERS, Wanted};
+use super::config::EncoderConfig;
 use super::decoded::Decoded;
 use super::element::{exists, filter, fraction, make, pad, signed};
-use super::encoder::{self, EncoderConfig};
+use super::encoder;
 use super::error::PipelineError;
 use super::frames;
 use super::output::{self, Finished};

@@ -14,6 +14,7 @@ mod again;
 mod bits;
 mod chain;
 mod clock;
+mod config;
 mod decoded;
 mod element;
 mod encoder;
@@ -41,7 +42,7 @@ use rackcast_segment::wire::job::JobSpec;
 use tokio_util::sync::CancellationToken;
 
 pub use chain::{NVIDIA_ELEMENTS, va_elements, va_prefix};
-pub use encoder::{Encoder, EncoderConfig};
+pub use config::{Encoder, EncoderConfig};
 pub use engine::Engine;
 pub use error::PipelineError;
 pub use run::Rendition;

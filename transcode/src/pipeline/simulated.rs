@@ -14,7 +14,7 @@ use rackcast_segment::wire::job::JobSpec;
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 
-use super::encoder::EncoderConfig;
+use super::config::EncoderConfig;
 use super::engine::Engine;
 use super::error::PipelineError;
 use super::finish;

@@ -13,7 +13,7 @@ use rackcast_segment::media::Codec;
 use rackcast_segment::rate::{EncoderName, Rate};
 use rackcast_segment::wire::job::JobSpec;
 
-use super::encoder::{Encoder, EncoderConfig};
+use super::config::EncoderConfig;
 
 /// The encoder's model of a player's buffer, in milliseconds of the rate that fills it.
 const BUFFER_MS: u32 = 1_000;
@@ -81,17 +81,6 @@ impl Told {
     }
 }
 
-impl EncoderConfig {
-    /// What tells the bits of this encoder apart from those of another at the same quality; `None` of one
-    /// that is told a bit rate.
-    pub fn rate_name(&self) -> Option<EncoderName> {
-        let name = format!("{}/{}", self.encoder.as_str(), self.preset);
-        Some(name)
-            .filter(|_| self.encoder == Encoder::X264)
-            .and_then(|name| name.parse().ok())
-    }
-}
-
 /// Tells x264enc, which takes it in no other state than NULL and READY; `options` are its own beside these.
 pub(super) fn tell_x264(element: &gst::Element, told: Told, height: u32, options: &str) {
     element.set_property("vbv-buf-capacity", BUFFER_MS);
@@ -132,6 +121,8 @@ mod tests {
     use super::*;
     use rackcast_segment::id::Sequence;
     use rackcast_segment::rate::{Account, Policy};
+
+    use super::super::config::Encoder;
 
     #[test]
     fn a_lone_job_is_made_by_its_mean_and_one_that_carries_rates_by_them() {

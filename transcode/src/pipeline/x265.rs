@@ -5,8 +5,8 @@ use gstreamer as gst;
 use rackcast_segment::ladder::RenditionSpec;
 use rackcast_segment::shape::Shape;
 
+use super::config::EncoderConfig;
 use super::element::make;
-use super::encoder::EncoderConfig;
 use super::error::PipelineError;
 
 pub(super) const ELEMENT: &str = "x265enc";

@@ -1,14 +1,14 @@
 //! Worker processes: what decodes and encodes, apart from what listens.
 //!
 //! Codecs parse what a stranger sent, and crash, hang or leak over it. So each worker is a
-//! process with one job at a time, and one task for each *slot* ([`supervise`]) keeps a worker
+//! process with one job at a time, and one task for each *slot* ([`supervise()`]) keeps a worker
 //! in it. The life of a worker:
 //!
 //! 1. **Start** ([`process`]): a child that dies with its parent, with limits on memory, files
 //!    and core dumps, on its CPUs. It transcodes a small segment of its own ([`child`]): a
 //!    worker whose self-test fails never serves, and one that has passed is warm. The slot
 //!    counts as up from then on.
-//! 2. **Service** ([`slot`]): jobs, one after another. It reports five times a second that it
+//! 2. **Service** ([`mod@supervise`]): jobs, one after another. It reports five times a second that it
 //!    lives and how many pictures it has moved. After a job that failed it tests itself again
 //!    before it says so: its word that a segment cannot be decoded counts only if it can still
 //!    decode one that can.
@@ -25,17 +25,20 @@
 
 pub mod child;
 mod end;
+mod post;
 mod process;
 pub mod protocol;
 mod quarantine;
 mod slot;
+mod supervise;
 
 use std::path::PathBuf;
 
 use crate::config;
 
+pub use post::Post;
 pub use process::MALLOC;
-pub use slot::{Post, supervise};
+pub use supervise::supervise;
 
 /// What every worker of a node is started with.
 #[derive(Debug, Clone)]

@@ -13,8 +13,8 @@ use tokio::time::{sleep_until, timeout, timeout_at};
 
 use super::Blueprint;
 use super::end::End;
+use super::post::Post;
 use super::protocol::{FromWorker, SOCKET, ToWorker};
-use super::slot::Post;
 use crate::metrics::Sessions;
 use crate::pipeline::Spent;
 use crate::scheduler::{Assignment, Scheduler};

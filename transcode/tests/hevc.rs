@@ -10,7 +10,6 @@ mod common;
 
 use common::{Node, Segment, decode, format_in, made, make, make_in, pipelines, ssim};
 use rackcast_segment::media::Codec;
-use rackcast_segment::verify::{Expectation, verify};
 use rackcast_segment::wire::reply::RefusalCode;
 use rackcast_transcode::pipeline::Encoder;
 
@@ -92,16 +91,7 @@ async fn a_node_says_that_it_has_hevc_and_does_it() {
     let node = Node::start("[worker]\ncount = 1").await;
     assert_eq!(node.status().await.tags, ["cpu", "h264", "hevc"]);
     for s in hevc_source().into_iter().map(|s| in_hevc(s, 1)) {
-        let answer = node.transcode(&s).await.unwrap();
-        for (name, media) in &answer.renditions {
-            let spec = s.job.renditions.iter().find(|r| r.name.as_str() == name);
-            let expect = Expectation {
-                spec: spec.unwrap(),
-                source: &s.job.source,
-                shape: &s.job.shape,
-            };
-            verify(media, &expect).unwrap();
-        }
+        node.transcode(&s).await.unwrap().check(&s);
     }
 }
 

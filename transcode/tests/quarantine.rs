@@ -8,11 +8,8 @@
 
 mod common;
 
-use std::collections::BTreeSet;
-
 use common::{Node, Segment, answer, full, job, make, until};
 use nix::sys::signal::{Signal, kill};
-use rackcast_segment::verify::{Expectation, verify};
 use rackcast_segment::wire::reply::RefusalCode;
 
 /// One worker, and a preset at which jobs last long enough to be interrupted.
@@ -29,23 +26,6 @@ fn long() -> Segment {
     .remove(0)
 }
 
-/// Each rendition came once, and is what was asked for.
-fn check(s: &Segment, answer: &common::Answer) {
-    assert!(answer.summary.failure.is_none(), "{:?}", answer.summary);
-    let names: BTreeSet<_> = answer.renditions.iter().map(|(n, _)| n.as_str()).collect();
-    assert_eq!(names.len(), answer.renditions.len(), "none came twice");
-    assert_eq!(names.len(), s.job.renditions.len(), "all came");
-    for (name, media) in &answer.renditions {
-        let spec = s.job.renditions.iter().find(|r| r.name.as_str() == name);
-        let expect = Expectation {
-            spec: spec.unwrap(),
-            source: &s.job.source,
-            shape: &s.job.shape,
-        };
-        verify(media, &expect).unwrap();
-    }
-}
-
 #[tokio::test]
 async fn the_job_of_a_killed_worker_is_done_by_another() {
     let node = Node::start(SLOW).await;
@@ -53,11 +33,11 @@ async fn the_job_of_a_killed_worker_is_done_by_another() {
     let asked = tokio::spawn(node.submit(&s));
     node.until_load("the job runs", |l| l.busy == 1).await;
     node.signal_workers(Signal::SIGKILL);
-    check(&s, &asked.await.unwrap().unwrap());
+    asked.await.unwrap().unwrap().check(&s);
 
     node.until_load("a worker is back", |l| (l.slots, l.busy) == (1, 0))
         .await;
-    check(&s, &node.transcode(&s).await.unwrap());
+    node.transcode(&s).await.unwrap().check(&s);
     assert_eq!(node.ends("killed").await, 1);
     node.until_quarantined("done", 1).await;
 }
@@ -69,7 +49,7 @@ async fn what_has_left_is_not_sent_again() {
     // The head of the answer comes with its first rendition.
     let response = node.send(node.post(&job(&s), full(s.ts.clone()))).await;
     node.signal_workers(Signal::SIGKILL);
-    check(&s, &answer(response).await.unwrap());
+    answer(response).await.unwrap().check(&s);
     node.until_quarantined("done", 1).await;
 }
 
@@ -89,7 +69,7 @@ async fn a_second_death_is_the_segment_s_fault() {
     node.until_quarantined("killed-worker", 1).await;
     node.until_load("a worker is back", |l| (l.slots, l.busy) == (1, 0))
         .await;
-    check(&s, &node.transcode(&s).await.unwrap());
+    node.transcode(&s).await.unwrap().check(&s);
 }
 
 #[tokio::test]
@@ -104,7 +84,7 @@ async fn who_asks_for_it_begins_in_quarantine() {
     assert_eq!(refused.refusal.code, RefusalCode::KilledWorker, "at once");
 
     let response = node.send(node.post(&job, full(s.ts.clone()))).await;
-    check(&s, &answer(response).await.unwrap());
+    answer(response).await.unwrap().check(&s);
     assert_eq!(
         node.named("worker"),
         serving,

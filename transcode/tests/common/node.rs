@@ -1,5 +1,6 @@
 //! A transcode node in its own process, and a client for it.
 
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::future::Future;
 use std::net::SocketAddr;
@@ -16,6 +17,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use rackcast_segment::verify::{Expectation, verify};
 use rackcast_segment::wire::SEGMENTS_PATH;
 use rackcast_segment::wire::job::Job;
 use rackcast_segment::wire::load::Load;
@@ -332,6 +334,26 @@ impl Node {
 pub(crate) struct Answer {
     pub(crate) renditions: Vec<(String, Bytes)>,
     pub(crate) summary: Summary,
+}
+
+impl Answer {
+    /// Each rendition came once, and is what was asked for.
+    pub(crate) fn check(&self, s: &Segment) {
+        assert!(self.summary.failure.is_none(), "{:?}", self.summary);
+        let names: BTreeSet<_> = self.renditions.iter().map(|(n, _)| n.as_str()).collect();
+        assert_eq!(names.len(), self.renditions.len(), "none came twice");
+        assert_eq!(names.len(), s.job.renditions.len(), "all came");
+        for (name, media) in &self.renditions {
+            let mut all = s.job.renditions.iter();
+            let spec = all.find(|r| r.name.as_str() == name).unwrap();
+            let expect = Expectation {
+                spec,
+                source: &s.job.source,
+                shape: &s.job.shape,
+            };
+            verify(media, &expect).unwrap();
+        }
+    }
 }
 
 /// An answer that is not 200.

@@ -158,3 +158,50 @@ fn the_mean_is_the_target_and_no_segment_is_above_its_bandwidth() {
     let wrong = holds("320x180", "180p@300k,90p@100k");
     assert!(wrong.is_empty(), "out of bounds:\n{}", wrong.join("\n"));
 }
+
+/// Pictures of the size that most are watched in.
+#[test]
+#[ignore = "takes minutes"]
+fn soak_the_mean_is_the_target_of_large_pictures_too() {
+    let wrong = holds("1280x720", "720p@2000k,360p@500k");
+    assert!(wrong.is_empty(), "out of bounds:\n{}", wrong.join("\n"));
+}
+
+/// A still picture, and in the middle of the segment a scene that has nothing to do with it: an encoder that
+/// knows a bit rate only has spent too little, and then spends too much.
+#[test]
+fn what_came_out_larger_than_it_may_be_is_made_again_smaller() {
+    let still =
+        "testsrc2=size=320x180:rate=25,fps=1/5,fps=25,trim=duration=1,setpts=PTS-STARTPTS[a]";
+    let noise = "mandelbrot=size=320x180:rate=25,noise=alls=40:all_seed=7:allf=t,trim=duration=1,\
+                 setpts=PTS-STARTPTS[b]";
+    let source = format!("{still};{noise};[a][b]concat=n=2");
+    let options = ["-g", "50", "-crf", "12", "-pix_fmt", "yuv420p"];
+    let segment = common::make(&[&source], &options, "180p@300k,90p@100k").remove(0);
+    let mut node = Node::new(Encoder::Openh264);
+    let mut made = |peaks: [u32; 2]| -> Vec<f64> {
+        let mut job = segment.job.clone();
+        for (spec, peak) in segment.job.renditions.iter().zip(peaks) {
+            let mut account = Account::new(Policy::default(), spec, job.source.frame_rate);
+            let (mut rate, _) = account.ask(Sequence(0), job.source.duration);
+            rate.peak = peak;
+            job.rates.insert(spec.name.clone(), rate);
+        }
+        let renditions = node.transcode(&job, &segment);
+        assert_eq!(renditions.len(), 2, "each comes once");
+        let second = |r| bits(r) as f64 / job.source.duration.seconds();
+        renditions.iter().map(second).collect()
+    };
+    let anything = made([u32::MAX; 2]);
+    println!("without a limit: {anything:?}");
+    assert!(
+        anything[0] > 1.3 * 300_000.0,
+        "it is not what this test needs"
+    );
+    let limits = [(anything[0] * 0.8) as u32, u32::MAX];
+    let bounded = made(limits);
+    println!("below {limits:?}: {bounded:?}");
+    assert!(bounded[0] <= f64::from(limits[0]));
+    assert!(bounded[0] > 0.4 * f64::from(limits[0]), "it is not starved");
+    assert_eq!(bounded[1], anything[1], "the others are as they were");
+}

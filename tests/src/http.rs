@@ -9,7 +9,8 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 
-const LIMIT: Duration = Duration::from_secs(10);
+/// How long an answer may take where nothing else is said.
+pub const LIMIT: Duration = Duration::from_secs(10);
 
 /// An answer, read to its end.
 #[derive(Debug, Clone)]
@@ -42,28 +43,43 @@ impl Answer {
 
 /// A client that keeps its connections.
 #[derive(Debug, Clone)]
-pub struct Http(Client<HttpConnector, Full<Bytes>>);
+pub struct Http {
+    client: Client<HttpConnector, Full<Bytes>>,
+    limit: Duration,
+}
 
 impl Default for Http {
     fn default() -> Self {
-        Self(Client::builder(TokioExecutor::new()).build_http())
+        Self {
+            client: Client::builder(TokioExecutor::new()).build_http(),
+            limit: LIMIT,
+        }
     }
 }
 
 impl Http {
     /// A client that speaks HTTP/2 without being asked.
     pub fn prior_knowledge() -> Self {
-        Self(
-            Client::builder(TokioExecutor::new())
-                .http2_only(true)
-                .build_http(),
-        )
+        let mut builder = Client::builder(TokioExecutor::new());
+        Self {
+            client: builder.http2_only(true).build_http(),
+            limit: LIMIT,
+        }
+    }
+
+    /// The same, with its connections, but an answer may take so long.
+    #[must_use]
+    pub fn within(&self, limit: Duration) -> Self {
+        Self {
+            client: self.client.clone(),
+            limit,
+        }
     }
 
     /// `GET`.
     ///
     /// # Errors
-    /// No answer: refused, broken off or not within 10 s.
+    /// No answer: refused, broken off or not within the limit.
     pub async fn get(&self, url: &str) -> Result<Answer, String> {
         self.send(Method::GET, url, &[], Bytes::new()).await
     }
@@ -71,7 +87,7 @@ impl Http {
     /// Any request.
     ///
     /// # Errors
-    /// No answer: refused, broken off or not within 10 s.
+    /// No answer: refused, broken off or not within the limit.
     pub async fn send(
         &self,
         method: Method,
@@ -88,7 +104,7 @@ impl Http {
             .map_err(|e| format!("{url}: {e}"))?;
         let answer = async {
             let response = self
-                .0
+                .client
                 .request(request)
                 .await
                 .map_err(|e| format!("{url}: {e:?}"))?;
@@ -104,8 +120,9 @@ impl Http {
                 body,
             })
         };
-        tokio::time::timeout(LIMIT, answer)
+        let limit = self.limit;
+        tokio::time::timeout(limit, answer)
             .await
-            .unwrap_or_else(|_| Err(format!("{url}: no answer within {LIMIT:?}")))
+            .unwrap_or_else(|_| Err(format!("{url}: no answer within {limit:?}")))
     }
 }

@@ -32,6 +32,7 @@ pub mod process;
 pub mod proxy;
 pub mod publish;
 pub mod rack;
+pub mod rates;
 pub mod recording;
 pub mod show;
 pub mod truth;

@@ -4,8 +4,8 @@ use rackcast_tests::rack::Node;
 
 use crate::clip::{Clip, LADDER};
 use crate::figures::Figures;
-use crate::peer::Way;
-use crate::{ASKING, MEASURED, processor};
+use crate::peer::{Peer, Way};
+use crate::{ASKING, MEASURED, processor, stream};
 
 /// A node with one worker, on the processor that is measured.
 pub(crate) async fn node() -> Node {
@@ -15,7 +15,7 @@ pub(crate) async fn node() -> Node {
     node
 }
 
-pub(crate) async fn compare(clips: &[Clip], rounds: usize) {
+pub(crate) async fn compare(clips: &mut [Clip], rounds: usize) {
     println!(
         "\nprocessor seconds for 1080p to {LADDER}, {rounds} rounds\n{}\n",
         processor::machine()
@@ -23,14 +23,20 @@ pub(crate) async fn compare(clips: &[Clip], rounds: usize) {
     let node = node().await;
     for clip in clips {
         // The first job builds the pipeline, once in a worker's life.
-        ours(&node, clip).await;
+        let delivered = stream::settle(&node, clip).await;
         let mut ours_took = Figures::default();
-        let mut peers: Vec<(Way, Figures)> = Way::ALL.map(|way| (way, Figures::default())).into();
+        let mut peers: Vec<(Peer, Figures)> = Vec::new();
+        for way in Way::ALL {
+            let like = peers.first().map(|(peer, _)| peer);
+            let peer = Peer::tuned(way, clip, &delivered, like);
+            peers.push((peer, Figures::default()));
+        }
+        kbits(clip, &delivered, &peers);
         for _ in 0..rounds {
             ours_took.add(ours(&node, clip).await);
-            for (way, took) in &mut peers {
+            for (peer, took) in &mut peers {
                 processor::pin(&[MEASURED]);
-                took.add(way.run(clip, &clip.segments[0].job.spec.renditions, None));
+                took.add(peer.run(clip, None));
                 processor::pin(&[ASKING]);
             }
         }
@@ -48,12 +54,32 @@ pub(crate) async fn compare(clips: &[Clip], rounds: usize) {
             );
         };
         line("the node, over HTTP", &ours_took);
-        for (way, took) in &peers {
-            line(way.name(), took);
+        for (peer, took) in &peers {
+            line(peer.way.name(), took);
         }
         println!();
     }
     println!("load at the end: {}", processor::machine());
+}
+
+/// What each candidate delivers of each rung.
+fn kbits(clip: &Clip, delivered: &[u64], peers: &[(Peer, Figures)]) {
+    println!(
+        "kb/s of {}: the node, and the peers in their order",
+        clip.name
+    );
+    for (i, spec) in clip.segments[0].job.spec.renditions.iter().enumerate() {
+        let ours = delivered[i] as f64 / clip.seconds() / 1000.0;
+        let theirs = peers
+            .iter()
+            .map(|(peer, _)| format!("{:.0}", peer.kbits(clip, i)));
+        let theirs: Vec<_> = theirs.collect();
+        println!("{}: {ours:.0} / {}", spec.name, theirs.join(" / "));
+    }
+    for (peer, _) in peers {
+        println!("{peer}");
+    }
+    println!();
 }
 
 /// What all processes of the node take for the clip's segments, one after another.

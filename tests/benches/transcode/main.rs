@@ -14,6 +14,7 @@ mod figures;
 mod peer;
 mod processor;
 mod quality;
+mod stream;
 mod throughput;
 
 use clip::Clip;
@@ -35,20 +36,23 @@ fn main() {
         }
     }
     let wanted = |part: &str| parts.is_empty() || parts.iter().any(|p| p == part);
-    let clips = Clip::all(clip.as_deref());
+    let mut clips = Clip::all(clip.as_deref());
     assert!(!clips.is_empty(), "there is no such clip");
-    let runtime = tokio::runtime::Builder::new_current_thread()
+    processor::pin(&[ASKING]);
+    // In a thread of its own: connections must be answered for while a peer is waited for.
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
         .enable_all()
         .build();
     runtime.unwrap().block_on(async {
         if wanted("cost") {
-            cost::compare(&clips, rounds).await;
+            cost::compare(&mut clips, rounds).await;
         }
         if wanted("quality") {
-            quality::compare(&clips).await;
+            quality::compare(&mut clips).await;
         }
         if wanted("throughput") {
-            throughput::compare(&clips[0], rounds).await;
+            throughput::compare(&mut clips[0], rounds).await;
         }
     });
 }

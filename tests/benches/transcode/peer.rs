@@ -1,12 +1,27 @@
 //! The peers: ffmpeg in three ways, set as our encoders are.
+//!
+//! A node tells its x264 a quality and a limit, so ffmpeg tells its own the same two. The limit is the
+//! node's. The quality is one for the whole clip, found by trying until each rung has as many bits as the
+//! node's: at equal bits processor time and pictures can be compared.
 
+use std::fmt;
 use std::path::Path;
 use std::process::Command;
 
 use rackcast_segment::ladder::RenditionSpec;
+use tempfile::TempDir;
 
 use crate::clip::{Clip, GOP, RATE};
-use crate::processor;
+use crate::{processor, stream};
+
+/// How near to the node's bits is as many.
+const EQUAL: f64 = 0.01;
+/// Times that a quality is tried.
+const TRIES: usize = 10;
+/// Steps of quality that halve the bits, before two tries have shown it.
+const HALVING: f64 = 4.5;
+/// The node's buffer: seconds of the limit, of which so many are there at the start.
+const BUFFER: (f64, f64) = (1.0, 0.9);
 
 /// How ffmpeg makes a ladder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,72 +44,175 @@ impl Way {
             Self::FromSource => "one continuous ffmpeg, every scale from the source",
         }
     }
+}
+
+/// An ffmpeg that delivers as many bits as the node.
+#[derive(Clone)]
+pub(crate) struct Peer {
+    pub(crate) way: Way,
+    rungs: Vec<Rung>,
+}
+
+/// What its x264 is told of a rung, and what that gave.
+#[derive(Clone)]
+struct Rung {
+    spec: RenditionSpec,
+    crf: f64,
+    /// Bits a second that fill the buffer.
+    limit: f64,
+    delivered: u64,
+    /// The quality and the bits of the try before.
+    before: Option<(f64, f64)>,
+}
+
+impl Peer {
+    /// Tries qualities until each rung has as many bits as are `wanted`, from those of another on.
+    pub(crate) fn tuned(way: Way, clip: &Clip, wanted: &[u64], like: Option<&Self>) -> Self {
+        let specs = &clip.segments[0].job.spec.renditions;
+        let seconds = f64::from(GOP);
+        let begin = |(i, spec): (usize, &RenditionSpec)| Rung {
+            spec: spec.clone(),
+            crf: like.map_or_else(|| stream::quality(clip, i), |peer| peer.rungs[i].crf),
+            limit: stream::peak(clip, i) * seconds / (seconds + BUFFER.0 * BUFFER.1),
+            delivered: 0,
+            before: None,
+        };
+        let mut peer = Self {
+            way,
+            rungs: specs.iter().enumerate().map(begin).collect(),
+        };
+        for _ in 0..TRIES {
+            let folder = TempDir::new().unwrap();
+            peer.run(clip, Some(folder.path()));
+            let mut equal = true;
+            for (i, (rung, wanted)) in peer.rungs.iter_mut().zip(wanted).enumerate() {
+                let files = way.files(clip).map(|name| folder.path().join(name(i)));
+                rung.delivered = files
+                    .map(|file| stream::bits_of(&std::fs::read(file).unwrap()))
+                    .sum();
+                equal &= rung.is_equal(*wanted);
+            }
+            if equal {
+                return peer;
+            }
+            for (rung, wanted) in peer.rungs.iter_mut().zip(wanted) {
+                rung.approach(*wanted);
+            }
+        }
+        panic!("{} never delivers {wanted:?}: {peer}", way.name());
+    }
 
     /// Seconds of processor time for the whole clip. Renditions go to `folder`, if there is one, as
     /// `RUNG.ts` or `RUNG-SEGMENT.ts`.
-    pub(crate) fn run(self, clip: &Clip, rungs: &[RenditionSpec], folder: Option<&Path>) -> f64 {
+    pub(crate) fn run(&self, clip: &Clip, folder: Option<&Path>) -> f64 {
         let before = processor::of_ended_children();
-        match self {
-            Self::PerSegment => {
-                for (number, segment) in clip.segments.iter().enumerate() {
-                    let name = |rung: usize| format!("{rung}-{number}.ts");
-                    transcode(self, &segment.file, rungs, folder, &name);
-                }
-            }
-            Self::Continuous | Self::FromSource => {
-                let name = |rung: usize| format!("{rung}.ts");
-                transcode(self, &clip.file, rungs, folder, &name);
-            }
+        let inputs: Vec<&Path> = match self.way {
+            Way::PerSegment => clip.segments.iter().map(|s| s.file.as_path()).collect(),
+            Way::Continuous | Way::FromSource => vec![&clip.file],
+        };
+        for (input, name) in inputs.into_iter().zip(self.way.files(clip)) {
+            self.transcode(input, folder, &name);
         }
         processor::of_ended_children() - before
     }
+
+    fn transcode(&self, file: &Path, folder: Option<&Path>, name: &dyn Fn(usize) -> String) {
+        let mut ffmpeg = Command::new("ffmpeg");
+        ffmpeg.args(["-v", "error", "-nostdin", "-y", "-threads", "1", "-i"]);
+        ffmpeg.arg(file).args(["-filter_complex_threads", "1"]);
+        let specs: Vec<_> = self.rungs.iter().map(|rung| &rung.spec).collect();
+        ffmpeg.args(["-filter_complex", &graph(self.way, &specs)]);
+        for (i, rung) in self.rungs.iter().enumerate() {
+            ffmpeg.args(["-map", &format!("[out{i}]"), "-c:v", "libx264"]);
+            ffmpeg.args(["-preset", "veryfast", "-profile:v", "high", "-threads", "1"]);
+            ffmpeg.args(["-crf", &format!("{:.3}", rung.crf)]);
+            ffmpeg.args(["-maxrate", &format!("{:.0}", rung.limit)]);
+            ffmpeg.args(["-bufsize", &format!("{:.0}", rung.limit * BUFFER.0)]);
+            ffmpeg.args(["-x264-params", &settings(&rung.spec), "-f", "mpegts"]);
+            match folder {
+                Some(folder) => ffmpeg.arg(folder.join(name(i))),
+                None => ffmpeg.arg("/dev/null"),
+            };
+        }
+        let status = ffmpeg.status().expect("ffmpeg runs");
+        assert!(status.success(), "{ffmpeg:?}");
+    }
+
+    /// Kilobits a second of a rung.
+    pub(crate) fn kbits(&self, clip: &Clip, rung: usize) -> f64 {
+        self.rungs[rung].delivered as f64 / clip.seconds() / 1000.0
+    }
 }
 
-fn transcode(
-    way: Way,
-    file: &Path,
-    rungs: &[RenditionSpec],
-    folder: Option<&Path>,
-    name: &dyn Fn(usize) -> String,
-) {
-    let mut ffmpeg = Command::new("ffmpeg");
-    ffmpeg.args(["-v", "error", "-nostdin", "-y", "-threads", "1", "-i"]);
-    ffmpeg.arg(file).args(["-filter_complex_threads", "1"]);
-    ffmpeg.args(["-filter_complex", &graph(way, rungs)]);
-    for (i, spec) in rungs.iter().enumerate() {
-        ffmpeg.args(["-map", &format!("[out{i}]"), "-c:v", "libx264"]);
-        ffmpeg.args(["-preset", "veryfast", "-profile:v", "high", "-threads", "1"]);
-        let kbits = format!("{}k", spec.bitrate / 1000);
-        for option in ["-b:v", "-maxrate", "-bufsize"] {
-            ffmpeg.args([option, &kbits]);
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.way.name())?;
+        for Rung {
+            spec,
+            crf,
+            limit,
+            delivered,
+            ..
+        } in &self.rungs
+        {
+            let (name, limit) = (&spec.name, limit / 1000.0);
+            write!(
+                f,
+                "{name} crf {crf:.2} limit {limit:.0} kb/s: {delivered} bits; "
+            )?;
         }
-        ffmpeg.args(["-x264-params", &settings(spec), "-f", "mpegts"]);
-        match folder {
-            Some(folder) => ffmpeg.arg(folder.join(name(i))),
-            None => ffmpeg.arg("/dev/null"),
-        };
+        Ok(())
     }
-    let status = ffmpeg.status().expect("ffmpeg runs");
-    assert!(status.success(), "{ffmpeg:?}");
+}
+
+impl Rung {
+    fn is_equal(&self, wanted: u64) -> bool {
+        (self.delivered as f64 / wanted as f64 - 1.0).abs() <= EQUAL
+    }
+
+    /// A quality that is nearer, by what the last two tries have shown.
+    fn approach(&mut self, wanted: u64) {
+        let bits = (self.delivered.max(1) as f64).log2();
+        let shown = self.before.and_then(|(crf, before)| {
+            let halving = (self.crf - crf) / (before - bits);
+            halving.is_finite().then_some(halving.clamp(1.0, 12.0))
+        });
+        self.before = Some((self.crf, bits));
+        if !self.is_equal(wanted) {
+            let excess = bits - (wanted as f64).log2();
+            self.crf = (self.crf + excess * shown.unwrap_or(HALVING)).clamp(1.0, 50.0);
+        }
+    }
+}
+
+impl Way {
+    /// How the files of each process are called, by rung.
+    fn files(self, clip: &Clip) -> impl Iterator<Item = impl Fn(usize) -> String> {
+        let (whole, count) = match self {
+            Self::PerSegment => (false, clip.segments.len()),
+            Self::Continuous | Self::FromSource => (true, 1),
+        };
+        (0..count).map(move |number| {
+            move |rung| match whole {
+                true => format!("{rung}.ts"),
+                false => format!("{rung}-{number}.ts"),
+            }
+        })
+    }
 }
 
 /// What the node tells its x264, but for keyframes: there a segment has one, here every two seconds.
 fn settings(spec: &RenditionSpec) -> String {
     let gop = RATE * GOP;
     let level = format!("{}.{}", spec.level_idc / 10, spec.level_idc % 10);
-    let full = match spec.height {
-        0..=300 => 0.8,
-        301..=420 => 0.7,
-        421..=600 => 0.6,
-        _ => 0.5,
-    };
+    let full = BUFFER.1;
     format!(
-        "scenecut=0:open-gop=0:bframes=3:b-pyramid=strict:level={level}:vbv-init={full}:keyint={gop}:\
+        "scenecut=0:open-gop=0:bframes=3:b-pyramid=normal:level={level}:vbv-init={full}:keyint={gop}:\
          min-keyint={gop}"
     )
 }
 
-fn graph(way: Way, rungs: &[RenditionSpec]) -> String {
+fn graph(way: Way, rungs: &[&RenditionSpec]) -> String {
     let size = |spec: &RenditionSpec| format!("scale={}:{}:flags=bicubic", spec.width, spec.height);
     let last = rungs.len() - 1;
     if way == Way::FromSource {

@@ -8,16 +8,17 @@ use rackcast_segment::ladder::RenditionSpec;
 use tempfile::TempDir;
 
 use crate::clip::{Clip, RATE};
-use crate::peer::Way;
-use crate::{cost, processor};
+use crate::peer::{Peer, Way};
+use crate::{cost, processor, stream};
 
-pub(crate) async fn compare(clips: &[Clip]) {
+pub(crate) async fn compare(clips: &mut [Clip]) {
     let node = cost::node().await;
     println!("\nSSIM (dB, all planes) at 1080p, at equal delivered bitrate\n");
     println!(
         "| clip | rung | kb/s | the node | ffmpeg per segment | difference |\n|---|---|---|---|---|---|"
     );
     for clip in clips {
+        let delivered = stream::settle(&node, clip).await;
         let rungs = &clip.segments[0].job.spec.renditions;
         let (ours, theirs) = (TempDir::new().unwrap(), TempDir::new().unwrap());
         for (number, segment) in clip.segments.iter().enumerate() {
@@ -29,31 +30,18 @@ pub(crate) async fn compare(clips: &[Clip]) {
         }
         processor::pin(&[0, 1]);
         let ours = joined(ours.path(), clip, rungs);
-        // As it delivers other than it is asked, it is asked for what makes it deliver the same.
-        let mut asked = rungs.clone();
-        for _ in 0..2 {
-            Way::PerSegment.run(clip, &asked, Some(theirs.path()));
-            for ((spec, file), delivered) in
-                asked
-                    .iter_mut()
-                    .zip(&ours)
-                    .zip(joined(theirs.path(), clip, rungs))
-            {
-                let ratio = size(file) / size(&delivered);
-                spec.bitrate = (f64::from(spec.bitrate) * ratio) as u32;
-            }
-        }
+        let peer = Peer::tuned(Way::PerSegment, clip, &delivered, None);
+        peer.run(clip, Some(theirs.path()));
         let theirs = joined(theirs.path(), clip, rungs);
-        for ((spec, ours), theirs) in rungs.iter().zip(&ours).zip(&theirs) {
-            let (node, peer) = (ssim(ours, &clip.file), ssim(theirs, &clip.file));
-            let kbits = |file: &Path| size(file) * 8.0 / clip.seconds() / 1000.0;
+        for (i, ((spec, ours), theirs)) in rungs.iter().zip(&ours).zip(&theirs).enumerate() {
+            let (own, its) = (ssim(ours, &clip.file), ssim(theirs, &clip.file));
             println!(
-                "| {} | {} | {:.0} / {:.0} | {node:.2} | {peer:.2} | {:+.2} |",
+                "| {} | {} | {:.0} / {:.0} | {own:.2} | {its:.2} | {:+.2} |",
                 clip.name,
                 spec.name,
-                kbits(ours),
-                kbits(theirs),
-                node - peer
+                delivered[i] as f64 / clip.seconds() / 1000.0,
+                peer.kbits(clip, i),
+                own - its
             );
         }
     }
@@ -69,10 +57,6 @@ fn joined(folder: &Path, clip: &Clip, rungs: &[RenditionSpec]) -> Vec<std::path:
         file
     };
     (0..rungs.len()).map(one).collect()
-}
-
-fn size(file: &Path) -> f64 {
-    std::fs::metadata(file).unwrap().len() as f64
 }
 
 /// Of `made`, enlarged, against the source, picture by picture.

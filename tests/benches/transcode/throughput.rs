@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clip::Clip;
 use crate::figures::Figures;
-use crate::processor;
+use crate::{processor, stream};
 
 const WORKERS: usize = 2;
 /// Each worker has one job and another one waits for it.
@@ -22,7 +22,7 @@ const CALLERS: usize = 2 * WORKERS;
 /// Segments of each worker in a round.
 const SEGMENTS: usize = 6;
 
-pub(crate) async fn compare(clip: &Clip, rounds: usize) {
+pub(crate) async fn compare(clip: &mut Clip, rounds: usize) {
     println!(
         "\nsegments a second of {} on two processors, {rounds} rounds\n{}\n",
         clip.name,
@@ -31,6 +31,8 @@ pub(crate) async fn compare(clip: &Clip, rounds: usize) {
     processor::pin(&[0, 1]);
     let node = Node::start(&format!("[worker]\ncount = {WORKERS}\nnice = 0\n")).await;
     let node = Arc::new(node);
+    stream::settle(&node, clip).await;
+    let clip = &*clip;
     through_node(&node, clip).await;
     let (mut ours, mut bare) = (Figures::default(), Figures::default());
     for _ in 0..rounds {
@@ -92,7 +94,10 @@ async fn through_node(node: &Arc<Node>, clip: &Clip) -> f64 {
 /// The same through pipelines in processes of their own.
 fn through_pipelines(clip: &Clip) -> f64 {
     let mut workers: Vec<(Child, BufReader<_>)> = (0..WORKERS).map(|_| start(clip)).collect();
-    for (_, answers) in &mut workers {
+    let rates: Vec<_> = clip.segments.iter().map(|s| &s.job.spec.rates).collect();
+    let rates = serde_json::to_string(&rates).unwrap();
+    for (child, answers) in &mut workers {
+        writeln!(child.stdin.as_mut().unwrap(), "{rates}").unwrap();
         line(answers);
     }
     let begun = Instant::now();
@@ -119,16 +124,22 @@ fn start(clip: &Clip) -> (Child, BufReader<std::process::ChildStdout>) {
     (child, answers)
 }
 
-fn line(from: &mut impl BufRead) {
+fn line(from: &mut impl BufRead) -> String {
     let mut line = String::new();
     from.read_line(&mut line).unwrap();
     assert!(!line.is_empty(), "a process of pipelines has ended");
+    line
 }
 
 /// In such a process: one segment to warm up, then, when told, its share.
 pub(crate) fn raw() {
     let name = std::env::args().skip_while(|a| a != "--clip").nth(1);
-    let clip = Clip::all(name.as_deref()).swap_remove(0);
+    let mut clip = Clip::all(name.as_deref()).swap_remove(0);
+    // What the node's jobs are told.
+    let rates: Vec<_> = serde_json::from_str(&line(&mut std::io::stdin().lock())).unwrap();
+    for (segment, rates) in clip.segments.iter_mut().zip(rates) {
+        segment.job.spec.rates = rates;
+    }
     let mut pipelines = Pipelines::new(EncoderConfig::default(), 1).unwrap();
     let mut run = |segment: &crate::clip::Segment| {
         let (mut made, cancel) = (0, CancellationToken::new());

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use super::{NODE, START, daemon, edit, metric, ready};
 use crate::dev::free_address;
-use crate::http::Http;
+use crate::http::{Answer, Http, LIMIT};
 use crate::process::{Process, children, kill9, signal};
 
 /// A running `rackcast-transcode`.
@@ -137,14 +137,25 @@ impl Node {
         job: &Job,
         body: Bytes,
     ) -> Result<Vec<(RenditionName, Bytes)>, String> {
+        let answer = self.send(job, body).await?;
+        renditions(answer.header("content-type"), answer.body.clone())
+    }
+
+    /// Sends one job; the answer, which is its 200.
+    ///
+    /// # Errors
+    /// What the node answered instead.
+    pub async fn send(&self, job: &Job, body: Bytes) -> Result<Answer, String> {
         let headers = job.to_headers().unwrap();
         let headers: Vec<(&str, &str)> = headers.iter().map(|(n, v)| (*n, v.as_str())).collect();
         let url = format!("{}{SEGMENTS_PATH}", self.url);
-        let answer = self.http.send(Method::POST, &url, &headers, body).await?;
-        if answer.status != 200 {
-            return Err(format!("{}: {}", answer.status, answer.text()));
+        // At the deadline it says what was the matter.
+        let http = self.http.within(job.deadline + LIMIT);
+        let answer = http.send(Method::POST, &url, &headers, body).await?;
+        match answer.status == 200 {
+            true => Ok(answer),
+            false => Err(format!("{}: {}", answer.status, answer.text())),
         }
-        renditions(answer.header("content-type"), answer.body.clone())
     }
 }
 

@@ -112,24 +112,37 @@ impl Sample {
 /// # Panics
 /// ffmpeg cannot make it.
 pub fn noise() -> PathBuf {
+    let picture = "nullsrc=size=320x180:rate=25:duration=20,geq=random(1)*255:128:128";
+    let options = [
+        "-preset",
+        "ultrafast",
+        "-pix_fmt",
+        "yuv420p",
+        "-b:v",
+        "10M",
+        "-maxrate",
+        "10M",
+        "-bufsize",
+        "10M",
+    ];
+    encoded("noise-320x180-25-20s-10M", picture, &options)
+}
+
+/// Whatever pictures ffmpeg's filters make, 25 a second, by x264 with these options and a keyframe every two
+/// seconds, as an FLV file; made at the first call on this machine.
+///
+/// # Panics
+/// ffmpeg cannot make it.
+pub fn encoded(name: &str, picture: &str, options: &[&str]) -> PathBuf {
     let dir = crate::process::target_dir().join("samples");
     std::fs::create_dir_all(&dir).unwrap();
-    let path = dir.join("noise-320x180-25-20s-10M.flv");
+    let path = dir.join(format!("{name}.flv"));
     if !path.exists() {
-        let picture = "nullsrc=size=320x180:rate=25:duration=20,geq=random(1)*255:128:128";
         let mut ffmpeg = Command::new("ffmpeg");
         ffmpeg.args([
             "-v", "error", "-nostdin", "-y", "-f", "lavfi", "-i", picture,
         ]);
-        ffmpeg.args([
-            "-c:v",
-            "libx264",
-            "-preset",
-            "ultrafast",
-            "-pix_fmt",
-            "yuv420p",
-        ]);
-        ffmpeg.args(["-b:v", "10M", "-maxrate", "10M", "-bufsize", "10M"]);
+        ffmpeg.args(["-c:v", "libx264"]).args(options);
         ffmpeg.args(["-g", "50", "-sc_threshold", "0"]);
         let beside = tempfile::Builder::new()
             .suffix(".flv")

@@ -10,6 +10,7 @@ mod devices;
 mod drain;
 mod explain;
 mod failover;
+mod formats;
 mod nodes;
 mod outage;
 mod restart;

@@ -26,6 +26,12 @@ pub fn reloading() {
     }
 }
 
+/// The start goes on, and may take so long from now on: longer than the unit allows, if need be.
+pub fn extend(time: Duration) {
+    let micros = u32::try_from(time.as_micros()).unwrap_or(u32::MAX);
+    tell(&[NotifyState::ExtendTimeoutUsec(micros)]);
+}
+
 /// One line for `systemctl status`.
 pub fn status(text: &str) {
     tell(&[NotifyState::Status(text)]);

@@ -78,6 +78,8 @@ pub struct Metrics {
     pub refused: IntCounterVec,
     /// Jobs whose client went away.
     pub cancelled: IntCounter,
+    /// Connections that were ended since their peers did not take an answer.
+    pub untaken: IntCounter,
     /// Seconds from admission to the body's last byte.
     pub upload: Histogram,
     /// Bytes of renditions that workers made.
@@ -157,6 +159,10 @@ impl Metrics {
             cancelled: counter(
                 "rackcast_transcode_jobs_cancelled_total",
                 "Jobs whose client went away.",
+            )?,
+            untaken: counter(
+                "rackcast_transcode_answers_untaken_total",
+                "Connections ended since their peers did not take an answer.",
             )?,
             upload: histogram(
                 "rackcast_transcode_upload_seconds",

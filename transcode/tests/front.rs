@@ -17,17 +17,20 @@ use common::{
 };
 use http::StatusCode;
 use http_body_util::{BodyExt, Channel};
+use hyper::client::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use rackcast_segment::id::Sequence;
 use rackcast_segment::rate::{Account, Policy};
 use rackcast_segment::verify::{Expectation, verify};
 use rackcast_segment::wire::HEADER_ENCODER;
+use rackcast_segment::wire::job::Job;
 use rackcast_segment::wire::reply::RefusalCode;
 use rackcast_segment::{h264, ts};
 use rackcast_service::drain::{self, Order, Terms};
 use rackcast_service::process::Command;
 use rackcast_service::status as service;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::UnixDatagram;
+use tokio::net::{TcpStream, UnixDatagram};
 
 /// One worker, and a preset at which jobs last long enough to be interrupted.
 const SLOW: &str = "[worker]\ncount = 1\ngrace = '20s'\n[encoder]\npreset = 'placebo'";
@@ -144,7 +147,7 @@ async fn http1_works_and_waits_for_100_continue() {
         "content-length: {}\r\nexpect: 100-continue\r\nconnection: close\r\n",
         s.ts.len()
     );
-    let mut stream = tokio::net::TcpStream::connect(node.at).await.unwrap();
+    let mut stream = TcpStream::connect(node.at).await.unwrap();
     stream
         .write_all(http1_head(&job(s), &more).as_bytes())
         .await
@@ -167,7 +170,7 @@ async fn what_the_headers_forbid_is_refused_before_the_body() {
             .await;
     let s = &segments()[0];
     let expect = "expect: 100-continue\r\nconnection: close\r\n";
-    let refused = async |change: &dyn Fn(&mut rackcast_segment::wire::job::Job), line: &str| {
+    let refused = async |change: &dyn Fn(&mut Job), line: &str| {
         let mut job = job(s);
         change(&mut job);
         let more = format!("content-length: {}\r\n{expect}", job.spec.source.bytes);
@@ -218,7 +221,7 @@ async fn headers_and_connections_are_capped() {
         "HTTP/1.1 431 Request Header Fields Too Large"
     );
 
-    let first = tokio::net::TcpStream::connect(node.at).await.unwrap();
+    let first = TcpStream::connect(node.at).await.unwrap();
     let ask = "GET /v1/load HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
     let second = tokio::spawn(raw(node.at, ask.as_bytes()));
     tokio::time::timeout(Duration::from_millis(200), async {
@@ -266,6 +269,33 @@ async fn an_upload_is_refused_in_its_middle() {
 
     node.until_load("no job is left", |l| l.busy + l.queued == 0)
         .await;
+    node.transcode(s).await.unwrap();
+}
+
+#[tokio::test]
+async fn who_does_not_take_an_answer_loses_the_connection_and_nobody_else_does() {
+    let node = Node::start("[worker]\ncount = 1\n[front]\nanswer_timeout = '200ms'").await;
+    let s = &segments()[0];
+    let stream = TcpStream::connect(node.at).await.unwrap();
+    let (mut client, connection) = http2::Builder::new(TokioExecutor::new())
+        .initial_stream_window_size(1)
+        .handshake(TokioIo::new(stream))
+        .await
+        .unwrap();
+    let connection = tokio::spawn(connection);
+    let job = Job {
+        deadline: Duration::from_secs(5),
+        ..job(s)
+    };
+    let untaken = client.send_request(node.post(&job, full(s.ts.clone())));
+    let untaken = untaken.await.unwrap();
+    assert_eq!(untaken.status(), StatusCode::OK);
+    let others = node.transcode(s).await;
+    others.unwrap();
+    let ended = tokio::time::timeout(Duration::from_secs(20), connection).await;
+    let _how = ended.expect("the node ends it").unwrap();
+    assert_eq!(node.count("answers_untaken_total").await, 1);
+    assert!(untaken.into_body().collect().await.is_err(), "cut off");
     node.transcode(s).await.unwrap();
 }
 
@@ -323,7 +353,7 @@ async fn a_client_that_goes_away_frees_its_slot() {
     asked.abort();
     node.until_load("the slot is free", |l| l.busy == 0).await;
 
-    let mut stream = tokio::net::TcpStream::connect(node.at).await.unwrap();
+    let mut stream = TcpStream::connect(node.at).await.unwrap();
     let head = http1_head(
         &job(&long),
         &format!("content-length: {}\r\n", long.ts.len()),

@@ -24,6 +24,10 @@ pub const MAX_RATES_HEADER: usize = 8 * 1024;
 pub const MAX_FRAMES: u32 = 8192;
 /// The most reordering that H.264 has.
 const MAX_REORDER_DEPTH: u8 = 16;
+/// Parameter sets give each part of an aspect ratio 16 bits.
+const MAX_ASPECT: u32 = 0xffff;
+/// GStreamer's fractions are signed.
+const MAX_RATE_PART: u32 = i32::MAX as u32;
 const MAX_DTS_OFFSET: Ticks = Ticks::from_millis(10_000);
 
 /// The video of a segment as the ingest knows it; admission counts its cost from this before
@@ -228,8 +232,17 @@ impl JobSpec {
         let Shape {
             reorder_depth,
             dts_offset,
+            sample_aspect,
             ..
         } = self.shape;
+        if [sample_aspect, self.source.format.sample_aspect]
+            .iter()
+            .any(|aspect| aspect.num().max(aspect.den()) > MAX_ASPECT)
+        {
+            return Err(InvalidJob::Shape(
+                "a part of a sample aspect ratio is above 65535, which no stream can say",
+            ));
+        }
         if reorder_depth > MAX_REORDER_DEPTH {
             return Err(InvalidJob::Shape("no decoder reorders more than 16 frames"));
         }
@@ -270,6 +283,7 @@ impl JobSpec {
     fn check_source(&self) -> Result<(), InvalidJob> {
         let Source {
             format,
+            frame_rate,
             frames,
             first_pts,
             last_pts,
@@ -284,6 +298,10 @@ impl JobSpec {
         }
         if first_pts.0 < 0 || last_pts < first_pts {
             let text = "its times are negative or out of order";
+            return Err(InvalidJob::Source(text));
+        }
+        if frame_rate.num().max(frame_rate.den()) > MAX_RATE_PART {
+            let text = "a part of its frame rate is above 2147483647";
             return Err(InvalidJob::Source(text));
         }
         if *frames > MAX_FRAMES {

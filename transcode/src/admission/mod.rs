@@ -182,6 +182,19 @@ impl Admission {
         }
     }
 
+    /// The job was stopped at `at`, before its end: whether that was late for its device counts.
+    pub fn stopped(&mut self, ticket: Ticket, at: Instant) {
+        let Some(job) = self.remove(ticket) else {
+            return;
+        };
+        if let (State::Running { since }, Some(device)) =
+            (job.state, self.devices.get_mut(job.device))
+        {
+            let after = at.saturating_duration_since(since);
+            device.speed.observe_stopped(at, job.request.work, after);
+        }
+    }
+
     /// The job is over and says nothing of its device's speed.
     pub fn abandon(&mut self, ticket: Ticket) {
         self.remove(ticket);

@@ -13,6 +13,11 @@ const LADDER_DECODE: f64 = 0.55;
 const WEIGHT: f64 = 0.2;
 /// Mean deviations above the mean by which a job is still expected to be done: about 99 % are.
 const DEVIATIONS: f64 = 3.0;
+/// A job that should take less tells what every job takes whatever its size; one that takes longer, how
+/// fast the device is.
+const SMALL: Duration = Duration::from_millis(100);
+/// A job does not take more than this whatever its size.
+const MOST_FIXED: Duration = Duration::from_millis(250);
 /// After so long without a job a measurement is doubted.
 const STALE_AFTER: Duration = Duration::from_secs(10);
 /// No estimate is longer.
@@ -93,13 +98,16 @@ impl Rates {
 ///
 /// Times follow the rates, times a factor: the exponentially weighted mean of what jobs took
 /// over what they should have. A card that heats up raises it within a few jobs, and lowers it
-/// again. What jobs deviate from it on average is kept beside it, as TCP does for its
+/// again. Small jobs say nothing of that: a node's own test, of eight tiny pictures, takes ten times its
+/// pixels. They tell the part that every job takes, which is added. What jobs deviate from it on average is kept beside it, as TCP does for its
 /// retransmission timer (Jacobson, *Congestion Avoidance and Control*, 1988): a promise is kept
 /// by the mean and some deviations, not by the mean.
 #[derive(Debug, Clone, Default)]
 pub struct Speed {
     rates: Option<Rates>,
     measured: Option<Measured>,
+    /// Seconds of every job, whatever its size.
+    fixed: f64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -115,21 +123,31 @@ impl Speed {
         Self {
             rates: rates.filter(|rates| rates.is_sound()),
             measured: None,
+            fixed: 0.0,
         }
     }
 
     /// A job took so long.
     pub fn observe(&mut self, now: Instant, work: Work, took: Duration) {
-        let took = took.as_secs_f64();
+        let (took, small) = (took.as_secs_f64(), SMALL.as_secs_f64());
         if took <= 0.0 || work == Work::default() {
             return;
         }
-        // The first job of a device that was not calibrated is its calibration.
-        let rates = *self.rates.get_or_insert_with(|| {
+        // The first job of a device that was not calibrated is its calibration, if it is one to learn from.
+        if self.rates.is_none() && took >= small {
             let pixels = work.encode as f64 + work.decode as f64 * DECODE_SHARE;
-            Rates::of_encoder(pixels / took)
-        });
-        let ratio = took / rates.seconds(work);
+            self.rates = Some(Rates::of_encoder(pixels / took));
+        }
+        let Some(rates) = self.rates else {
+            return;
+        };
+        let seconds = rates.seconds(work);
+        if seconds < small {
+            let fixed = (took - seconds * self.factor()).clamp(0.0, MOST_FIXED.as_secs_f64());
+            self.fixed += WEIGHT * (fixed - self.fixed);
+            return;
+        }
+        let ratio = (took - self.fixed).max(0.0) / seconds;
         let next = match self.measured {
             None => Measured {
                 factor: ratio,
@@ -145,15 +163,26 @@ impl Speed {
         self.measured = Some(next);
     }
 
+    /// A job was stopped before its end, after so long: it would have taken longer.
+    pub fn observe_stopped(&mut self, now: Instant, work: Work, after: Duration) {
+        if after > self.expected(work) {
+            self.observe(now, work, after);
+        }
+    }
+
     /// How long a slot will take on average; nothing while the speed is unknown.
     pub fn expected(&self, work: Work) -> Duration {
-        self.times(work, self.factor())
+        self.times(work, self.factor(), self.fixed)
     }
 
     /// How long it will take at most, nearly always.
     pub fn at_most(&self, work: Work) -> Duration {
         let deviation = self.measured.map_or(0.0, |m| m.deviation);
-        self.times(work, self.factor() + DEVIATIONS * deviation)
+        self.times(
+            work,
+            self.factor() + DEVIATIONS * deviation,
+            2.0 * self.fixed,
+        )
     }
 
     /// What jobs take over what they should by the calibration; 1 until one was measured.
@@ -173,11 +202,11 @@ impl Speed {
             .is_none_or(|m| now.saturating_duration_since(m.last) >= STALE_AFTER)
     }
 
-    fn times(&self, work: Work, factor: f64) -> Duration {
+    fn times(&self, work: Work, factor: f64, fixed: f64) -> Duration {
         let Some(rates) = self.rates else {
             return Duration::ZERO;
         };
-        Duration::try_from_secs_f64(rates.seconds(work) * factor)
+        Duration::try_from_secs_f64(rates.seconds(work) * factor + fixed)
             .unwrap_or(FOREVER)
             .min(FOREVER)
     }
@@ -274,5 +303,60 @@ mod tests {
         assert_eq!(speed.expected(work(0, 100)), S(1.0));
         assert_eq!(speed.factor(), 1.0);
         assert!(!speed.is_stale(now + S(9.9)) && speed.is_stale(now + S(10.0)));
+    }
+
+    #[test]
+    fn small_jobs_tell_what_every_job_takes_and_nothing_of_the_speed() {
+        let now = Instant::now();
+        let mut speed = Speed::default();
+        speed.observe(now, work(0, 1), S(0.05));
+        assert_eq!(
+            speed.expected(work(0, 100)),
+            Duration::ZERO,
+            "no calibration"
+        );
+
+        let mut speed = Speed::new(Some(Rates::of_encoder(100.0)));
+        for _ in 0..50 {
+            speed.observe(now, work(0, 1), S(0.06));
+        }
+        assert_eq!(speed.factor(), 1.0);
+        let close = |a: Duration, b: f64| (a.as_secs_f64() - b).abs() < 1e-4;
+        assert!(close(speed.expected(work(0, 1)), 0.06), "learned");
+        assert!(
+            close(speed.at_most(work(0, 100)), 1.1),
+            "1 s of pixels, twice the rest"
+        );
+        for _ in 0..50 {
+            speed.observe(now, work(0, 1), S(60.0));
+        }
+        assert!(
+            close(speed.expected(work(0, 100)), 1.25),
+            "and no more than that"
+        );
+        for _ in 0..50 {
+            speed.observe(now, work(0, 200), S(2.25));
+        }
+        assert!(
+            (speed.factor() - 1.0).abs() < 1e-3,
+            "counted once: {}",
+            speed.factor()
+        );
+    }
+
+    #[test]
+    fn a_job_that_was_stopped_late_tells_that_the_device_is_slow() {
+        let now = Instant::now();
+        let mut speed = Speed::new(Some(Rates::of_encoder(100.0)));
+        speed.observe_stopped(now, work(0, 100), S(0.5));
+        assert_eq!(speed.factor(), 1.0, "it might have been in time");
+        for _ in 0..20 {
+            speed.observe_stopped(now, work(0, 100), S(3.0));
+        }
+        assert!(speed.factor() > 2.9, "{}", speed.factor());
+
+        let mut unknown = Speed::default();
+        unknown.observe_stopped(now, work(0, 100), S(3.0));
+        assert_eq!(unknown.expected(work(0, 100)), S(3.0));
     }
 }

@@ -14,7 +14,7 @@ impl Admission {
         if !slot.is_free() {
             return None;
         }
-        let ticket = self.own(id).or_else(|| self.taken_over(now, id))?;
+        let ticket = self.own(now, id).or_else(|| self.taken_over(now, id))?;
         let job = self.jobs.get_mut(&ticket)?;
         job.state = State::Running { since: now };
         if job.device != id.device {
@@ -34,8 +34,8 @@ impl Admission {
     }
 
     /// The earliest deadline of those that wait for the slot's device, or for one that has no
-    /// worker left; but what another free slot is warm for is left to that one.
-    fn own(&self, id: SlotId) -> Option<Ticket> {
+    /// worker left and expects none; but what another free slot is warm for is left to that one.
+    fn own(&self, now: Instant, id: SlotId) -> Option<Ticket> {
         let device = self.devices.get(id.device)?;
         let slot = device.slot(id.slot)?;
         let better = |pipeline: Affinity| {
@@ -43,7 +43,8 @@ impl Admission {
             !slot.is_warm(pipeline) && device.slots().iter().any(warm)
         };
         let mine = self.waiting().filter(|(_, job)| {
-            let orphan = self.devices.get(job.device).is_none_or(|d| d.up() == 0);
+            let other = self.devices.get(job.device);
+            let orphan = other.is_none_or(|d| d.present(now) == 0);
             let fits = slot.hevc || !job.request.hevc;
             (job.device == id.device || orphan) && fits && !better(job.request.pipeline)
         });

@@ -4,8 +4,11 @@ use std::path::Path;
 
 use crate::device::Device;
 
-/// Files that tell machines apart, as far as a service may read them.
-const FILES: [&str; 5] = [
+/// Files that tell machines apart. Nothing of `/proc` but what is of a GPU: the unit hides it from a node
+/// without one, and what `calibrate` measured in a shell must fit what the unit sees.
+const FILES: [&str; 7] = [
+    "sys/devices/system/cpu/modalias",
+    "sys/devices/system/cpu/cpu0/regs/identification/midr_el1",
     "sys/devices/system/cpu/present",
     "sys/devices/system/cpu/cpu0/cpufreq/cpuinfo_max_freq",
     "sys/class/dmi/id/product_name",
@@ -21,14 +24,12 @@ impl Hardware {
     /// What the file system that begins at `root` tells.
     pub fn read(root: &Path) -> Self {
         let read = |file: &&str| std::fs::read_to_string(root.join(file)).ok();
-        let mut told: Vec<_> = FILES.iter().filter_map(read).collect();
-        let cpus = std::fs::read_to_string(root.join("proc/cpuinfo")).unwrap_or_default();
-        let model = cpus.lines().find(|line| line.starts_with("model name"));
-        told.extend(model.map(str::to_owned));
-        let told: Vec<_> = told
+        let told: Vec<_> = FILES.iter().filter_map(read).collect();
+        // Vendor, family and model; what follows is every feature that the kernel knows by a number.
+        let told = told
             .iter()
-            .flat_map(|text| text.split_whitespace())
-            .collect();
+            .map(|text| text.split(":feature:").next().unwrap_or(text));
+        let told: Vec<_> = told.flat_map(str::split_whitespace).collect();
         Self(told.join(" "))
     }
 
@@ -55,11 +56,13 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let mut device = Config::default().devices(&[]).remove(0);
         let bare = Hardware::read(root.path()).fingerprint(&device);
-        std::fs::create_dir_all(root.path().join("proc")).unwrap();
-        let cpus = "processor : 0\nmodel name\t: Fast 9000\n";
-        std::fs::write(root.path().join("proc/cpuinfo"), cpus).unwrap();
+        let cpus = root.path().join("sys/devices/system/cpu");
+        std::fs::create_dir_all(&cpus).unwrap();
+        let model = "cpu:type:x86,ven0002fam0019mod0011:feature:,0000,0001\n";
+        std::fs::write(cpus.join("modalias"), model).unwrap();
+        std::fs::write(cpus.join("present"), "0-1\n").unwrap();
         let fast = Hardware::read(root.path());
-        assert!(fast.fingerprint(&device).contains("model name : Fast 9000"));
+        assert_eq!(fast.0, "cpu:type:x86,ven0002fam0019mod0011 0-1");
         let mut all = vec![bare, fast.fingerprint(&device)];
         device.finds_workers = false;
         device.workers = 3;

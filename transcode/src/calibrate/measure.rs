@@ -29,6 +29,9 @@ const FULL: &str = "720p@2800k,480p@1400k,360p@800k,240p@400k";
 const LOWEST: &str = "240p@400k";
 /// How long one job may take: a device that needs longer has no place in a live stream.
 const LONGEST_JOB: Duration = Duration::from_secs(50);
+/// How long a device may take in all: its workers' start, and four rounds of jobs, of which hardly any
+/// takes the longest.
+pub(super) const LONGEST: Duration = Duration::from_secs(180);
 /// The most workers of a device that are tried.
 const MOST_WORKERS: usize = 16;
 /// How often it is looked whether workers are up.

@@ -17,6 +17,8 @@ mod store;
 
 use std::path::Path;
 
+use rackcast_service::notify;
+
 use crate::device::Device;
 use crate::worker::Blueprint;
 
@@ -27,7 +29,9 @@ pub use store::{Entry, Store};
 
 /// Gives each device what is known of it, and measures those of which nothing is.
 ///
-/// Whatever goes wrong is logged: a node without a calibration learns from its first jobs.
+/// Each result is kept at once, and systemd is asked for the time that a device may take: a start that is
+/// broken off goes on from there. Whatever goes wrong is logged: a node without a calibration learns from
+/// its first jobs.
 pub async fn at_start(devices: &mut [Device], state: Option<&Path>, like: &Blueprint) {
     let Some(state) = state else {
         log::debug!("no state_dir: nothing is kept of what devices can do");
@@ -44,6 +48,7 @@ pub async fn at_start(devices: &mut [Device], state: Option<&Path>, like: &Bluep
             device.rates = Some(entry.rates);
             continue;
         }
+        notify::extend(measure::LONGEST);
         match measure::at(like, device, device.workers).await {
             Ok(rates) => {
                 log::info!(
@@ -61,15 +66,15 @@ pub async fn at_start(devices: &mut [Device], state: Option<&Path>, like: &Bluep
                         best_workers,
                     },
                 );
+                if let Err(e) = store.write(state) {
+                    log::warn!("the calibration was not kept in {}: {e}", state.display());
+                }
             }
             Err(e) => log::warn!(
                 rackcast_device = device.name.to_string();
                 "{} was not calibrated, its first jobs will tell: {e}", device.name
             ),
         }
-    }
-    if let Err(e) = store.write(state) {
-        log::warn!("the calibration was not kept in {}: {e}", state.display());
     }
 }
 

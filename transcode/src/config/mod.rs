@@ -92,6 +92,9 @@ pub struct Front {
     /// How long a segment's body may take, whatever its deadline.
     #[serde(with = "humantime_serde")]
     pub body_timeout: Duration,
+    /// How long after its job's deadline an answer may not have been taken: then its connection ends.
+    #[serde(with = "humantime_serde")]
+    pub answer_timeout: Duration,
     /// The furthest deadline that is believed; a later one counts as this.
     #[serde(with = "humantime_serde")]
     pub max_deadline: Duration,
@@ -147,6 +150,7 @@ impl Default for Front {
             max_header_bytes: 32 * 1024,
             header_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(10),
+            answer_timeout: Duration::from_secs(10),
             max_deadline: Duration::from_secs(60),
             max_segment_bytes: 32 << 20,
             max_frames: 2_400,

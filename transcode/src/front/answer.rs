@@ -20,6 +20,7 @@ use tokio::sync::mpsc;
 
 use super::Body;
 use super::refuse::No;
+use super::untaken::UnderWay;
 use crate::scheduler::{Event, Place, Scheduler};
 
 /// The body of a 200. Dropping it before its end withdraws the job.
@@ -31,6 +32,7 @@ pub(super) struct Answer {
     /// By whose quality they were made.
     encoder: Option<EncoderName>,
     scheduler: Arc<Scheduler>,
+    _under_way: UnderWay,
 }
 
 impl Answer {
@@ -39,6 +41,7 @@ impl Answer {
         first: Event,
         events: mpsc::Receiver<Event>,
         scheduler: Arc<Scheduler>,
+        under_way: UnderWay,
     ) -> Self {
         let (place, ready, sent) = (Some(place), VecDeque::new(), Vec::new());
         let mut answer = Self {
@@ -48,6 +51,7 @@ impl Answer {
             sent,
             encoder: None,
             scheduler,
+            _under_way: under_way,
         };
         answer.take(first);
         answer

@@ -10,6 +10,7 @@
 mod answer;
 mod refuse;
 mod segments;
+mod untaken;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -35,6 +36,7 @@ use tokio_util::sync::CancellationToken;
 use crate::admission::Caller;
 use crate::config;
 use crate::scheduler::Scheduler;
+use untaken::Untaken;
 
 /// Pause after a failed accept (no file descriptors left), so that it cannot spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -42,6 +44,13 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const PING: Duration = Duration::from_secs(5);
 
 pub(crate) type Body = UnsyncBoxBody<Bytes, Infallible>;
+
+/// Who is at the other end of a connection.
+#[derive(Debug, Clone)]
+struct Peer {
+    caller: Caller,
+    untaken: Arc<Untaken>,
+}
 
 /// What every request needs.
 pub struct Front {
@@ -94,13 +103,26 @@ impl Front {
                             true => server.http2_only(),
                             false => server,
                         };
-                        let caller = caller(&stream, peer);
-                        // Pings end what takes nothing once it has begun.
+                        let from = Peer {
+                            caller: caller(&stream, peer),
+                            untaken: Arc::default(),
+                        };
+                        let untaken = Arc::clone(&from.untaken);
+                        // Pings end a connection that takes nothing at all.
                         let first = front.config.header_timeout;
                         let stream = Patient::new(stream, first, Duration::MAX);
-                        let connection = front.connection(&server, stream, caller).into_owned();
-                        if let Err(e) = watcher.watch(connection).await {
-                            log::debug!("a connection ended: {e}");
+                        let connection = front.connection(&server, stream, from).into_owned();
+                        tokio::select! {
+                            ended = watcher.watch(connection) => if let Err(e) = ended {
+                                log::debug!("a connection ended: {e}");
+                            },
+                            () = untaken.overdue() => {
+                                front.scheduler.metrics.untaken.inc();
+                                log::warn!(
+                                    rackcast_peer = peer.to_string();
+                                    "a connection ends: its peer does not take an answer"
+                                );
+                            }
                         }
                     }
                     open.dec();
@@ -154,7 +176,7 @@ impl Front {
         self: &Arc<Self>,
         server: &'a auto::Builder<TokioExecutor>,
         stream: Patient<Stream>,
-        caller: Caller,
+        peer: Peer,
     ) -> auto::Connection<
         'a,
         TokioIo<Patient<Stream>>,
@@ -168,15 +190,15 @@ impl Front {
     > {
         let front = self.clone();
         let service = service_fn(move |request| {
-            let (front, caller) = (front.clone(), caller.clone());
-            async move { Ok::<_, Infallible>(front.answer(caller, request).await) }
+            let (front, peer) = (front.clone(), peer.clone());
+            async move { Ok::<_, Infallible>(front.answer(peer, request).await) }
         });
         server.serve_connection(TokioIo::new(stream), service)
     }
 
-    async fn answer(&self, caller: Caller, request: Request<Incoming>) -> Response<Body> {
+    async fn answer(&self, peer: Peer, request: Request<Incoming>) -> Response<Body> {
         match (request.method(), request.uri().path()) {
-            (&Method::POST, SEGMENTS_PATH) => segments::handle(self, caller, request).await,
+            (&Method::POST, SEGMENTS_PATH) => segments::handle(self, peer, request).await,
             (&Method::GET, LOAD_PATH) => json(StatusCode::OK, &self.scheduler.load()),
             (_, SEGMENTS_PATH) => plain(StatusCode::METHOD_NOT_ALLOWED, "send a POST\n"),
             (_, LOAD_PATH) => plain(StatusCode::METHOD_NOT_ALLOWED, "send a GET\n"),

@@ -12,17 +12,16 @@ use tokio::time::timeout_at;
 
 use super::answer::Answer;
 use super::refuse::{No, check};
-use super::{Body, Front};
-use crate::admission::Caller;
+use super::{Body, Front, Peer};
 use crate::scheduler::{Event, Place};
 
 /// Answers a request; whatever is refused is counted and told.
 pub(super) async fn handle(
     front: &Front,
-    caller: Caller,
+    peer: Peer,
     request: Request<Incoming>,
 ) -> Response<Body> {
-    match transcode(front, caller, request).await {
+    match transcode(front, peer, request).await {
         Ok(answer) => answer.into_response(),
         Err(no) => {
             front.scheduler.metrics.refuse(no.reason);
@@ -32,11 +31,7 @@ pub(super) async fn handle(
     }
 }
 
-async fn transcode(
-    front: &Front,
-    caller: Caller,
-    request: Request<Incoming>,
-) -> Result<Answer, No> {
+async fn transcode(front: &Front, peer: Peer, request: Request<Incoming>) -> Result<Answer, No> {
     let now = Instant::now();
     let headers = request.headers();
     let header = |name: &'static str| headers.get(name).and_then(|v| v.to_str().ok());
@@ -45,7 +40,7 @@ async fn transcode(
     check(&job, length, &front.config)?;
 
     let deadline = now + job.deadline.min(front.config.max_deadline);
-    let place = front.scheduler.admit(caller, deadline, &job.spec)?;
+    let place = front.scheduler.admit(peer.caller, deadline, &job.spec)?;
     let segment = upload(
         request.into_body(),
         &job,
@@ -67,7 +62,12 @@ async fn transcode(
             );
             Err(No::new(code, message))
         }
-        Ok(Some(first)) => Ok(Answer::new(place, first, events, front.scheduler.clone())),
+        Ok(Some(first)) => {
+            let until = deadline + front.config.answer_timeout;
+            let under_way = peer.untaken.begin(until);
+            let scheduler = front.scheduler.clone();
+            Ok(Answer::new(place, first, events, scheduler, under_way))
+        }
         Ok(None) => Err(No::new(RefusalCode::Internal, "the node is stopping")),
         Err(_) => Err(No::new(
             RefusalCode::DeadlinePassed,

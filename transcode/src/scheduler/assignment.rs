@@ -45,6 +45,8 @@ pub struct Assignment {
     sent: Vec<RenditionName>,
     told: bool,
     retried: bool,
+    /// When nobody wanted it any more.
+    stopped: Option<Instant>,
 }
 
 impl Assignment {
@@ -69,6 +71,7 @@ impl Assignment {
             sent: Vec::new(),
             told: false,
             retried: false,
+            stopped: None,
         }
     }
 
@@ -162,6 +165,7 @@ impl Assignment {
 
     /// Counts a client that is gone, tells one whose deadline has passed.
     pub fn give_up(&mut self, why: Unwanted) {
+        self.stopped = Some(Instant::now());
         match why {
             Unwanted::Gone => {
                 self.told = true;
@@ -188,7 +192,12 @@ impl Assignment {
 
 impl Drop for Assignment {
     fn drop(&mut self) {
-        self.scheduler.lock().admission.abandon(self.ticket);
+        let mut state = self.scheduler.lock();
+        match self.stopped.filter(|_| !self.retried) {
+            Some(at) => state.admission.stopped(self.ticket, at),
+            None => state.admission.abandon(self.ticket),
+        }
+        drop(state);
         self.scheduler.change();
     }
 }

@@ -23,6 +23,9 @@ use crate::scheduler::{Assignment, Scheduler};
 pub const MALLOC: &str =
     "glibc.malloc.mmap_threshold=67108864:glibc.malloc.trim_threshold=1073741824";
 
+/// How long a process that was killed may take to be gone: one that hangs in a driver does not go.
+const GONE: Duration = Duration::from_secs(1);
+
 /// What a worker is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role {
@@ -90,9 +93,11 @@ impl Process {
         }
     }
 
+    /// Silence is no sign yet: GStreamer may look through all of its plug-ins first.
     async fn ready(&mut self) -> Result<(), End> {
+        let limit = self.blueprint.worker.start_timeout;
         loop {
-            match self.hear().await? {
+            match self.hear(limit).await? {
                 (FromWorker::Ready { hevc }, _) => {
                     self.hevc = hevc;
                     return Ok(());
@@ -105,8 +110,9 @@ impl Process {
 
     /// Listens to a worker that has no job, until it ends. May be cancelled.
     pub(super) async fn idle(&mut self) -> End {
+        let limit = self.blueprint.worker.heartbeat_timeout;
         loop {
-            match self.hear().await {
+            match self.hear(limit).await {
                 Ok((FromWorker::Alive { .. }, _)) => {}
                 Ok((other, _)) => return End::Protocol(format!("{other:?} without a job")),
                 Err(end) => return end,
@@ -127,9 +133,9 @@ impl Process {
             sequence: job.job.sequence,
             spec: Box::new(job.missing()),
         };
-        let (grace, stall) = {
+        let (grace, stall, beat) = {
             let limits = &self.blueprint.worker;
-            (limits.grace, limits.stall_timeout)
+            (limits.grace, limits.stall_timeout, limits.heartbeat_timeout)
         };
         let mut kill_at: Option<Instant> = None;
         {
@@ -155,7 +161,7 @@ impl Process {
             let stalled_at = self.progress.1 + stall;
             tokio::select! {
                 biased;
-                message = self.hear() => {
+                message = self.hear(beat) => {
                     if let Some(outcome) = answered(message?, id, job)? {
                         return Ok(outcome);
                     }
@@ -172,14 +178,20 @@ impl Process {
         }
     }
 
-    /// Kills the process and waits until nothing is left of it; says how it ended.
+    /// Kills the process and waits until nothing is left of it; says how it ended. One that the system
+    /// does not let go is left to it.
     pub(super) async fn close(&mut self, end: End) -> End {
         if let Err(e) = self.child.kill() {
             log::warn!("a worker could not be killed: {e}");
         }
-        match self.child.wait().await {
-            Ok(status) => end.with_status(status),
-            Err(_) => end,
+        match timeout(GONE, self.child.wait()).await {
+            Ok(Ok(status)) => end.with_status(status),
+            Ok(Err(_)) => end,
+            Err(_) => {
+                let pid = self.child.id().unwrap_or_default();
+                log::error!("worker {pid} was killed and does not go: a driver holds it ({end})");
+                end
+            }
         }
     }
 
@@ -191,9 +203,9 @@ impl Process {
             .map_err(|_| End::Silent(limit))??)
     }
 
-    async fn hear(&mut self) -> Result<(FromWorker, Bytes), End> {
+    /// What the worker says next, which may be silent for so long.
+    async fn hear(&mut self, limit: Duration) -> Result<(FromWorker, Bytes), End> {
         loop {
-            let limit = self.blueprint.worker.heartbeat_timeout;
             let message = match timeout_at((self.heard + limit).into(), self.receiver.recv()).await
             {
                 Err(_) => return Err(End::Silent(limit)),

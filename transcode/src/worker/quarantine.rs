@@ -46,9 +46,8 @@ pub(super) async fn run(slot: &Slot, mut job: Assignment, why: Because) {
         "the segment goes into quarantine: {why}"
     );
     let metrics = slot.scheduler.metrics.clone();
-    if !matches!(why, Because::Asked) {
-        job.retry();
-    }
+    // The time counts the start of a process.
+    job.retry();
     let result = if job.is_complete() {
         // It died over the last word.
         let frames = job.job.spec.source.frames;

@@ -173,6 +173,8 @@ fn nonsense_is_refused() {
     assert!(ladder(refused(|s| s.renditions[0].bitrate = 0)));
     let source = |e| matches!(e, InvalidJob::Source(_));
     assert!(source(refused(|s| s.source.frames = 0)));
+    let endless = Ratio::new(u32::MAX, 1_001).unwrap();
+    assert!(source(refused(|s| s.source.frame_rate = endless)));
     assert!(source(refused(|s| s.source.duration = Ticks(-1))));
     assert!(source(refused(|s| s.source.first_pts = Timestamp(-1))));
     assert!(source(refused(|s| s.source.last_pts = Timestamp(899_999))));
@@ -181,6 +183,9 @@ fn nonsense_is_refused() {
     assert!(large(refused(|s| s.source.frames = u32::MAX)));
     assert!(large(refused(|s| s.source.format.height = 16_384)));
     let shape = |e| matches!(e, InvalidJob::Shape(_));
+    let wide = Ratio::new(65_536, 1).unwrap();
+    assert!(shape(refused(|s| s.shape.sample_aspect = wide)));
+    assert!(shape(refused(|s| s.source.format.sample_aspect = wide)));
     assert!(shape(refused(|s| s.shape.reorder_depth = 17)));
     assert!(shape(refused(|s| s.shape.dts_offset = Ticks(i64::MAX))));
     assert!(shape(refused(|s| s.shape.dts_offset = Ticks(-1))));

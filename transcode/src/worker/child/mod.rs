@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use rackcast_segment::id::RenditionName;
-use rackcast_segment::media::Codec;
+use rackcast_segment::media::{AccessUnit, Codec};
 use rackcast_segment::ts;
 use rackcast_segment::wire::job::JobSpec;
 use rackcast_segment::wire::reply::RefusalCode;
@@ -176,7 +176,10 @@ fn work(
         let emit = |name, media| {
             let _ = answer.blocking_send((FromWorker::Rendition { job, name }, media));
         };
-        let end = match transcode(&mut *engine, &task, emit) {
+        let units = segment::access_units(&task.segment, &task.spec.source);
+        let seen = units.is_ok();
+        let made = units.and_then(|units| transcode(&mut *engine, &task, &units, emit));
+        let end = match made {
             Ok(frames) => FromWorker::Done {
                 job,
                 frames,
@@ -186,7 +189,7 @@ fn work(
                 let (code, message) = (e.code(), e.to_string());
                 // Cancelled, or nothing that a pipeline has seen.
                 let innocent =
-                    matches!(code, RefusalCode::DeadlinePassed | RefusalCode::Unsupported);
+                    !seen || matches!(code, RefusalCode::DeadlinePassed | RefusalCode::Unsupported);
                 if !innocent && !say(test(&mut *engine)) {
                     return;
                 }
@@ -224,16 +227,16 @@ fn test(engine: &mut dyn Engine) -> FromWorker {
 fn transcode(
     engine: &mut dyn Engine,
     task: &Task,
+    units: &[AccessUnit],
     mut emit: impl FnMut(RenditionName, Bytes),
 ) -> Result<u32, PipelineError> {
-    let units = segment::access_units(&task.segment, &task.spec.source)?;
     let layout = ts::Layout {
         video: true,
         audio: false,
     };
     engine.transcode(
         &task.spec,
-        &units,
+        units,
         &task.cancel,
         &mut |Rendition { name, pictures }| {
             let spec = task.spec.renditions.iter().find(|r| r.name == name);

@@ -10,7 +10,7 @@ use rackcast_segment::verify::{Defect, Expectation, verify};
 use rackcast_segment::wire::job::{JobSpec, Source};
 use tokio_util::sync::CancellationToken;
 
-use super::{Task, transcode};
+use super::{Task, segment, transcode};
 use crate::pipeline::{Engine, PipelineError};
 
 /// Why a worker is not fit for jobs.
@@ -70,7 +70,10 @@ fn check(
         cancel: CancellationToken::new(),
     };
     let mut made = Vec::new();
-    transcode(engine, &task, |name, media| made.push((name, media)))?;
+    let units = segment::access_units(&task.segment, &task.spec.source)?;
+    transcode(engine, &task, &units, |name, media| {
+        made.push((name, media));
+    })?;
     if made.len() != spec.renditions.len() {
         return Err(Failure::Few(made.len(), spec.renditions.len()));
     }

@@ -76,6 +76,8 @@ pub struct Check {
     /// much later at most.
     #[serde(with = "humantime_serde")]
     pub poll_interval: Duration,
+    /// Whose word counts on the sockets of `socket_dir`, beside root's and the agent's own user's.
+    pub users: Users,
     /// A service that does not answer for so long is critical.
     #[serde(with = "humantime_serde")]
     pub silent_after: Duration,
@@ -110,6 +112,25 @@ pub struct Check {
     pub deregister_after: Duration,
 }
 
+/// `[check.users]`: the user that each service runs as; empty for none.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Users {
+    /// Of ingest.
+    pub ingest: String,
+    /// Of the transcode node.
+    pub transcode: String,
+}
+
+impl Default for Users {
+    fn default() -> Self {
+        Self {
+            ingest: "rackcast-ingest".to_owned(),
+            transcode: "rackcast-transcode".to_owned(),
+        }
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -140,6 +161,7 @@ impl Default for Check {
         Self {
             scan_interval: Duration::from_millis(100),
             poll_interval: Duration::from_millis(200),
+            users: Users::default(),
             silent_after: Duration::from_millis(700),
             stalled_after: Duration::from_millis(700),
             starved_after: seconds(10),

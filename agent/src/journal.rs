@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use rackcast_service::status::FetchError;
+
 use crate::board::Judged;
 
 /// Remembers what was said, so that only changes are said.
@@ -10,6 +12,7 @@ use crate::board::Judged;
 pub(crate) struct Journal {
     judgements: BTreeMap<String, String>,
     clashes: BTreeSet<PathBuf>,
+    strangers: BTreeSet<PathBuf>,
 }
 
 impl Journal {
@@ -41,6 +44,25 @@ impl Journal {
             }
             kept
         });
+    }
+
+    /// A socket was asked, and this went wrong.
+    pub(crate) fn answered(&mut self, socket: &Path, error: Option<&FetchError>) {
+        match error {
+            Some(error @ FetchError::Stranger { .. }) => {
+                if self.strangers.insert(socket.to_owned()) {
+                    log::error!(
+                        "{}: {error}: not registered. If it is the service, name its user in \
+                         [check.users], or the socket in a [[service]]",
+                        socket.display()
+                    );
+                }
+                return;
+            }
+            Some(error) if !error.is_absent() => log::warn!("{}: {error}", socket.display()),
+            _ => {}
+        }
+        self.strangers.remove(socket);
     }
 
     /// A second service claims an ID.

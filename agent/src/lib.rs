@@ -3,7 +3,8 @@
 //! Each service says what it is on a unix socket of its own
 //! ([`rackcast_service::status`]); nothing is configured here a second time. The agent
 //!
-//! 1. finds the sockets and asks each one again and again ([`poll`]),
+//! 1. finds the sockets and asks each one again and again ([`poll`]), and believes the services' own
+//!    users alone ([`trust`]),
 //! 2. judges what it heard, or did not hear ([`board`]; pure),
 //! 3. builds the registration and the result of the check `devices` ([`registration`],
 //!    [`settle`]; pure),
@@ -40,3 +41,4 @@ pub mod registration;
 pub mod remote;
 pub mod settle;
 pub mod starved;
+pub mod trust;

@@ -5,7 +5,6 @@ use rackcast_consul::reconcile::Standing;
 use rackcast_service::drain::Order;
 use rackcast_service::status::HealthState;
 
-use crate::board::Heard;
 use crate::probe::Findings;
 
 /// What the agent counts.
@@ -75,12 +74,7 @@ impl Metrics {
     }
 
     /// A question was answered.
-    pub fn polled(&self, heard: &Heard) {
-        let result = match heard {
-            Heard::Status(_) => "answered",
-            Heard::Nothing => "failed",
-            Heard::Absent => "absent",
-        };
+    pub fn polled(&self, result: &str) {
         self.polls.with_label_values(&[result]).inc();
     }
 

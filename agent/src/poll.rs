@@ -6,12 +6,14 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rackcast_service::status::{FetchError, ServiceStatus, fetch};
+use rackcast_service::status::{FetchError, ServiceStatus, fetch_from};
 use tokio::task::JoinSet;
 
 use crate::board::Heard;
+use crate::trust::Trust;
 
 /// Sockets that are asked; a machine has a handful.
 pub const MAX_SOCKETS: usize = 256;
@@ -26,11 +28,23 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// What it counts as.
+    pub fn label(&self) -> &'static str {
+        match &self.result {
+            Ok(_) => "answered",
+            Err(error) if error.is_absent() => "absent",
+            Err(FetchError::Stranger { .. }) => "stranger",
+            Err(_) => "failed",
+        }
+    }
+
     /// The answer as the board takes it.
     pub fn into_heard(self) -> Heard {
         match self.result {
             Ok(status) => Heard::Status(Box::new(status)),
             Err(error) if error.is_absent() => Heard::Absent,
+            // Whoever is there, the service is not.
+            Err(FetchError::Stranger { .. }) => Heard::Absent,
             Err(_) => Heard::Nothing,
         }
     }
@@ -40,16 +54,18 @@ impl Answer {
 #[derive(Debug)]
 pub struct Poller {
     interval: Duration,
+    trust: Arc<Trust>,
     asked: BTreeMap<PathBuf, Instant>,
     questions: JoinSet<Answer>,
     in_flight: BTreeMap<PathBuf, tokio::task::Id>,
 }
 
 impl Poller {
-    /// Asks each socket every `interval`.
-    pub fn new(interval: Duration) -> Self {
+    /// Asks each socket every `interval`, and believes whom `trust` does.
+    pub fn new(interval: Duration, trust: Trust) -> Self {
         Self {
             interval,
+            trust: Arc::new(trust),
             asked: BTreeMap::new(),
             questions: JoinSet::new(),
             in_flight: BTreeMap::new(),
@@ -64,10 +80,11 @@ impl Poller {
             let due = last.is_none_or(|at| now.saturating_duration_since(at) >= self.interval);
             let ask = due && !self.in_flight.contains_key(&socket);
             if ask {
-                let asked = socket.clone();
+                let (asked, trust) = (socket.clone(), Arc::clone(&self.trust));
                 let question = self.questions.spawn(async move {
+                    let believed = |uid, role| trust.believes(&asked, uid, role);
                     Answer {
-                        result: fetch(&asked).await,
+                        result: fetch_from(&asked, believed).await,
                         socket: asked,
                     }
                 });

@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use prometheus::Registry;
-use rackcast_service::status::{self, Health, Role, ServiceStatus};
+use rackcast_service::status::{self, FetchError, Health, Role, ServiceStatus};
 use rackcast_service::{admin, metrics};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UnixListener};
@@ -147,6 +147,28 @@ async fn the_status_socket_shows_the_newest_status_and_goes_with_the_service() {
     serving.await.unwrap();
     assert!(!path.exists());
     assert!(status::fetch(&path).await.unwrap_err().is_absent());
+}
+
+#[tokio::test]
+async fn who_may_not_say_what_it_says_is_a_stranger() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("transcode.sock");
+    let (_said, heard) = watch::channel(a_status());
+    let shutdown = CancellationToken::new();
+    let serving = status::serve(&path, heard, shutdown.clone()).unwrap();
+
+    let me = nix::unistd::geteuid().as_raw();
+    let mine = |uid, role| uid == me && role == a_status().role;
+    status::fetch_from(&path, mine).await.unwrap();
+    let refused = status::fetch_from(&path, |uid, role| !mine(uid, role)).await;
+    let refused = refused.unwrap_err();
+    assert!(
+        matches!(refused, FetchError::Stranger { uid, role } if uid == me && role == a_status().role),
+        "{refused}"
+    );
+    assert!(!refused.is_absent());
+    shutdown.cancel();
+    serving.await.unwrap();
 }
 
 #[tokio::test]

@@ -25,6 +25,7 @@ use crate::probe::{self, Finding, Findings};
 use crate::registration::Registrar;
 use crate::settle::Settled;
 use crate::starved::Sample;
+use crate::trust::Trust;
 
 const PROC: &str = "/proc";
 
@@ -87,7 +88,7 @@ impl Agent {
             .map(|service| service.socket.as_path());
         let mut agent = Self {
             board: Board::new(rules),
-            poller: Poller::new(check.poll_interval),
+            poller: Poller::new(check.poll_interval, Trust::new(&config)),
             registrar: Registrar::new(&config),
             settled: Settled::new(check.settle_interval),
             metrics,
@@ -125,12 +126,9 @@ impl Agent {
                 }
                 answer = self.poller.answer() => {
                     let socket = answer.socket.clone();
-                    if let Err(error) = &answer.result && !error.is_absent() {
-                        log::warn!("{}: {error}", socket.display());
-                    }
-                    let heard = answer.into_heard();
-                    self.metrics.polled(&heard);
-                    self.board.hear(&socket, heard, Instant::now());
+                    self.journal.answered(&socket, answer.result.as_ref().err());
+                    self.metrics.polled(answer.label());
+                    self.board.hear(&socket, answer.into_heard(), Instant::now());
                     self.publish();
                 }
                 Ok(()) = self.orders.changed() => {

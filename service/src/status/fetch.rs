@@ -10,7 +10,7 @@ use http_body_util::{BodyExt, Empty, Limited};
 use hyper_util::rt::TokioIo;
 use tokio::net::UnixStream;
 
-use super::ServiceStatus;
+use super::{Role, ServiceStatus};
 
 /// How long a service may take to answer: it has the answer at hand.
 const TIMEOUT: Duration = Duration::from_secs(2);
@@ -32,6 +32,14 @@ pub enum FetchError {
     /// The service answered with an error.
     #[error("the service answered {0} on its status socket")]
     Refused(StatusCode),
+    /// Whoever listens there is not who may say so.
+    #[error("user {uid} listens on the socket and calls itself {role}, which that user is not")]
+    Stranger {
+        /// The number of the user.
+        uid: u32,
+        /// What it calls itself.
+        role: Role,
+    },
     /// The answer is no status that this version understands.
     #[error("the service's status is not understood: {0}")]
     Decode(#[from] serde_json::Error),
@@ -50,15 +58,37 @@ impl FetchError {
 /// Nobody listens there, or the answer is late, too large or not understood. A later call may
 /// succeed in every case.
 pub async fn fetch(path: &Path) -> Result<ServiceStatus, FetchError> {
-    tokio::time::timeout(TIMEOUT, ask(path))
+    fetch_from(path, |_, _| true).await
+}
+
+/// The same where not everybody's word counts: `believed` says whether the user of this number may be
+/// this service.
+///
+/// # Errors
+/// As those of [`fetch`], and the answer is of somebody else.
+pub async fn fetch_from(
+    path: &Path,
+    believed: impl Fn(u32, Role) -> bool,
+) -> Result<ServiceStatus, FetchError> {
+    let asked = async {
+        let stream = UnixStream::connect(path)
+            .await
+            .map_err(FetchError::Absent)?;
+        // Of whoever began to listen, not of who may have been given the socket since.
+        let uid = stream.peer_cred().map_err(failed)?.uid();
+        let status = ask(stream).await?;
+        let role = status.role;
+        match believed(uid, role) {
+            true => Ok(status),
+            false => Err(FetchError::Stranger { uid, role }),
+        }
+    };
+    tokio::time::timeout(TIMEOUT, asked)
         .await
         .unwrap_or(Err(FetchError::Timeout))
 }
 
-async fn ask(path: &Path) -> Result<ServiceStatus, FetchError> {
-    let stream = UnixStream::connect(path)
-        .await
-        .map_err(FetchError::Absent)?;
+async fn ask(stream: UnixStream) -> Result<ServiceStatus, FetchError> {
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
         .await
         .map_err(failed)?;

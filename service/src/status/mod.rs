@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::reload::Waiting;
 
 pub use device::{Device, DeviceState, Gpu};
-pub use fetch::{FetchError, fetch};
+pub use fetch::{FetchError, fetch, fetch_from};
 pub use generation::{Generation, Phase};
 pub use serve::{Serving, serve};
 

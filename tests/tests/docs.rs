@@ -31,6 +31,14 @@ fn links_lead_somewhere() {
                 "{} links to {target}, which is not there",
                 page.display()
             );
+            let section = link.split_once('#').map(|(_, section)| section);
+            if let Some(section) = section.filter(|_| target.ends_with(".md")) {
+                assert!(
+                    sections(&path).contains(section),
+                    "{} links to {link}, which has no such section",
+                    page.display()
+                );
+            }
         }
     }
 }
@@ -58,6 +66,38 @@ fn metric_names(file: &Path, quote: char) -> BTreeSet<String> {
         .filter(word)
         .map(str::to_owned)
         .collect()
+}
+
+/// An alert sends whoever was woken to a section of the runbook.
+#[test]
+fn every_alert_names_a_section_that_is_there() {
+    let rules = read_to_string(root().join(MONITORING).join("rackcast.rules.yml")).unwrap();
+    let count = |mark: &str| rules.lines().filter(|l| l.trim().starts_with(mark)).count();
+    assert_eq!(count("- alert: "), count("runbook: "));
+    let named = rules
+        .lines()
+        .filter_map(|l| l.trim().strip_prefix("runbook: "));
+    for named in named {
+        let (page, section) = named.split_once('#').expect("a section");
+        let sections = sections(&root().join(page));
+        assert!(sections.contains(section), "{named}; {sections:?}");
+    }
+}
+
+/// The addresses of a page's headings, as Git forges make them.
+fn sections(page: &Path) -> BTreeSet<String> {
+    let text = read_to_string(page).unwrap();
+    let headings = text.lines().filter(|l| l.starts_with('#'));
+    let address = |heading: &str| {
+        let words = heading.trim_start_matches('#').trim().to_lowercase();
+        let kept = |c: &char| c.is_alphanumeric() || [' ', '-', '_'].contains(c);
+        words
+            .chars()
+            .filter(kept)
+            .collect::<String>()
+            .replace(' ', "-")
+    };
+    headings.map(address).collect()
 }
 
 #[test]

@@ -169,6 +169,11 @@ impl Controller {
         self.secrets_folder().join("consul-management-token")
     }
 
+    /// The file that the key of the gossip is in.
+    pub(crate) fn gossip_key_file(&self) -> PathBuf {
+        self.secrets_folder().join("gossip-key")
+    }
+
     /// What must stand in no output and in no journal.
     pub(crate) fn secrets(&self) -> Vec<String> {
         let files = ["consul-management-token", "gossip-key", "pki/ca.key"];

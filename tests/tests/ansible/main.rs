@@ -29,6 +29,7 @@ fn main() -> ExitCode {
         site::a_check_on_bare_hosts_passes_and_changes_nothing,
         site::one_run_takes_bare_hosts_into_service,
         site::a_second_run_changes_nothing,
+        site::a_controller_that_lost_the_gossip_key_draws_no_other,
         watch::monitoring_reaches_every_daemon_and_knows_every_alert,
         site::nothing_is_open_that_should_be_closed,
         site::catalog_ui_dns_and_inventory_show_every_node,

@@ -13,7 +13,7 @@ use crate::rack::Rack;
 /// hands over, transcode nodes are restarted one after another. No stream notices any of it.
 pub(crate) async fn new_credentials_and_configuration_for_every_host_under_streams(rack: &Rack) {
     rack.ready().await;
-    let shows = rack.shows(["rotate-one", "rotate-two"]).await;
+    let shows = rack.shows(["rotate"]).await;
     let before = Credentials::of(rack).await;
     rack.retune();
     let options = ["--tags", "configure,run"];

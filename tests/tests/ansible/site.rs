@@ -58,6 +58,24 @@ pub(crate) async fn a_second_run_changes_nothing(rack: &Rack) {
     }
 }
 
+/// Another key than the fleet's would cut off every host that restarts: the play says where the fleet's is.
+pub(crate) async fn a_controller_that_lost_the_gossip_key_draws_no_other(rack: &Rack) {
+    rack.ready().await;
+    let key = rack.controller.gossip_key_file();
+    let away = key.with_extension("away");
+    std::fs::rename(&key, &away).unwrap();
+    let options = ["--tags", "configure", "--limit", "t4"];
+    let played = rack.controller.attempt("site", &options);
+    let drawn = key.exists();
+    std::fs::rename(&away, &key).unwrap();
+    assert!(!drawn && !played.good, "{}", played.text);
+    assert!(
+        played.text.contains("local.keyring of c1"),
+        "{}",
+        played.text
+    );
+}
+
 /// ACLs deny by default, gossip is encrypted, TLS and mTLS are asked for.
 pub(crate) async fn nothing_is_open_that_should_be_closed(rack: &Rack) {
     rack.ready().await;

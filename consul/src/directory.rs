@@ -30,6 +30,9 @@ pub struct Place {
     pub epoch: u64,
     /// The number of the newest segment when this was written.
     pub sequence: u64,
+    /// Its publisher was lost there, and may return.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub waiting: bool,
     /// Base address for players.
     pub public: String,
     /// `HOST:PORT` for other ingests.

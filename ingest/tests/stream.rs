@@ -4,14 +4,16 @@
 // Helpers of tests may fail as tests do.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use http_body_util::BodyExt;
+use rackcast_consul::directory::Place;
 use rackcast_ingest::config::Config;
-use rackcast_ingest::directory::Directory;
+use rackcast_ingest::directory::{Directory, Look, Seen};
 use rackcast_ingest::dispatch::Dispatcher;
 use rackcast_ingest::explain::{self, Trails};
 use rackcast_ingest::origin::{self, Origin};
@@ -21,6 +23,7 @@ use rackcast_ingest::stream::{
 };
 use rackcast_ingest::{auth, dispatch, segmenter, stream};
 use rackcast_route::Router;
+use rackcast_segment::id::StreamId;
 use rackcast_segment::media::{AccessUnit, MediaEvent, VideoConfig, VideoFormat};
 use rackcast_segment::shape::{Colour, Ratio};
 use rackcast_segment::time::Timestamp;
@@ -30,10 +33,49 @@ use tokio_util::sync::CancellationToken;
 
 const FRAME: i64 = 3600;
 
+/// What the directory of streams says of others.
+#[derive(Debug, Clone)]
+struct Others(Arc<Mutex<Seen>>);
+
+impl Others {
+    fn are(&self, places: Vec<Place>) {
+        *self.0.lock().unwrap() = Seen::At(Arc::new(places));
+    }
+
+    fn silent(&self) {
+        *self.0.lock().unwrap() = Seen::Unknown;
+    }
+}
+
+impl Look for Others {
+    fn look<'a>(&'a self, _: &'a StreamId) -> BoxFuture<'a, Seen> {
+        let seen = self.0.lock().unwrap().clone();
+        Box::pin(async move { seen })
+    }
+}
+
+/// An epoch at another ingest that begins in so many milliseconds.
+fn place(in_ms: u64, waiting: bool) -> Place {
+    let epoch = unix_ms(SystemTime::now()) + in_ms;
+    Place {
+        ingest: "rackcast-ingest-b-1".to_owned(),
+        node: "b".to_owned(),
+        zone: String::new(),
+        epoch,
+        sequence: epoch / 1000,
+        waiting,
+        public: "http://10.0.0.2:8080".to_owned(),
+        internal: "10.0.0.2:8080".to_owned(),
+        since: SystemTime::now(),
+        at: SystemTime::now(),
+    }
+}
+
 struct Ingest {
     origin: Arc<Origin>,
     streams: Streams,
     orders: watch::Sender<Order>,
+    others: Others,
     _state: tempfile::TempDir,
 }
 
@@ -55,6 +97,7 @@ impl Ingest {
             ..auth::Config::default()
         };
         let orders = watch::Sender::new(Order::default());
+        let others = Others(Arc::new(Mutex::new(Seen::default())));
         let registry = Registry::new(Parts {
             settings: Arc::new(ArcSwap::from_pointee(stream::Settings {
                 config: stream::Config {
@@ -69,7 +112,7 @@ impl Ingest {
             dispatcher: Arc::new(dispatcher),
             epochs: Epochs::open(state.path()).unwrap(),
             metrics: Metrics::register(&metrics).unwrap(),
-            directory: Directory::default(),
+            directory: Directory::new(Arc::new(others.clone())),
             elsewhere: Elsewhere::default(),
             leaving: CancellationToken::new(),
             orders: orders.subscribe(),
@@ -81,6 +124,7 @@ impl Ingest {
             origin,
             streams,
             orders,
+            others,
             _state: state,
         }
     }
@@ -168,6 +212,24 @@ async fn send(publication: &mut Publication, seconds: i64) -> Result<(), Ended> 
             .await?;
     }
     Ok(())
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+const ENDLIST: &str = "#EXT-X-ENDLIST";
+
+fn epochs(playlist: &str) -> Vec<u64> {
+    let listed = segments(playlist);
+    let mut epochs: Vec<_> = listed.iter().map(|s| epoch(s).parse().unwrap()).collect();
+    epochs.dedup();
+    epochs
+}
+
+fn numbers(playlist: &str) -> Vec<u64> {
+    let number = |segment: &&str| {
+        let file = segment.rsplit('/').next().unwrap();
+        file.trim_end_matches(".ts").parse().unwrap()
+    };
+    segments(playlist).iter().map(number).collect()
 }
 
 fn segments(playlist: &str) -> Vec<&str> {
@@ -346,4 +408,129 @@ async fn an_ingest_that_drains_takes_nothing_new_and_keeps_what_it_has_to_the_de
 
     ingest.orders.send_replace(Order::default());
     ingest.publish("other").await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_whose_publisher_went_to_another_ingest_is_not_declared_over() {
+    let ingest = Ingest::start(SecondPublisher::Refuse);
+    let mut publication = ingest.publish("show").await.unwrap();
+    send(&mut publication, 4).await.unwrap();
+    drop(publication);
+    let before = ingest.source("show", |p| segments(p).len() == 2).await;
+    let theirs = place(60_000, false);
+    ingest.others.are(vec![theirs.clone()]);
+    tokio::time::sleep(2 * stream::Config::default().grace).await;
+    let after = ingest.playlist("/live/show/source.m3u8").await.unwrap();
+    assert_eq!(after, before, "and without an end");
+
+    // It comes back: above what it was there, in the same playlists.
+    let address = format!("/live/show/{}/source.m3u8", epochs(&before)[0]);
+    let mut publication = ingest.publish("show").await.unwrap();
+    tokio::time::sleep(SECOND).await;
+    send(&mut publication, 4).await.unwrap();
+    publication.finish().await;
+    ingest.others.are(vec![]);
+    let again = ingest.source("show", |p| p.contains(ENDLIST)).await;
+    assert!(epochs(&again)[0] > theirs.epoch, "{again}");
+    assert!(numbers(&again)[0] > theirs.sequence, "{again}");
+    assert!(again.contains("#EXT-X-DISCONTINUITY\n"), "{again}");
+    assert_eq!(ingest.playlist(&address).await.unwrap(), again);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_directory_that_says_nothing_leaves_what_was_lost_without_an_end() {
+    let ingest = Ingest::start(SecondPublisher::Refuse);
+    for (name, finishes) in [("lost", false), ("finished", true)] {
+        let mut publication = ingest.publish(name).await.unwrap();
+        send(&mut publication, 4).await.unwrap();
+        ingest.others.silent();
+        match finishes {
+            true => publication.finish().await,
+            false => drop(publication),
+        }
+        tokio::time::sleep(2 * stream::Config::default().grace).await;
+        let path = format!("/live/{name}/source.m3u8");
+        let left = ingest.playlist(&path).await.unwrap();
+        assert_eq!(left.contains(ENDLIST), finishes, "{name}: {left}");
+        // Either way it is not carried here any more.
+        ingest.others.are(vec![]);
+        ingest.publish(name).await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_publisher_that_returns_before_its_move_was_seen_begins_above_it() {
+    let ingest = Ingest::start(SecondPublisher::Refuse);
+    let mut first = ingest.publish("show").await.unwrap();
+    send(&mut first, 4).await.unwrap();
+    ingest.others.silent();
+    drop(first);
+    let mut second = ingest.publish("show").await.unwrap();
+    let theirs = place(5_000, true);
+    ingest.others.are(vec![theirs.clone()]);
+    tokio::time::sleep(SECOND).await;
+    send(&mut second, 4).await.unwrap();
+    let listed = ingest.source("show", |p| epochs(p)[0] > theirs.epoch).await;
+    assert!(numbers(&listed)[0] > theirs.sequence, "{listed}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_two_publishers_the_one_with_the_older_epoch_stands_by_until_it_is_needed() {
+    let ingest = Ingest::start(SecondPublisher::Refuse);
+    let mut publication = ingest.publish("show").await.unwrap();
+    send(&mut publication, 6).await.unwrap();
+    let before = ingest.source("show", |p| !segments(p).is_empty()).await;
+    let address = format!("/live/show/{}/source.m3u8", epochs(&before)[0]);
+    // It comes again, and sees on that occasion that there is another one.
+    ingest.others.silent();
+    drop(publication);
+    let mut publication = ingest.publish("show").await.unwrap();
+    let theirs = place(60_000, false);
+    ingest.others.are(vec![theirs.clone()]);
+    tokio::time::sleep(SECOND).await;
+    send(&mut publication, 8).await.unwrap();
+    tokio::time::sleep(10 * SECOND).await;
+    let standing = ingest.playlist(&address).await.unwrap();
+    assert_eq!(epochs(&standing), epochs(&before), "it publishes nothing");
+    assert!(!standing.contains(ENDLIST));
+
+    ingest.others.are(vec![]);
+    tokio::time::sleep(2 * SECOND).await;
+    let mut at = 900_000 + 8 * 90_000;
+    for n in 0..100 {
+        let data = Bytes::from_static(if n % 50 == 0 {
+            &[0, 0, 0, 1, 0x65, 9]
+        } else {
+            &[0, 0, 0, 1, 0x41, 9]
+        });
+        let picture = AccessUnit {
+            pts: Timestamp(at),
+            dts: Timestamp(at),
+            idr: n % 50 == 0,
+            data,
+        };
+        publication.send(MediaEvent::Video(picture)).await.unwrap();
+        at += FRAME;
+    }
+    let listed = ingest.source("show", |p| epochs(p)[0] > theirs.epoch).await;
+    assert!(numbers(&listed)[0] > theirs.sequence, "{listed}");
+    assert_eq!(ingest.playlist(&address).await.unwrap(), listed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_waits_is_left_at_the_deadline_of_a_drain() {
+    let ingest = Ingest::start(SecondPublisher::Refuse);
+    let mut publication = ingest.publish("show").await.unwrap();
+    send(&mut publication, 4).await.unwrap();
+    drop(publication);
+    ingest.source("show", |p| segments(p).len() == 2).await;
+    let terms = Terms {
+        reason: String::new(),
+        deadline_ms: Some(unix_ms(SystemTime::now()) - 1),
+    };
+    let order = Order::new("alice", Some(terms), SystemTime::now());
+    ingest.orders.send_replace(order);
+    tokio::time::sleep(2 * stream::Config::default().grace).await;
+    let left = ingest.playlist("/live/show/source.m3u8").await.unwrap();
+    assert!(!left.contains(ENDLIST), "{left}");
 }

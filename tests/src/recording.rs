@@ -50,6 +50,15 @@ impl Track {
             .collect()
     }
 
+    /// Epochs of which at least so many segments were listed.
+    pub fn lives(&self, segments: usize) -> usize {
+        let mut of: BTreeMap<u64, usize> = BTreeMap::new();
+        for seen in self.segments.values() {
+            *of.entry(seen.listed.address().0).or_default() += 1;
+        }
+        of.values().filter(|count| **count >= segments).count()
+    }
+
     /// All bytes in order.
     pub fn bytes(&self) -> Vec<u8> {
         self.segments

@@ -23,7 +23,8 @@ pub struct Config {
     pub refresh: Duration,
     /// Writes in a second, at most.
     pub writes_per_second: u32,
-    /// Questions in a second, at most, for streams that are not here.
+    /// Questions in a second, at most, for streams that are not here; and as many for those that are,
+    /// and may be elsewhere too.
     pub lookups_per_second: u32,
     /// How long an answer is good.
     #[serde(with = "humantime_serde")]

@@ -2,17 +2,21 @@
 //!
 //! What players ask for must not become as many questions to Consul: an answer is good for a
 //! moment, all who ask meanwhile wait for the one question that is under way, and there are only
-//! so many questions in a second. When Consul does not answer, what it said last counts.
+//! so many questions in a second. When Consul does not answer, what it said last counts. Streams
+//! that are here are looked for now and then as well ([`Look`]): each time anew, within a bound
+//! of their own.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use futures_util::future::BoxFuture;
 use rackcast_consul::client::Client;
 use rackcast_consul::directory::{self, Place};
 use rackcast_segment::id::StreamId;
 use tokio::sync::OnceCell;
 
+use super::look::{Look, Seen};
 use super::{Config, Metrics};
 
 /// Longest time that a player waits for Consul.
@@ -33,9 +37,15 @@ pub struct Finder {
 #[derive(Debug, Default)]
 struct Memory {
     answers: HashMap<StreamId, Remembered>,
-    /// The second that is being counted, and the questions in it.
-    second: Option<(Instant, u32)>,
+    /// For players.
+    asked: Second,
+    /// For the streams that are here.
+    looked: Second,
 }
+
+/// The second that is being counted, and the questions in it.
+#[derive(Debug, Default)]
+struct Second(Option<(Instant, u32)>);
 
 #[derive(Debug, Clone)]
 struct Remembered {
@@ -85,36 +95,77 @@ impl Finder {
             }
         };
         let answer = remembered.answer.get_or_init(|| async {
-            let asked = tokio::time::timeout(PATIENCE, directory::find(&self.client, stream));
-            match asked.await {
-                Ok(Ok(mut places)) => {
-                    places.retain(|place| place.ingest != self.own);
-                    self.metrics.looked(if places.is_empty() {
-                        "missing"
-                    } else {
-                        "found"
-                    });
-                    Arc::new(places)
-                }
-                Ok(Err(error)) => {
-                    log::debug!("{stream} cannot be looked up: {error}");
-                    self.metrics.looked("failed");
-                    remembered.before.clone().unwrap_or_default()
-                }
-                Err(_) => {
-                    self.metrics.looked("failed");
-                    remembered.before.clone().unwrap_or_default()
-                }
-            }
+            let found = self.ask(stream).await;
+            let found = found.map(|all| self.others(&all));
+            found.unwrap_or_else(|| remembered.before.clone().unwrap_or_default())
         });
         Arc::clone(answer.await)
+    }
+
+    /// What Consul says now; `None` if it does not.
+    async fn ask(&self, stream: &StreamId) -> Option<Vec<Place>> {
+        let asked = tokio::time::timeout(PATIENCE, directory::find(&self.client, stream));
+        match asked.await {
+            Ok(Ok(places)) => {
+                let elsewhere = places.iter().any(|place| place.ingest != self.own);
+                self.metrics
+                    .looked(if elsewhere { "found" } else { "missing" });
+                return Some(places);
+            }
+            Ok(Err(error)) => log::debug!("{stream} cannot be looked up: {error}"),
+            Err(_) => log::debug!("{stream} cannot be looked up within {PATIENCE:?}"),
+        }
+        self.metrics.looked("failed");
+        None
+    }
+
+    /// Asks for a stream that is here: now, whatever is remembered, and players are given what was
+    /// said from then on. What this ingest has entered is in the answer: another generation of it may
+    /// have a newer epoch.
+    async fn look_now(&self, stream: &StreamId) -> Seen {
+        let now = Instant::now();
+        if !self
+            .lock()
+            .looked
+            .may_ask(now, self.config.lookups_per_second)
+        {
+            self.metrics.looked("limited");
+            return Seen::Unknown;
+        }
+        let Some(all) = self.ask(stream).await else {
+            return Seen::Unknown;
+        };
+        let others = self.others(&all);
+        let mut memory = self.lock();
+        let known = memory.answers.contains_key(stream);
+        if known || memory.answers.len() < self.config.max_remembered {
+            let answer = Remembered {
+                asked: now,
+                answer: Arc::new(OnceCell::new_with(Some(others))),
+                before: None,
+                mending: false,
+                doubted: false,
+            };
+            memory.answers.insert(stream.clone(), answer);
+        }
+        Seen::At(Arc::new(all))
+    }
+
+    /// Those of other ingests.
+    fn others(&self, all: &[Place]) -> Places {
+        let others = all.iter().filter(|place| place.ingest != self.own);
+        Arc::new(others.cloned().collect())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What was said of a stream turned out not to be so: the next who asks asks Consul. That is
     /// done once for each answer, since players may ask for what never was; and what was said goes
     /// on being the best that is known while Consul says nothing.
     pub fn doubt(&self, stream: &StreamId) {
-        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut memory = self.lock();
         if let Some(known) = memory.answers.get_mut(stream) {
             known.doubted = !known.mending;
         }
@@ -122,7 +173,7 @@ impl Finder {
 
     /// The answer that is good or on its way; without room for another question, the last answer.
     fn remembered(&self, stream: &StreamId, now: Instant) -> Result<Remembered, Option<Places>> {
-        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut memory = self.lock();
         let good = |r: &Remembered| now.saturating_duration_since(r.asked) < self.config.remember;
         let known = memory.answers.get(stream);
         if let Some(known) = known.filter(|known| good(known) && !known.doubted) {
@@ -130,7 +181,7 @@ impl Finder {
         }
         let mending = known.is_some_and(good);
         let before = known.and_then(Remembered::last);
-        if !memory.may_ask(now, self.config.lookups_per_second) {
+        if !memory.asked.may_ask(now, self.config.lookups_per_second) {
             return Err(before);
         }
         if memory.answers.len() >= self.config.max_remembered {
@@ -150,10 +201,16 @@ impl Finder {
     }
 }
 
-impl Memory {
+impl Look for Finder {
+    fn look<'a>(&'a self, stream: &'a StreamId) -> BoxFuture<'a, Seen> {
+        Box::pin(self.look_now(stream))
+    }
+}
+
+impl Second {
     fn may_ask(&mut self, now: Instant, limit: u32) -> bool {
         let second = Duration::from_secs(1);
-        match &mut self.second {
+        match &mut self.0 {
             Some((begun, count)) if now.saturating_duration_since(*begun) < second => {
                 *count += 1;
                 *count <= limit

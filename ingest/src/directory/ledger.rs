@@ -14,8 +14,16 @@ pub(super) struct Live {
     pub(super) epoch: u64,
     pub(super) sequence: u64,
     pub(super) since: SystemTime,
+    /// Its publisher was lost, and may return.
+    pub(super) waiting: bool,
     /// When it was written last, and with which number.
     written: Option<(Instant, u64)>,
+    /// It says something else since.
+    changed: bool,
+    /// It may stand there: to write it was tried, whatever came of that.
+    tried: bool,
+    /// The newest epoch of all that stood there, when that was looked for last.
+    newest: u64,
 }
 
 /// What to do next.
@@ -31,7 +39,7 @@ pub(super) enum Due {
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
     live: HashMap<StreamId, Live>,
-    /// Written once, and over.
+    /// They may stand there, and are over.
     over: BTreeSet<(String, u64)>,
 }
 
@@ -47,7 +55,11 @@ impl Ledger {
             epoch,
             sequence,
             since,
+            waiting: false,
             written: None,
+            changed: false,
+            tried: false,
+            newest: 0,
         };
         if let Some(before) = self.live.insert(stream.clone(), live) {
             self.note_over(stream, &before);
@@ -58,6 +70,27 @@ impl Ledger {
         if let Some(live) = self.of(stream, epoch) {
             live.sequence = live.sequence.max(sequence);
         }
+    }
+
+    /// Its publisher was lost, or has returned.
+    pub(super) fn waits(&mut self, stream: &StreamId, epoch: u64, waiting: bool) {
+        if let Some(live) = self.of(stream, epoch) {
+            live.changed |= live.waiting != waiting;
+            live.waiting = waiting;
+        }
+    }
+
+    /// The newest epoch of the stream, whoever entered it.
+    pub(super) fn seen(&mut self, stream: &StreamId, epoch: u64, newest: u64) {
+        if let Some(live) = self.of(stream, epoch) {
+            live.newest = newest;
+        }
+    }
+
+    /// Another process has entered a newer epoch of the stream.
+    pub(super) fn is_challenged(&self, stream: &StreamId, epoch: u64) -> bool {
+        let live = self.live.get(stream).filter(|live| live.epoch == epoch);
+        live.is_some_and(|live| live.newest > epoch)
     }
 
     /// An epoch is over. Another one of the stream may have begun meanwhile.
@@ -82,7 +115,8 @@ impl Ledger {
     /// What to do now: what is new first, then what is over, then what is older than `refresh`.
     pub(super) fn due(&self, now: Instant, refresh: Duration) -> Option<Due> {
         let enter = |(stream, live): (&StreamId, &Live)| Due::Enter(stream.clone(), live.clone());
-        if let Some(new) = self.live.iter().find(|(_, live)| live.written.is_none()) {
+        let is_new = |live: &Live| live.written.is_none() || live.changed;
+        if let Some(new) = self.live.iter().find(|(_, live)| is_new(live)) {
             return Some(enter(new));
         }
         let over = self
@@ -106,8 +140,17 @@ impl Ledger {
             .map(|(_, entry)| entry)
     }
 
+    /// It is about to be written: from now on it may stand there, also when that fails.
+    pub(super) fn trying(&mut self, stream: &StreamId, epoch: u64) {
+        if let Some(live) = self.of(stream, epoch) {
+            live.tried = true;
+        }
+    }
+
     pub(super) fn entered(&mut self, stream: &StreamId, written: &Live, now: Instant) {
         if let Some(live) = self.of(stream, written.epoch) {
+            live.tried = true;
+            live.changed = live.waiting != written.waiting;
             live.written = Some((now, written.sequence));
         } else {
             // It ended while it was being written.
@@ -122,7 +165,9 @@ impl Ledger {
     /// The session is over, and with it all that stood there.
     pub(super) fn lost(&mut self) {
         self.over.clear();
-        self.live.values_mut().for_each(|live| live.written = None);
+        for live in self.live.values_mut() {
+            (live.written, live.tried) = (None, false);
+        }
     }
 
     fn of(&mut self, stream: &StreamId, epoch: u64) -> Option<&mut Live> {
@@ -130,7 +175,7 @@ impl Ledger {
     }
 
     fn note_over(&mut self, stream: &StreamId, live: &Live) {
-        if live.written.is_some() && self.over.len() < MAX_OVER {
+        if live.tried && self.over.len() < MAX_OVER {
             self.over.insert((stream.to_string(), live.epoch));
         }
     }
@@ -206,6 +251,58 @@ mod tests {
         ledger.over(&id("a"), 2);
         ledger.entered(&stream, &live, now);
         assert_eq!(work(&mut ledger, now).unwrap(), "remove live/a 2");
+    }
+
+    #[test]
+    fn what_may_have_been_written_is_taken_out_when_it_is_over() {
+        let (mut ledger, now) = (Ledger::default(), Instant::now());
+        begin(&mut ledger, "a", 1);
+        let Some(Due::Enter(stream, live)) = ledger.due(now, REFRESH) else {
+            panic!();
+        };
+        // No answer came in time: it may stand there all the same.
+        ledger.trying(&stream, live.epoch);
+        ledger.over(&id("a"), 1);
+        assert_eq!(work(&mut ledger, now).unwrap(), "remove live/a 1");
+        assert!(ledger.is_empty());
+    }
+
+    #[test]
+    fn a_lost_publisher_is_told_at_once_and_so_is_its_return() {
+        let (mut ledger, now) = (Ledger::default(), Instant::now());
+        begin(&mut ledger, "a", 1);
+        work(&mut ledger, now).unwrap();
+        for waiting in [true, false] {
+            ledger.waits(&id("a"), 1, waiting);
+            ledger.waits(&id("a"), 1, waiting);
+            let Some(Due::Enter(stream, live)) = ledger.due(now, REFRESH) else {
+                panic!();
+            };
+            assert_eq!(live.waiting, waiting);
+            ledger.entered(&stream, &live, now);
+            assert_eq!(ledger.due(now, REFRESH), None);
+        }
+        // It returns while its loss is being written.
+        ledger.waits(&id("a"), 1, true);
+        let Some(Due::Enter(stream, live)) = ledger.due(now, REFRESH) else {
+            panic!();
+        };
+        ledger.waits(&id("a"), 1, false);
+        ledger.entered(&stream, &live, now);
+        assert_eq!(work(&mut ledger, now).unwrap(), "enter live/a 1 10");
+    }
+
+    #[test]
+    fn a_newer_epoch_elsewhere_challenges_the_one_here_and_no_later_one() {
+        let mut ledger = Ledger::default();
+        begin(&mut ledger, "a", 5);
+        ledger.seen(&id("a"), 5, 4);
+        assert!(!ledger.is_challenged(&id("a"), 5));
+        ledger.seen(&id("a"), 5, 6);
+        assert!(ledger.is_challenged(&id("a"), 5));
+        assert!(!ledger.is_challenged(&id("a"), 7));
+        ledger.seen(&id("a"), 5, 0);
+        assert!(!ledger.is_challenged(&id("a"), 5));
     }
 
     #[test]

@@ -8,10 +8,15 @@
 //! ([`ledger`], pure) and returns; one task writes at its own pace ([`writer`]). Players that ask
 //! for what is not here cause a bounded number of questions ([`finder`]). When Consul is away,
 //! what was found before goes on being used, and nothing else changes.
+//!
+//! A stream that more than one ingest has is the one's with the newest epoch. Its task
+//! [looks](Directory::look) when its publisher comes and while it is away; while it publishes, each
+//! write of its entry is followed by a look, and a newer entry [challenges](Entered::is_challenged) it.
 
 mod config;
 mod finder;
 mod ledger;
+mod look;
 mod metrics;
 mod peers;
 mod writer;
@@ -24,6 +29,7 @@ use tokio::sync::Notify;
 
 pub use config::Config;
 pub use finder::Finder;
+pub use look::{Look, Seen};
 pub use metrics::Metrics;
 pub use peers::Peers;
 pub use writer::{Who, Writer};
@@ -38,9 +44,26 @@ pub struct Directory(Arc<Shared>);
 struct Shared {
     ledger: Mutex<Ledger>,
     news: Notify,
+    others: Option<Arc<dyn Look>>,
 }
 
 impl Directory {
+    /// A directory in which streams of other ingests are looked for so.
+    pub fn new(others: Arc<dyn Look>) -> Self {
+        Self(Arc::new(Shared {
+            others: Some(others),
+            ..Shared::default()
+        }))
+    }
+
+    /// Asks now where else a stream is. Takes a second at most.
+    pub async fn look(&self, stream: &StreamId) -> Seen {
+        match &self.0.others {
+            Some(others) => others.look(stream).await,
+            None => Seen::default(),
+        }
+    }
+
     /// An epoch of a stream has begun. It is over when the value is dropped.
     pub fn begin(&self, stream: &StreamId, epoch: Epoch, sequence: Sequence) -> Entered {
         let since = SystemTime::now();
@@ -76,6 +99,21 @@ impl Entered {
         self.directory
             .ledger()
             .at(&self.stream, self.epoch.0, sequence.0);
+    }
+}
+
+impl Entered {
+    /// Its publisher was lost, or has returned.
+    pub fn waits(&self, waiting: bool) {
+        let (stream, epoch) = (&self.stream, self.epoch.0);
+        self.directory.ledger().waits(stream, epoch, waiting);
+        self.directory.0.news.notify_one();
+    }
+
+    /// Another ingest was seen to have a newer epoch of it.
+    pub fn is_challenged(&self) -> bool {
+        let ledger = self.directory.ledger();
+        ledger.is_challenged(&self.stream, self.epoch.0)
     }
 }
 

@@ -8,7 +8,7 @@ use http::header::{HeaderValue, LOCATION};
 use http::request::Parts;
 use http::{Response, StatusCode};
 use rackcast_consul::directory::Place as Entry;
-use rackcast_segment::id::StreamId;
+use rackcast_segment::id::{Epoch, StreamId};
 
 use super::Finder;
 use crate::relay::{self, Body, Claim, Place, Relay, Scope};
@@ -19,7 +19,7 @@ const MAX_PEERS: usize = 256;
 /// The other ingests of the fleet.
 #[derive(Debug)]
 pub struct Peers {
-    finder: Finder,
+    finder: Arc<Finder>,
     config: Arc<relay::Config>,
     metrics: relay::Metrics,
     relays: Mutex<HashMap<SocketAddr, Relay>>,
@@ -27,7 +27,7 @@ pub struct Peers {
 
 impl Peers {
     /// The ingests that `finder` finds.
-    pub fn new(finder: Finder, config: relay::Config, metrics: relay::Metrics) -> Self {
+    pub fn new(finder: Arc<Finder>, config: relay::Config, metrics: relay::Metrics) -> Self {
         Self {
             finder,
             config: Arc::new(config),
@@ -37,15 +37,21 @@ impl Peers {
     }
 
     /// What another ingest answers, the one with the newest epoch of the stream first; `None` if
-    /// nobody has it. An ingest that does not answer, or has the stream no more, is not believed to
-    /// have it any longer: the directory is asked once more.
-    pub async fn answer(&self, asked: &Parts) -> Option<(Claim, Response<Body>)> {
+    /// nobody has it, or nobody an epoch above the `own` one. An ingest that does not answer, or has
+    /// the stream no more, is not believed to have it any longer: the directory is asked once more.
+    /// Only when none is better does what is left of the stream somewhere count.
+    pub async fn answer(
+        &self,
+        asked: &Parts,
+        own: Option<Epoch>,
+    ) -> Option<(Claim, Response<Body>)> {
         let stream = stream(asked.uri.path())?;
-        let mut tried = Vec::new();
+        let (mut tried, mut left) = (Vec::new(), None);
         for _ in 0..2 {
             let places = self.finder.find(&stream).await;
             let new: Vec<_> = places
                 .iter()
+                .filter(|p| own.is_none_or(|own| own.0 < p.epoch))
                 .filter(|p| !tried.contains(&p.epoch))
                 .collect();
             for place in &new {
@@ -56,16 +62,20 @@ impl Peers {
                 let Some(relay) = self.relay(&place.internal).await else {
                     continue;
                 };
-                if let Some(answer) = relay::first(&[relay], asked).await {
-                    return Some(answer);
+                match relay::first(&[relay], asked).await {
+                    Some((Claim::Left, answer)) => {
+                        left.get_or_insert((Claim::Left, answer));
+                    }
+                    Some(answer) => return Some(answer),
+                    None => {}
                 }
             }
             if new.is_empty() {
-                return None;
+                break;
             }
             self.finder.doubt(&stream);
         }
-        None
+        left
     }
 
     /// The way to an ingest, which may be known by a name.

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use rackcast_consul::client::{Client, Error, HealthQuery};
 use rackcast_consul::directory::{self, Place};
+use rackcast_segment::id::StreamId;
 use rackcast_service::backoff::Backoff;
 use tokio_util::sync::CancellationToken;
 
@@ -127,12 +128,17 @@ impl Writer {
                     return Ok(false);
                 };
                 let session = self.session.as_ref().map_or("", |session| &session.id);
+                self.directory.ledger().trying(&stream, live.epoch);
                 let entered = directory::enter(&self.client, &stream, &place, session).await;
                 if matches!(entered, Ok(false)) {
                     log::warn!(rackcast_stream = stream.to_string();
                         "another ingest has entered the epoch {}", live.epoch);
                 }
-                entered.map(|_| self.directory.ledger().entered(&stream, &live, now))
+                if entered.is_ok() {
+                    self.directory.ledger().entered(&stream, &live, now);
+                    self.look(&stream, &live).await;
+                }
+                entered.map(drop)
             }
             Due::Remove(stream, epoch) => directory::remove(&self.client, &stream, epoch)
                 .await
@@ -189,11 +195,22 @@ impl Writer {
             zone: self.who.zone.clone(),
             epoch: live.epoch,
             sequence: live.sequence,
+            waiting: live.waiting,
             public,
             internal,
             since: live.since,
             at: SystemTime::now(),
         }))
+    }
+
+    /// Looks whether another ingest, or another generation of this one, has entered the stream too,
+    /// while it is being published here.
+    async fn look(&mut self, stream: &StreamId, live: &Live) {
+        // Without an answer nothing is known, and the next write looks again.
+        if let Ok(found) = directory::find(&self.client, stream).await {
+            let newest = found.iter().map(|p| p.epoch).max().unwrap_or(0);
+            self.directory.ledger().seen(stream, live.epoch, newest);
+        }
     }
 
     /// The address that this ingest's agent has registered.

@@ -37,30 +37,35 @@ impl Site {
         }
     }
 
-    /// What other processes answer: the generations of this ingest, then the other ingests.
+    /// What counts more than the `own` answer: that of a generation of this ingest with a greater
+    /// claim, or of another ingest, whose epoch is newer, with no lesser one.
     async fn elsewhere(
         &self,
+        own: Option<Claim>,
         scope: Scope,
-        generations: &[Relay],
         asked: &http::request::Parts,
     ) -> Option<(Claim, Response<Body>)> {
-        let here = relay::first(generations, asked).await;
-        let peers = match (&here, &self.peers) {
-            (Some((Claim::Strong, _)), _) | (_, None) => return here,
-            (_, Some(peers)) => peers,
+        let here = relay::first(&self.generations.load_full(), asked).await;
+        let here = here.filter(|(claim, _)| own < Some(*claim));
+        let peers = match (&here, &self.peers, scope) {
+            (Some((Claim::Strong, _)), _, _) | (_, None, _) => return here,
+            // Who asks for another ingest has looked into the directory itself.
+            (_, _, Scope::Ingest | Scope::Process) => return here,
+            (_, Some(peers), Scope::Fleet) => peers,
         };
-        // Who asks for another ingest has looked into the directory itself.
-        let there = match scope {
-            Scope::Fleet => peers.answer(asked).await,
-            Scope::Ingest | Scope::Process => None,
+        let newest = origin::newest_epoch(&self.origin, asked.uri.path());
+        let (there, response) = match peers.answer(asked, newest).await {
+            Some(answer) => answer,
+            None => return here,
         };
-        match there {
-            Some((Claim::Strong, _)) => there,
-            there => here.or(there),
+        match &here {
+            Some((claim, _)) if there <= *claim => here,
+            None if Some(there) < own => None,
+            _ => Some((there, response)),
         }
     }
 
-    /// Answers a request. Whoever publishes the stream comes before what is left of it anywhere.
+    /// Answers a request: the greatest [`Claim`] counts, and among equals the newer epoch.
     pub async fn answer<B>(&self, request: Request<B>) -> Response<Body> {
         let scope = relay::scope(request.headers());
         let (asked, _) = request.into_parts();
@@ -71,17 +76,15 @@ impl Site {
             (claim @ Some(Claim::Strong), _) | (claim, Scope::Process) => {
                 (claim, reply.take(&self.origin).map(Body::from))
             }
-            (claim, _) => {
-                let generations = self.generations.load_full();
-                match (claim, self.elsewhere(scope, &generations, &asked).await) {
-                    (None, Some((claim, response))) => (Some(claim), response),
-                    (Some(Claim::Weak), Some((Claim::Strong, response))) => {
+            (claim, _) => match self.elsewhere(claim, scope, &asked).await {
+                Some((there, response)) => {
+                    if there == Claim::Strong {
                         origin::is_elsewhere(&self.origin, asked.uri.path());
-                        (Some(Claim::Strong), response)
                     }
-                    (claim, _) => (claim, reply.take(&self.origin).map(Body::from)),
+                    (Some(there), response)
                 }
-            }
+                None => (claim, reply.take(&self.origin).map(Body::from)),
+            },
         };
         if scope != Scope::Fleet
             && let Some(claim) = claim

@@ -14,7 +14,7 @@ use super::error::Error;
 use super::others::Others;
 use super::site::Site;
 use crate::config::Config;
-use crate::directory::{self, Directory, Finder, Peers, Who, Writer};
+use crate::directory::{self, Directory, Finder, Look, Peers, Who, Writer};
 use crate::reload;
 use crate::stream::{self, Epochs, Parts, Registry, Streams as Door};
 
@@ -46,8 +46,21 @@ impl Streams {
         endpoints: &[(&'static str, SocketAddr)],
     ) -> Result<Self, Error> {
         let (config, turn) = (&context.config, &context.turn);
-        let directory = Directory::default();
         let directory_metrics = directory::Metrics::register(&context.metrics)?;
+        let table = &config.directory;
+        let finder = table.enabled.then(|| {
+            let (table, metrics) = (table.clone(), directory_metrics.clone());
+            Arc::new(Finder::new(
+                consul.clone(),
+                config.identity(),
+                table,
+                metrics,
+            ))
+        });
+        let directory = match &finder {
+            Some(finder) => Directory::new(Arc::clone(finder) as Arc<dyn Look>),
+            None => Directory::default(),
+        };
         let registry = Registry::new(Parts {
             settings: Arc::clone(&parts.settings),
             origin: Arc::clone(&parts.origin),
@@ -68,12 +81,10 @@ impl Streams {
             config.stream.max_streams,
             context.shutdown(),
         ));
-        let peers = config.directory.enabled.then(|| {
-            let (table, metrics) = (config.directory.clone(), directory_metrics);
+        let peers = finder.map(|finder| {
             let (client, who) = (consul.clone(), who(config, endpoints));
-            let writer = Writer::new(directory, client, who, table.clone(), metrics.clone());
+            let writer = Writer::new(directory, client, who, table.clone(), directory_metrics);
             context.tasks.spawn(writer.run(context.shutdown()));
-            let finder = Finder::new(consul.clone(), config.identity(), table, metrics);
             Peers::new(finder, config.relay.clone(), others.metrics())
         });
         let origin = Arc::clone(&parts.origin);

@@ -25,7 +25,7 @@ pub struct StreamInfo {
     /// playlists have, unless that is too small now.
     pub target_duration: u32,
     /// Number of the epoch's first segment. Where the stream is still listed it must be
-    /// [`Origin::next_sequence`](super::Origin::next_sequence) or higher.
+    /// [`Origin::first_sequence`](super::Origin::first_sequence) or higher.
     pub first_sequence: Sequence,
     /// `EXT-X-DISCONTINUITY-SEQUENCE` to begin with where nothing of the stream is listed: a
     /// value above that of the stream's earlier lives, on whatever ingest.

@@ -47,7 +47,7 @@ pub use package_error::PackageError;
 pub use packager::{MpegTs, Packager};
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
@@ -61,8 +61,9 @@ use loss::Loss;
 use memory::Memory;
 use metrics::Metrics;
 use muxed::Muxed;
+use presentation::Presentation;
 use stream::Stream;
-use window::{Bounds, Published, Window};
+use window::{Bounds, Published};
 
 /// All streams that this process serves.
 #[derive(Debug)]
@@ -120,14 +121,29 @@ impl Origin {
         })
     }
 
+    /// How long what has no publisher can still be played.
+    pub fn retention(&self) -> Duration {
+        self.config.load().retention
+    }
+
     /// Whether the memory would do for one more stream like those that are live.
     pub fn has_room_for_another(&self) -> bool {
         self.memory.has_room_for_another()
     }
 
-    /// The number that continues a stream's playlists without a hole, if it is still listed.
-    pub fn next_sequence(&self, id: &StreamId) -> Option<Sequence> {
-        self.find(id).map(|s| lock(&s).now().window.next_sequence())
+    /// The number that a stream which begins now is to begin with: the one that continues its
+    /// playlists without a hole, if they are still listed, or else `by_clock`. What was left without
+    /// an end may have been carried on elsewhere, with numbers by the clock: then the higher one.
+    pub fn first_sequence(&self, id: &StreamId, by_clock: Sequence) -> Sequence {
+        let Some(stream) = self.find(id) else {
+            return by_clock;
+        };
+        let stream = lock(&stream);
+        let next = stream.now().window.next_sequence();
+        match stream.now().left.is_some() && !stream.now().window.has_ended() {
+            true => next.max(by_clock),
+            false => next,
+        }
     }
 
     /// Forgets the streams whose retention is over. To be called every second or so.
@@ -183,7 +199,12 @@ impl OriginStream {
     /// other rendition when [`rendition`](Self::rendition) has settled it and all before it.
     /// Ignored, with a warning, if it is not the next one, or if another epoch has begun.
     pub fn segment(&self, info: SegmentInfo, source: Option<Bytes>, audio: Option<Bytes>) {
-        if !self.change(|w| w.add(self.epoch, info, source, audio)) {
+        let added = self.change(|presentation| {
+            let added = presentation.window.add(self.epoch, info, source, audio)?;
+            presentation.waits = false;
+            Some(added)
+        });
+        if !added {
             log::warn!(
                 rackcast_stream = self.id.to_string(),
                 rackcast_segment = info.sequence.0;
@@ -206,7 +227,7 @@ impl OriginStream {
             self.memory.metrics.gave_up("result");
             rendered = Rendered::Gap;
         }
-        let taken = self.change(|w| w.settle(self.epoch, sequence, name, rendered));
+        let taken = self.change(|p| p.window.settle(self.epoch, sequence, name, rendered));
         if media && !taken {
             self.memory.metrics.late.inc();
         }
@@ -231,6 +252,13 @@ impl OriginStream {
         stream.changed();
     }
 
+    /// The publisher was lost; until the next segment another process's answer counts more.
+    pub fn waits(&self) {
+        if let Some(stream) = lock(&self.stream).in_epoch(self.epoch) {
+            stream.waits = true;
+        }
+    }
+
     /// The stream is over: playlists end once what is outstanding is settled.
     pub fn end(&self) {
         self.leave(true);
@@ -249,11 +277,11 @@ impl OriginStream {
         }
     }
 
-    fn change(&self, change: impl FnOnce(&mut Window) -> Option<Published>) -> bool {
+    fn change(&self, change: impl FnOnce(&mut Presentation) -> Option<Published>) -> bool {
         let mut stream = lock(&self.stream);
         let published = self.memory.change(&mut stream, |stream| {
             let presentation = stream.in_epoch(self.epoch)?;
-            let published = change(&mut presentation.window)?;
+            let published = change(presentation)?;
             presentation.changed();
             if stream.bytes() > self.max_bytes {
                 stream.forget_before();

@@ -15,6 +15,7 @@ use rackcast_segment::id::{Epoch, RenditionName};
 use super::info::StreamInfo;
 use super::window::Window;
 use super::{master, playlist};
+use crate::relay::Claim;
 
 /// A playlist of a presentation.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -44,6 +45,8 @@ pub(super) struct Presentation {
     pub(super) window: Window,
     /// When its producer ended it or went away.
     pub(super) left: Option<Instant>,
+    /// Its publisher was lost and may return, here or elsewhere.
+    pub(super) waits: bool,
     texts: HashMap<Page, Text>,
 }
 
@@ -54,7 +57,25 @@ impl Presentation {
             info,
             window,
             left: None,
+            waits: false,
             texts: HashMap::new(),
+        }
+    }
+
+    /// It has a publisher.
+    pub(super) fn is_published(&self) -> bool {
+        self.left.is_none() && !self.waits
+    }
+
+    /// How much its playlists count at the address of those that began with `first`. What carries
+    /// another process's playlists on gives way to that process, and what was left without an end
+    /// to who carries it on; that one steps in with all renditions at once.
+    pub(super) fn claim(&self, first: Epoch) -> Claim {
+        let (ended, published) = (self.window.has_ended(), self.is_published());
+        match self.first == first {
+            true if ended || published => Claim::Strong,
+            false if ended || (published && self.window.ready()) => Claim::CarriesOn,
+            _ => Claim::Left,
         }
     }
 

@@ -42,6 +42,7 @@ impl Stream {
             let published = self.now.window.carry_on(epoch, &info, packager());
             self.now.info = info;
             self.now.left = None;
+            self.now.waits = false;
             self.now.changed();
             return published;
         }

@@ -37,25 +37,35 @@ impl Scope {
     }
 }
 
-/// Whose answer counts when several processes have one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Whose answer counts when several processes have one: the greatest; among equals the newer epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Claim {
-    /// The stream is published there, or what is asked for never changes.
+    /// It is what is left of a stream that may go on elsewhere: no publisher, and no end.
+    Left,
+    /// The stream is published there, and its playlist goes on with another process's.
+    CarriesOn,
+    /// It is the playlist of that process, with its publisher or its end; or what never changes.
     Strong,
-    /// It is what is left of a stream, or stands in for what an earlier process had.
-    Weak,
 }
 
 impl Claim {
-    /// Says it on an answer to another process.
+    /// Says it on an answer to another process. To versions before there were three, whatever is
+    /// said is weak.
     pub fn put(self, headers: &mut HeaderMap) {
-        if self == Self::Weak {
-            headers.insert(CLAIM, HeaderValue::from_static("weak"));
-        }
+        let value = match self {
+            Self::Left => "left",
+            Self::CarriesOn => "carries-on",
+            Self::Strong => return,
+        };
+        headers.insert(CLAIM, HeaderValue::from_static(value));
     }
 
     /// Reads it, and takes it off, since it is nothing to a player.
     pub(super) fn take(headers: &mut HeaderMap) -> Self {
-        headers.remove(CLAIM).map_or(Self::Strong, |_| Self::Weak)
+        match headers.remove(CLAIM).as_ref().map(HeaderValue::as_bytes) {
+            None => Self::Strong,
+            Some(b"carries-on") => Self::CarriesOn,
+            Some(_) => Self::Left,
+        }
     }
 }

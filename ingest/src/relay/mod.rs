@@ -189,22 +189,23 @@ impl Relay {
     }
 }
 
-/// Asks each of these in turn; the first strong [`Claim`], or else the first weak one.
+/// Asks each of these in turn, until one has a strong [`Claim`]; the greatest that there is.
 pub async fn first(relays: &[Relay], asked: &Parts) -> Option<(Claim, Response<Body>)> {
-    let mut weak = None;
+    let mut best: Option<(Claim, Response<Body>)> = None;
     for relay in relays {
         // What is wrong with it is counted and logged where it was asked.
         let Ok(Some(mut response)) = relay.fetch(asked).await else {
             continue;
         };
-        match Claim::take(response.headers_mut()) {
-            Claim::Strong => return Some((Claim::Strong, response)),
-            Claim::Weak => {
-                weak.get_or_insert(response);
-            }
+        let claim = Claim::take(response.headers_mut());
+        if best.as_ref().is_none_or(|(best, _)| *best < claim) {
+            best = Some((claim, response));
+        }
+        if claim == Claim::Strong {
+            break;
         }
     }
-    weak.map(|response| (Claim::Weak, response))
+    best
 }
 
 /// How far a request may still be passed on, by what it says of itself.

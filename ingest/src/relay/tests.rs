@@ -89,7 +89,7 @@ async fn who_publishes_comes_before_what_is_left_and_who_is_away_is_passed_over(
     });
     let (_b, left) = process(|_| {
         let mut response = Response::new(whole("left"));
-        Claim::Weak.put(response.headers_mut());
+        Claim::Left.put(response.headers_mut());
         response
     });
     let (_c, live) = process(|_| Response::new(whole("live")));
@@ -106,7 +106,7 @@ async fn who_publishes_comes_before_what_is_left_and_who_is_away_is_passed_over(
         "live"
     );
     let (claim, response) = first(&relays[..3], &asked).await.unwrap();
-    assert_eq!(claim, Claim::Weak);
+    assert_eq!(claim, Claim::Left);
     assert!(
         !response.headers().contains_key("rackcast-claim"),
         "a player need not know"
@@ -150,6 +150,20 @@ async fn a_process_that_falls_silent_in_a_body_ends_the_answer() {
         .unwrap();
     let error = response.into_body().collect().await.unwrap_err();
     assert!(error.to_string().contains("relay.body_timeout"), "{error}");
+}
+
+#[test]
+fn a_claim_arrives_as_it_was_said_and_what_an_older_version_says_is_the_least() {
+    for claim in [Claim::Left, Claim::CarriesOn, Claim::Strong] {
+        let mut headers = HeaderMap::new();
+        claim.put(&mut headers);
+        assert_eq!(Claim::take(&mut headers), claim);
+        assert!(headers.is_empty());
+    }
+    let mut headers = HeaderMap::new();
+    headers.insert("rackcast-claim", "weak".parse().unwrap());
+    assert_eq!(Claim::take(&mut headers), Claim::Left);
+    assert!(Claim::Left < Claim::CarriesOn && Claim::CarriesOn < Claim::Strong);
 }
 
 #[test]

@@ -199,6 +199,14 @@ impl Segmenter {
         self.discontinuity = true;
     }
 
+    /// The next segment to be given away gets this number, unless it has a higher one already.
+    pub fn skip_to(&mut self, sequence: Sequence) {
+        let by = sequence.0.saturating_sub(self.next_sequence().0);
+        let skip = |number: &mut Sequence| number.0 = number.0.saturating_add(by);
+        self.held.iter_mut().for_each(|s| skip(&mut s.sequence));
+        skip(&mut self.next);
+    }
+
     /// The number that the next segment to be given away will have.
     pub fn next_sequence(&self) -> Sequence {
         self.held.first().map_or(self.next, |s| s.sequence)

@@ -74,10 +74,16 @@ impl Epochs {
 
     /// The next epoch, which is written down meanwhile. To be called within a tokio runtime.
     pub(super) fn take(&self, wall: SystemTime) -> InHand {
+        self.take_above(Epoch(0), wall)
+    }
+
+    /// The same, above an epoch of another ingest.
+    pub(super) fn take_above(&self, above: Epoch, wall: SystemTime) -> InHand {
         let millis = wall
             .duration_since(SystemTime::UNIX_EPOCH)
             .unwrap_or(Duration::ZERO);
         let millis = u64::try_from(millis.as_millis()).unwrap_or(u64::MAX);
+        let millis = millis.max(above.0.saturating_add(1));
         let given = &self.0.given;
         let last = given
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, |last| {
@@ -158,9 +164,12 @@ const DISCONTINUITY_RANGE: u64 = 100_000;
 
 /// The `EXT-X-DISCONTINUITY-SEQUENCE` that an epoch begins with where no earlier life is
 /// remembered: another than that of any life that a player may still remember, and above it but
-/// once in six days, when it starts over.
-pub(super) fn first_discontinuity(epoch: Epoch) -> u64 {
-    epoch.0 / 1000 / DISCONTINUITY_SECONDS % DISCONTINUITY_RANGE
+/// once in six days, when it starts over. `last` is the epoch before, if another ingest had it: the
+/// clock may not have moved on since.
+pub(super) fn first_discontinuity(epoch: Epoch, last: Option<Epoch>) -> u64 {
+    let by_clock = |epoch: Epoch| epoch.0 / 1000 / DISCONTINUITY_SECONDS;
+    let above = last.map_or(0, |last| by_clock(last).saturating_add(1));
+    by_clock(epoch).max(above) % DISCONTINUITY_RANGE
 }
 
 /// The number in the file; 0 without one.
@@ -222,6 +231,17 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn an_epoch_can_be_asked_for_above_that_of_another_ingest() {
+        let dir = tempfile::tempdir().unwrap();
+        let epochs = Epochs::open(dir.path()).unwrap();
+        let first = epochs.take(noon()).epoch();
+        assert_eq!(epochs.take_above(Epoch(1), noon()).epoch().0, first.0 + 1);
+        let ahead = Epoch(first.0 + 60_000);
+        assert_eq!(epochs.take_above(ahead, noon()).epoch().0, ahead.0 + 1);
+        assert_eq!(epochs.take(noon()).epoch().0, ahead.0 + 2);
+    }
+
+    #[tokio::test]
     async fn many_at_once_are_all_different_and_the_last_is_what_remains() {
         let dir = tempfile::tempdir().unwrap();
         let epochs = Epochs::open(dir.path()).unwrap();
@@ -266,9 +286,13 @@ mod tests {
 
     #[test]
     fn discontinuity_numbers_grow_and_stay_small_enough_for_players() {
-        let at = |seconds: u64| first_discontinuity(Epoch(seconds * 1000));
+        let at = |seconds: u64| first_discontinuity(Epoch(seconds * 1000), None);
         assert!(at(1_800_000_005) > at(1_800_000_000));
         assert!(at(u64::MAX / 1000) < DISCONTINUITY_RANGE);
+        let (last, next) = (Epoch(1_800_000_000_000), Epoch(1_800_000_001_000));
+        assert_eq!(first_discontinuity(next, Some(last)), at(1_800_000_000) + 1);
+        let later = Epoch(1_800_000_015_000);
+        assert_eq!(first_discontinuity(later, Some(last)), at(1_800_000_015));
     }
 
     #[test]

@@ -111,10 +111,11 @@ impl Picture {
 }
 
 impl Life {
-    /// Begins an epoch with its first segment.
+    /// Begins an epoch with its first segment; `last` is the newest that another ingest had.
     pub(super) fn begin(
         id: &StreamId,
         epoch: Epoch,
+        last: Option<Epoch>,
         ladder: &Ladder,
         first: &Segment,
         parts: &Parts,
@@ -132,7 +133,7 @@ impl Life {
                 .map_or(Ratio::ONE, |p| p.shape.sample_aspect),
             target_duration: first.target_duration,
             first_sequence: first.sequence,
-            first_discontinuity: epoch::first_discontinuity(epoch),
+            first_discontinuity: epoch::first_discontinuity(epoch, last),
         };
         log::info!(
             rackcast_stream = id.to_string(), rackcast_segment = first.sequence.0;
@@ -221,6 +222,32 @@ impl Life {
             body,
             deadline,
         })
+    }
+
+    /// Its publisher was lost, or goes elsewhere.
+    pub(super) fn is_lost(&self) {
+        self.stream.waits();
+        self.entered.waits(true);
+    }
+
+    /// It goes on elsewhere: its entry stays for as long as its segments can be fetched here.
+    pub(super) fn linger(self, retention: Duration) {
+        self.is_lost();
+        let entered = self.entered;
+        tokio::spawn(async move {
+            tokio::time::sleep(retention).await;
+            drop(entered);
+        });
+    }
+
+    /// Its publisher has returned.
+    pub(super) fn is_back(&self) {
+        self.entered.waits(false);
+    }
+
+    /// Another ingest was seen to have a newer epoch.
+    pub(super) fn is_challenged(&self) -> bool {
+        self.entered.is_challenged()
     }
 
     /// The stream is over.

@@ -13,6 +13,8 @@ pub struct Metrics {
     pub publication_ends: IntCounterVec,
     /// Pictures and audio frames that did not fit into their stream.
     pub dropped_events: IntCounter,
+    /// Times that a stream was another ingest's as well, by what followed.
+    contests: IntCounterVec,
     /// Bit rates of what was delivered.
     pub rates: RateMetrics,
 }
@@ -95,12 +97,24 @@ impl Metrics {
                 "rackcast_ingest_dropped_events_total",
                 "Pictures and audio frames that did not fit into their stream",
             )?,
+            contests: IntCounterVec::new(
+                Opts::new(
+                    "rackcast_ingest_stream_contests_total",
+                    "Times that another ingest had a stream of this one, by what followed",
+                ),
+                &["result"],
+            )?,
             rates: RateMetrics::register(registry)?,
         };
         registry.register(Box::new(metrics.streams.clone()))?;
         registry.register(Box::new(metrics.publishes.clone()))?;
         registry.register(Box::new(metrics.publication_ends.clone()))?;
         registry.register(Box::new(metrics.dropped_events.clone()))?;
+        registry.register(Box::new(metrics.contests.clone()))?;
         Ok(metrics)
+    }
+
+    pub(super) fn contested(&self, result: &str) {
+        self.contests.with_label_values(&[result]).inc();
     }
 }

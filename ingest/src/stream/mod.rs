@@ -13,19 +13,23 @@
 //! publisher waits for nobody: see [`task`].
 
 mod config;
+mod contest;
 pub mod elsewhere;
 mod epoch;
 mod format;
 mod life;
 mod live;
+mod lookout;
 mod metrics;
 mod parts;
 mod publication;
 mod rates;
 mod registry;
 mod settle;
+mod standing;
 mod task;
 mod timeline;
+mod waiting;
 
 pub use config::{Config, SecondPublisher};
 pub use elsewhere::Elsewhere;

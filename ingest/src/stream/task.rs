@@ -6,9 +6,9 @@
 //!              └──── finished, moved on, shut down ─────▲
 //! ```
 //!
-//! What makes it act: what the publisher sends, a second publisher, the grace timer, a
-//! drain whose deadline is over, the
-//! shutdown. It hands segments to the origin and to dispatch and waits for neither.
+//! What makes it act: what the publisher sends, a second publisher, the grace timer, a drain whose
+//! deadline is over, [another ingest](super::standing) that has the stream, the shutdown. It hands
+//! segments to the origin and to dispatch and waits for neither.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -22,11 +22,14 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 
 use super::SecondPublisher;
+use super::contest::{Here, Verdict};
 use super::epoch::{self, InHand};
 use super::life::Life;
 use super::live::Live;
+use super::lookout::Lookout;
 use super::parts::Parts;
 use super::publication::{Ended, Feed, Input, Refused};
+use super::standing::Standing;
 use super::timeline::Timeline;
 use crate::dispatch::Lane;
 use crate::segmenter::{Segment, Segmenter, SegmenterError};
@@ -51,37 +54,42 @@ enum Over {
 }
 
 pub(super) struct StreamTask {
-    id: StreamId,
+    pub(super) id: StreamId,
     ladder: Ladder,
     /// What is told of it.
-    told: Live,
-    parts: Arc<Parts>,
+    pub(super) told: Live,
+    pub(super) parts: Arc<Parts>,
     timeline: Timeline,
-    segmenter: Segmenter,
+    pub(super) segmenter: Segmenter,
     /// Reused between pushes.
     cut: Vec<Segment>,
     /// The way to the nodes.
     lane: Lane,
     /// For the next life.
-    epoch: InHand,
-    /// From the first segment on.
-    life: Option<Life>,
+    pub(super) epoch: InHand,
+    /// From the first segment on, while it is this ingest's.
+    pub(super) life: Option<Life>,
+    /// About others that have the stream.
+    pub(super) standing: Standing,
+    pub(super) lookout: Lookout,
     /// The log has a line about what this publication sent in vain.
     told_of_drop: bool,
     /// Segments that are out.
     out: TaskTracker,
-    /// The publisher was sent to a newer generation, or to another ingest.
-    goes_on_elsewhere: bool,
+    /// A newer generation has it, or another ingest, or may have it.
+    pub(super) goes_on_elsewhere: bool,
 }
 
 impl StreamTask {
     pub(super) fn new(id: StreamId, ladder: Ladder, told: Live, parts: Arc<Parts>) -> Self {
         let epoch = parts.epochs.take(SystemTime::now());
-        let listed = parts.origin.next_sequence(&id);
-        let first = listed.unwrap_or_else(|| epoch::first_sequence(epoch.epoch()));
+        let by_clock = epoch::first_sequence(epoch.epoch());
+        let first = parts.origin.first_sequence(&id, by_clock);
         let segmenter = Segmenter::new(parts.settings.load().segmenter.clone(), first);
         Self {
             lane: parts.dispatcher.open(id.clone()),
+            lookout: Lookout::new(parts.directory.clone(), id.clone()),
+            standing: Standing::new(),
             id,
             ladder,
             told,
@@ -98,7 +106,8 @@ impl StreamTask {
     }
 
     pub(super) async fn run(mut self, mut attaches: mpsc::Receiver<Attach>) {
-        let mut next = self.accept(attaches.recv().await);
+        let first = attaches.recv().await;
+        let mut next = self.accept(first);
         while let Some(feed) = next {
             let over = self.live(feed, &mut attaches).await;
             self.note(&over);
@@ -130,7 +139,15 @@ impl StreamTask {
         let mut orders = self.parts.orders.clone();
         let drained = drain::overdue(&mut orders);
         tokio::pin!(drained);
+        self.standing.begins();
+        self.lookout.hurry();
+        if let Some(life) = &self.life {
+            life.is_back();
+        }
         loop {
+            let (standing, life) = (&self.standing, &self.life);
+            let wanted =
+                || standing.wants_a_look() || life.as_ref().is_some_and(Life::is_challenged);
             tokio::select! {
                 input = feed.recv() => match input {
                     Some(Input::Media(event)) => {
@@ -155,6 +172,7 @@ impl StreamTask {
                         }
                     }
                 },
+                seen = self.lookout.next(wanted) => self.heard(&seen),
                 () = &mut drained => {
                     feed.end(Ended::Drained);
                     return Over::Drained;
@@ -168,30 +186,6 @@ impl StreamTask {
                     return Over::ShutDown;
                 }
             }
-        }
-    }
-
-    /// Waits for the publisher to return.
-    async fn waiting(&mut self, attaches: &mut mpsc::Receiver<Attach>) -> Option<Feed> {
-        self.told.is_lost(SystemTime::now());
-        let shutdown = self.parts.shutdown.clone();
-        let grace = self.parts.settings.load().config.grace;
-        let returned = tokio::time::timeout(grace, async {
-            loop {
-                let feed = self.accept(attaches.recv().await);
-                if feed.is_some() || attaches.is_closed() {
-                    return feed;
-                }
-            }
-        });
-        let leaving = self.parts.leaving.clone();
-        tokio::select! {
-            returned = returned => returned.ok().flatten(),
-            () = leaving.cancelled() => {
-                self.goes_on_elsewhere = true;
-                None
-            }
-            () = shutdown.cancelled() => None,
         }
     }
 
@@ -224,26 +218,45 @@ impl StreamTask {
         self.segmenter.flush(&mut self.cut);
         self.hand_out();
         self.out.close();
+        // A stream that another ingest may carry on must not be declared over.
+        let mut over = !self.goes_on_elsewhere && !self.parts.shutdown.is_cancelled();
+        if let Some(life) = self.life.as_ref().filter(|_| !over) {
+            life.is_lost();
+        }
+        let out = self.out.clone();
+        let look = async {
+            if over && self.life.is_some() {
+                let seen = self.lookout.look().await;
+                if self.judge(Here::Waiting, &seen) == Some(Verdict::GiveWay) {
+                    self.gives_way();
+                    over = false;
+                }
+            }
+        };
         // Bounded: dispatch settles every rendition by its deadline.
-        self.out.wait().await;
-        if let Some(life) = self.life
-            && !self.goes_on_elsewhere
-            && !self.parts.shutdown.is_cancelled()
-        {
-            // A stream that another ingest may carry on must not be declared over.
-            life.end();
+        tokio::join!(out.wait(), look);
+        match self.life {
+            Some(life) if over => life.end(),
+            Some(life) => life.linger(self.parts.origin.retention()),
+            None => {}
         }
     }
 
     fn hand_out(&mut self) {
+        if self.standing.stands_by() {
+            self.cut.clear();
+        }
         for segment in self.cut.drain(..) {
             let life = match self.life.take() {
                 Some(life) if life.fits(&segment) => life,
                 _ => {
                     let next = self.parts.epochs.take(SystemTime::now());
                     let epoch = std::mem::replace(&mut self.epoch, next).into_use();
-                    let life = Life::begin(&self.id, epoch, &self.ladder, &segment, &self.parts);
+                    let last = self.standing.elsewhere();
+                    let life =
+                        Life::begin(&self.id, epoch, last, &self.ladder, &segment, &self.parts);
                     self.told.begins(epoch, life.renditions());
+                    self.standing.has(epoch);
                     life
                 }
             };
@@ -284,7 +297,7 @@ impl StreamTask {
     }
 
     /// Answers a publisher; `None` if it left meanwhile.
-    fn accept(&self, attach: Option<Attach>) -> Option<Feed> {
+    pub(super) fn accept(&self, attach: Option<Attach>) -> Option<Feed> {
         let attach = attach?;
         attach.reply.send(Ok(())).ok()?;
         self.told.is_published(attach.peer, SystemTime::now());

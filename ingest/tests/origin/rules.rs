@@ -150,7 +150,7 @@ proptest! {
                     }
                 }
                 Step::Epoch { ends, target } => {
-                    prop_assert_eq!(origin.next_sequence(&id()), Some(Sequence(next)));
+                    prop_assert_eq!(origin.first_sequence(&id(), Sequence(0)), Sequence(next));
                     let epoch = Epoch(stream.epoch().0 + 1);
                     if ends {
                         stream.end();

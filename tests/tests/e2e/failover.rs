@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use rackcast_tests::consul::Consul;
 use rackcast_tests::http::Http;
-use rackcast_tests::player::Player;
+use rackcast_tests::player::{Player, Recording};
 use rackcast_tests::process::{kill9, program};
 use rackcast_tests::publish::{Sample, publish};
 use rackcast_tests::rack::{Agent, Ingest, Node};
@@ -64,6 +64,71 @@ async fn a_player_at_the_wrong_ingest_plays_on_when_the_right_one_dies() {
         (entries.as_array()?.len() == 1).then_some(())
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_player_of_one_ingest_plays_on_wherever_the_publisher_goes() {
+    let consul = Consul::start().await;
+    let (here, there) = tokio::join!(
+        Ingest::on(&consul.url, 1, OPEN),
+        Ingest::on(&consul.url, 2, OPEN),
+    );
+    let agent = Agent::of("front", &consul.url, "", &[&here.socket]).await;
+    let file = Sample {
+        width: 160,
+        height: 90,
+        ..Sample::default()
+    }
+    .file();
+    let to = |ingest: &Ingest| publish(&file, &format!("{}/live/show", ingest.rtmp));
+    let mut publisher = to(&here);
+    // This one asks nobody else, whatever happens.
+    let player = Player::follow(&format!("{}/live/show/master.m3u8", here.hls)).await;
+    let plays = async |lives: usize, what: &str| {
+        let begun = Instant::now();
+        let what = format!("the stream to play {what}");
+        let done = |r: &Recording| {
+            r.common() > 0 && r.tracks.values().all(|track| track.lives(2) >= lives)
+        };
+        player.until(&what, LIMIT, done).await;
+        println!("two segments {what} after {:?}", begun.elapsed());
+    };
+    plays(1, "at first").await;
+
+    // Its connection is cut, and it goes to another ingest, while the first one lives on.
+    for (lives, ingest, what) in [(2, &there, "at the other"), (3, &here, "back at the first")] {
+        kill9(publisher.pid());
+        publisher = to(ingest);
+        plays(lives, what).await;
+    }
+    // It is sent away.
+    agent.rackcast(&["drain", "--deadline", "1s"]);
+    publisher.wait(LIMIT);
+    publisher = to(&there);
+    plays(4, "where the drained one's publisher went").await;
+    assert!(publisher.ended().is_none());
+
+    let recording = player.stop().await;
+    recording.assert_sound();
+    for (name, track) in &recording.tracks {
+        assert!(!track.ended, "{name} was declared over");
+        let listed: Vec<_> = track.segments.values().map(|s| &s.listed).collect();
+        let lives: Vec<_> = listed.iter().map(|l| (l.address().0, l.timeline)).collect();
+        let rise = |pair: &[(u64, u64)]| match pair {
+            [a, b] => a == b || (a.0 < b.0 && a.1 < b.1),
+            _ => true,
+        };
+        assert!(lives.windows(2).all(rise), "{name}: {lives:?}");
+        assert_eq!(track.lives(1), 4, "{name}: {lives:?}");
+        println!(
+            "{name}: at most {:?} without a segment",
+            track.longest_wait()
+        );
+    }
+    let gave_way = ["result=\"gives-way\""];
+    let contests = "rackcast_ingest_stream_contests_total";
+    assert_eq!(here.metric(contests, &gave_way).await, 1.0);
+    assert_eq!(there.metric(contests, &gave_way).await, 1.0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -17,6 +17,7 @@ use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::Full;
+use rackcast_segment::id::Epoch;
 
 use super::muxed::{Halves, Key};
 use super::presentation::{Page, Text};
@@ -123,6 +124,15 @@ pub fn is_elsewhere(origin: &Origin, path: &str) {
     }
 }
 
+/// The newest epoch that is held of the stream whose playlist this is the address of.
+pub fn newest_epoch(origin: &Origin, path: &str) -> Option<Epoch> {
+    let address = Address::parse(path)?;
+    let what = Some(address.what).filter(|what| !matches!(what, What::Segment(..)));
+    let stream = what.and_then(|_| origin.find(&address.id))?;
+    let epoch = lock(&stream).now().window.epoch();
+    Some(epoch)
+}
+
 fn count(origin: &Origin, kind: &str, response: &Response<Full<Bytes>>) {
     let sent = http_body::Body::size_hint(response.body()).exact();
     let sent = usize::try_from(sent.unwrap_or(0)).unwrap_or(usize::MAX);
@@ -144,27 +154,26 @@ fn find(origin: &Origin, address: &Address) -> Option<(Claim, Answer)> {
         max_age,
         immutable: false,
     };
-    let live = stream.now().left.is_none();
-    let strong = |holds| if holds { Claim::Strong } else { Claim::Weak };
+    let newest = match stream.now().is_published() {
+        true => Claim::Strong,
+        false => Claim::Left,
+    };
     let (claim, found) = match &address.what {
         What::Master(page) => {
             let text = stream.shown().page(page)?;
-            (strong(live), playlist(text, config.master_max_age))
+            (newest, playlist(text, config.master_max_age))
         }
         What::Newest(name) => {
             let shown = stream.shown();
             shown.page(&Page::Media(name.clone()))?;
             let path = format!("{}/{name}.m3u8", shown.first);
-            return Some((strong(live), Answer::There(path)));
+            return Some((newest, Answer::There(path)));
         }
         What::Media(first, page) => {
             let presentation = stream.begun_with(*first)?;
             let text = presentation.page(page)?;
-            // What carries another process's playlists on gives way to that process, and what
-            // was left without an end to who carries it on.
-            let holds = presentation.first == *first
-                && (presentation.left.is_none() || presentation.window.has_ended());
-            (strong(holds), playlist(text, config.playlist_max_age))
+            let claim = presentation.claim(*first);
+            (claim, playlist(text, config.playlist_max_age))
         }
         What::Segment(epoch, name, sequence) => {
             let body = stream.presentations().find_map(|p| match address.muxed {

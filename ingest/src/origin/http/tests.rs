@@ -26,6 +26,59 @@ fn rig() -> Rig {
     rig
 }
 
+/// The claim of an address below the stream's.
+fn claim_of(origin: &Origin, path: &str) -> Option<Claim> {
+    let request = Request::get(format!("/live/show/{path}"));
+    reply(origin, &request.body(()).unwrap()).claim()
+}
+
+fn claim(rig: &Rig, path: &str) -> Option<Claim> {
+    claim_of(&rig.origin, path)
+}
+
+#[test]
+fn who_publishes_or_ended_a_playlist_comes_before_who_carries_it_on_and_that_before_what_is_left() {
+    // The playlist itself, that of an earlier process, and who asks by name.
+    let claims = |rig: &Rig| ["7/720p.m3u8", "5/720p.m3u8", "master.m3u8"].map(|p| claim(rig, p));
+    let (strong, carries, left) = (
+        Some(Claim::Strong),
+        Some(Claim::CarriesOn),
+        Some(Claim::Left),
+    );
+    let rig = rig();
+    assert_eq!(claims(&rig), [strong, carries, strong]);
+    rig.stream.waits();
+    assert_eq!(claims(&rig), [left, left, left]);
+    assert_eq!(claim(&rig, "7/720p/0.ts"), strong, "it never changes");
+    rig.whole(1);
+    assert_eq!(claims(&rig), [strong, carries, strong], "it is back");
+    rig.stream.end();
+    assert_eq!(claims(&rig), [strong, carries, left]);
+
+    let rig = self::rig();
+    rig.add(Rig::info(1));
+    drop(rig.stream);
+    assert_eq!(
+        [
+            claim_of(&rig.origin, "7/720p.m3u8"),
+            claim_of(&rig.origin, "5/720p.m3u8")
+        ],
+        [left, left]
+    );
+}
+
+#[test]
+fn who_carries_a_playlist_on_does_so_in_all_renditions_at_once() {
+    let rig = Rig::small();
+    rig.add(Rig::info(0));
+    assert_eq!(claim(&rig, "5/source.m3u8"), Some(Claim::Left));
+    assert_eq!(claim(&rig, "7/source.m3u8"), Some(Claim::Strong));
+    for rendition in ["720p", "360p"] {
+        rig.settle(0, rendition, crate::origin::Rendered::Gap);
+    }
+    assert_eq!(claim(&rig, "5/source.m3u8"), Some(Claim::CarriesOn));
+}
+
 #[test]
 fn each_kind_is_cached_for_its_time() {
     let rig = rig();

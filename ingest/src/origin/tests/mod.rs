@@ -8,7 +8,7 @@ mod window;
 
 use super::*;
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use ::http::Request;
 use http_body_util::BodyExt;

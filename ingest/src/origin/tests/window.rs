@@ -160,8 +160,8 @@ fn another_epoch_carries_the_playlists_on() {
     let mut rig = Rig::small();
     rig.whole(0);
     rig.add(Rig::info(1));
-    let next = rig.origin.next_sequence(&id()).unwrap();
-    assert_eq!(next, Sequence(2));
+    let next = rig.origin.first_sequence(&id(), Sequence(50));
+    assert_eq!(next, Sequence(2), "it was not left");
     let mut later = info();
     later.first_sequence = next;
     later.ladder.remove(0);
@@ -193,9 +193,29 @@ fn a_hole_between_epochs_begins_the_list_anew() {
     rig.whole(0);
     let mut later = info();
     later.first_sequence = Sequence(100);
+    later.first_discontinuity = 9;
     rig.stream = rig.origin.open(id(), Epoch(8), &later);
     rig.add(Rig::info(100));
     assert_eq!(rig.listed("source"), "100");
-    assert!(rig.list("source").contains("\n#EXT-X-DISCONTINUITY\n"));
+    let list = rig.list("source");
+    assert!(list.contains("\n#EXT-X-DISCONTINUITY\n"));
+    // Eight, and the one in the list: what others counted meanwhile is not counted again.
+    let counted = "#EXT-X-DISCONTINUITY-SEQUENCE:8\n";
+    assert!(list.contains(counted), "{list}");
     assert_eq!(rig.get("7/source/0.ts").0, 200);
+}
+
+#[test]
+fn what_was_left_without_an_end_goes_on_by_the_clock() {
+    let rig = Rig::small();
+    rig.whole(0);
+    let (origin, by_clock) = (&rig.origin, Sequence(50));
+    assert_eq!(origin.first_sequence(&name_of("other"), by_clock), by_clock);
+    drop(rig.stream);
+    assert_eq!(origin.first_sequence(&id(), by_clock), by_clock);
+    assert_eq!(origin.first_sequence(&id(), Sequence(0)), Sequence(1));
+}
+
+fn name_of(stream: &str) -> StreamId {
+    format!("live/{stream}").parse().unwrap()
 }

@@ -103,6 +103,9 @@ impl Window {
                 self.unlist();
             }
             self.next = info.first_sequence;
+            // Whoever had the numbers between has counted on as well; the next segment adds one.
+            let by_clock = info.first_discontinuity.saturating_sub(1);
+            self.discontinuities = self.discontinuities.max(by_clock);
         }
         self.epoch = epoch;
         self.tracks = tracks(info);

@@ -41,9 +41,8 @@ pub struct EncoderName(String);
 pub struct InvalidEncoderName;
 
 /// The demand of a stream's pictures in one size: what quality needs what rate, in hundredths of a step at
-/// a bit a second.
+/// a bit a second. Travels between versions, as [`Rate`](super::Rate) does.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Demand {
     /// By whatever encoder told it last, or what is typical.
     newest: i32,

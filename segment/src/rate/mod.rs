@@ -32,9 +32,9 @@ pub use account::{Account, Limit, Policy};
 pub use bandwidth::{expected_bandwidth, expected_mean, most_video};
 pub use demand::{Demand, EncoderName, MAX_ENCODERS, QUALITY_RANGE};
 
-/// What an encoder is told of one rendition of one segment.
+/// What an encoder is told of one rendition of one segment. Travels between versions: what a later
+/// one adds is left out of account.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Rate {
     /// Bits of video a second that this segment is to have.
     pub bitrate: u32,

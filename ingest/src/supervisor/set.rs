@@ -352,10 +352,14 @@ impl Set {
             .collect()
     }
 
-    /// Time that the supervisor did not have: nobody was silent for so long.
+    /// Time that the supervisor did not have: nobody was silent for so long, and who was to become
+    /// ready, or to end, could not do so either.
     pub fn lost(&mut self, time: Duration) {
         for entry in &mut self.entries {
             entry.heard = add(entry.heard, time);
+            if matches!(entry.phase, Phase::Starting | Phase::Ending) {
+                entry.since = add(entry.since, time);
+            }
         }
     }
 

@@ -319,3 +319,14 @@ fn time_that_the_supervisor_did_not_have_is_nobodys_silence() {
     assert_eq!(scene.set.tick(scene.now), []);
     assert_eq!(scene.pass(5 * SECOND, &[1]), [Do::Kill(1, Why::Silent)]);
 }
+
+#[test]
+fn time_that_the_supervisor_did_not_have_makes_nobody_late() {
+    let mut scene = Scene::new();
+    scene.hand_over();
+    scene.now += 60 * SECOND;
+    scene.set.lost(59 * SECOND);
+    assert_eq!(scene.set.tick(scene.now), []);
+    assert_eq!(scene.pass(28 * SECOND, &[]), []);
+    assert_eq!(scene.pass(SECOND, &[]), [Do::Kill(2, Why::Late)]);
+}

@@ -6,7 +6,8 @@
 //! the state directory against a clock that was set back. No coordinator is asked: a start of
 //! a stream waits for nobody.
 //!
-//! No stream waits for the disk. Writing is done on the blocking pool, and every stream has an
+//! No stream waits for the disk. Writing is done on the blocking pool, by one thread at a time
+//! whatever the disk does, and every stream has an
 //! epoch *in hand*: given out, on its way to the disk, and in no address yet. The first is taken
 //! when a publisher comes, seconds before its first segment can be cut, and the next when that
 //! one is used. So what stands in an address was written before it stood there, and whatever
@@ -25,8 +26,8 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use nix::fcntl::{Flock, FlockArg};
@@ -43,10 +44,10 @@ struct Ledger {
     folder: PathBuf,
     /// The last that was given out.
     given: AtomicU64,
-    /// The last that is on the disk; held while it is being written.
-    written: Mutex<u64>,
-    /// The same, for those who must not wait.
+    /// The last that is on the disk.
     safe: AtomicU64,
+    /// Somebody writes, and goes on until the last that was given out is on the disk.
+    writing: AtomicBool,
 }
 
 /// An epoch that was given out and is in no address yet.
@@ -67,8 +68,8 @@ impl Epochs {
         Ok(Self(Arc::new(Ledger {
             folder: state_dir.to_owned(),
             given: AtomicU64::new(last),
-            written: Mutex::new(last),
             safe: AtomicU64::new(last),
+            writing: AtomicBool::new(false),
         })))
     }
 
@@ -90,8 +91,10 @@ impl Epochs {
                 Some(next_epoch(last, millis))
             })
             .unwrap_or_else(|last| last);
-        let ledger = Arc::clone(&self.0);
-        tokio::task::spawn_blocking(move || ledger.write_down());
+        if self.0.begin_writing() {
+            let ledger = Arc::clone(&self.0);
+            tokio::task::spawn_blocking(move || ledger.write_down(write_down));
+        }
         InHand {
             epoch: Epoch(next_epoch(last, millis)),
             ledger: Arc::clone(&self.0),
@@ -100,24 +103,34 @@ impl Epochs {
 }
 
 impl Ledger {
-    /// Writes down the last epoch that was given out, unless that was done already.
-    fn write_down(&self) {
-        let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Whether the caller is to write: nobody does, and there is something to write.
+    fn begin_writing(&self) -> bool {
         let given = self.given.load(Ordering::Acquire);
-        if given <= *written {
-            return;
-        }
-        match write_down(&self.folder, given) {
-            Ok(there) => {
-                // Another generation may be ahead.
-                self.given.fetch_max(there, Ordering::AcqRel);
-                *written = given;
-                self.safe.store(given, Ordering::Release);
+        given > self.safe.load(Ordering::Acquire) && !self.writing.swap(true, Ordering::AcqRel)
+    }
+
+    /// Writes down what was given out, until all of it is on the disk or that fails.
+    fn write_down(&self, write: impl Fn(&Path, u64) -> io::Result<u64>) {
+        loop {
+            let given = self.given.load(Ordering::Acquire);
+            let written = write(&self.folder, given);
+            match &written {
+                Ok(there) => {
+                    // Another generation may be ahead.
+                    self.given.fetch_max(*there, Ordering::AcqRel);
+                    self.safe.store(given, Ordering::Release);
+                }
+                Err(e) => log::warn!(
+                    "the epoch {given} could not be written to {} ({e})",
+                    self.folder.join(FILE).display()
+                ),
             }
-            Err(e) => log::warn!(
-                "the epoch {given} could not be written to {} ({e})",
-                self.folder.join(FILE).display()
-            ),
+            self.writing.store(false, Ordering::Release);
+            // Who took one meanwhile has left the writing to this one.
+            let more = written.is_ok() || self.given.load(Ordering::Acquire) > given;
+            if !more || !self.begin_writing() {
+                return;
+            }
         }
     }
 }
@@ -282,6 +295,27 @@ mod tests {
         let (first, second) = (epochs.take(noon()), epochs.take(noon()));
         assert!(!second.is_written());
         assert!(first.into_use() < second.into_use());
+    }
+
+    #[test]
+    fn a_disk_that_hangs_holds_one_thread_and_what_came_meanwhile_is_written_after() {
+        let dir = tempfile::tempdir().unwrap();
+        let ledger = Epochs::open(dir.path()).unwrap().0;
+        assert!(!ledger.begin_writing(), "there is nothing to write");
+        ledger.given.store(1, Ordering::Release);
+        assert!(ledger.begin_writing());
+        let writes = AtomicU64::new(0);
+        ledger.write_down(|folder, value| {
+            if writes.fetch_add(1, Ordering::Relaxed) == 0 {
+                // The disk hangs, and streams begin.
+                ledger.given.store(1000, Ordering::Release);
+                assert!(!ledger.begin_writing(), "one thread is enough");
+            }
+            write_down(folder, value)
+        });
+        assert_eq!(writes.load(Ordering::Relaxed), 2);
+        assert_eq!(read(&dir.path().join(FILE)).unwrap(), 1000);
+        assert_eq!(ledger.safe.load(Ordering::Acquire), 1000);
     }
 
     #[test]

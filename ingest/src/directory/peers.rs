@@ -1,7 +1,7 @@
 //! Fetches from other ingests what is published there.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use http::header::{HeaderValue, LOCATION};
@@ -9,12 +9,15 @@ use http::request::Parts;
 use http::{Response, StatusCode};
 use rackcast_consul::directory::Place as Entry;
 use rackcast_segment::id::{Epoch, StreamId};
+use tokio::sync::Semaphore;
 
 use super::Finder;
 use crate::relay::{self, Body, Claim, Place, Relay, Scope};
 
 /// Other ingests whose connections are kept.
 const MAX_PEERS: usize = 256;
+/// Names that are looked up at the same time.
+const MAX_LOOKUPS: usize = 8;
 
 /// The other ingests of the fleet.
 #[derive(Debug)]
@@ -23,6 +26,9 @@ pub struct Peers {
     config: Arc<relay::Config>,
     metrics: relay::Metrics,
     relays: Mutex<HashMap<SocketAddr, Relay>>,
+    /// Room for lookups of names.
+    lookups: Arc<Semaphore>,
+    names: fn(&str) -> Option<SocketAddr>,
 }
 
 impl Peers {
@@ -33,6 +39,8 @@ impl Peers {
             config: Arc::new(config),
             metrics,
             relays: Mutex::default(),
+            lookups: Arc::new(Semaphore::new(MAX_LOOKUPS)),
+            names: |name| name.to_socket_addrs().ok()?.next(),
         }
     }
 
@@ -78,11 +86,34 @@ impl Peers {
         left
     }
 
+    /// The first address of a name. The system's resolver has no limit of its own and holds a thread
+    /// for as long as it asks: so many do so at a time, and a player waits for `relay.head_timeout`,
+    /// its turn included. A lookup that nobody waits for any more keeps its place until it ends.
+    async fn resolve(&self, name: &str) -> Option<SocketAddr> {
+        let (room, names, name) = (Arc::clone(&self.lookups), self.names, name.to_owned());
+        let (limit, told) = (self.config.head_timeout, name.clone());
+        let lookup = async {
+            let turn = room.acquire_owned().await.ok()?;
+            let looking = tokio::task::spawn_blocking(move || {
+                let found = names(&name);
+                drop(turn);
+                found
+            });
+            looking.await.ok()?
+        };
+        let found = tokio::time::timeout(limit, lookup).await;
+        if found.is_err() {
+            self.metrics.asked("ingest", "unresolved");
+            log::warn!(rackcast_peer = told; "the name of an ingest was not resolved in {limit:?}");
+        }
+        found.ok().flatten()
+    }
+
     /// The way to an ingest, which may be known by a name.
     async fn relay(&self, internal: &str) -> Option<Relay> {
         let address = match internal.parse() {
             Ok(address) => address,
-            Err(_) => tokio::net::lookup_host(internal).await.ok()?.next()?,
+            Err(_) => self.resolve(internal).await?,
         };
         let mut relays = self.relays.lock().unwrap_or_else(PoisonError::into_inner);
         if relays.len() >= MAX_PEERS && !relays.contains_key(&address) {
@@ -126,7 +157,39 @@ fn redirect(place: &Entry, asked: &Parts) -> Option<Response<Body>> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, Instant};
+
+    use rackcast_consul::client::Client;
+
     use super::*;
+
+    #[tokio::test]
+    async fn a_resolver_that_hangs_keeps_no_player_waiting_and_few_threads() {
+        let client = Client::new(&rackcast_consul::client::Config {
+            address: "http://127.0.0.1:1".to_owned(),
+            ..Default::default()
+        });
+        let registry = prometheus::Registry::new();
+        let metrics = crate::directory::Metrics::register(&registry).unwrap();
+        let finder = Finder::new(client.unwrap(), "own".to_owned(), Default::default(), metrics);
+        let config = relay::Config {
+            head_timeout: Duration::from_millis(50),
+            ..relay::Config::default()
+        };
+        let metrics = relay::Metrics::register(&registry).unwrap();
+        let mut peers = Peers::new(Arc::new(finder), config, metrics);
+        assert!(peers.relay("localhost:80").await.is_some());
+        peers.names = |_| {
+            std::thread::sleep(Duration::from_millis(500));
+            None
+        };
+        let asked = Instant::now();
+        let all = (0..3 * MAX_LOOKUPS).map(|_| peers.relay("ingest.example:80"));
+        let found = futures_util::future::join_all(all).await;
+        assert!(found.iter().all(Option::is_none));
+        assert!(asked.elapsed() < Duration::from_millis(400));
+        assert_eq!(peers.lookups.available_permits(), 0);
+    }
 
     #[test]
     fn a_path_names_its_stream() {

@@ -34,7 +34,7 @@ impl Metrics {
         Ok(metrics)
     }
 
-    pub(super) fn asked(&self, to: &str, result: &str) {
+    pub(crate) fn asked(&self, to: &str, result: &str) {
         self.requests.with_label_values(&[to, result]).inc();
     }
 

@@ -171,7 +171,12 @@ mod tests {
         });
         let registry = prometheus::Registry::new();
         let metrics = crate::directory::Metrics::register(&registry).unwrap();
-        let finder = Finder::new(client.unwrap(), "own".to_owned(), Default::default(), metrics);
+        let finder = Finder::new(
+            client.unwrap(),
+            "own".to_owned(),
+            Default::default(),
+            metrics,
+        );
         let config = relay::Config {
             head_timeout: Duration::from_millis(50),
             ..relay::Config::default()

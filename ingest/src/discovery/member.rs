@@ -73,9 +73,13 @@ pub(super) struct Selection {
 /// One in maintenance gets no work. One that is critical gets none while there is any that is
 /// not; when all are, the checks are likelier to be wrong than every machine, and what the
 /// nodes do decides.
+///
+/// An ID is unique within a Consul datacenter. Where they come from `several`, the datacenter is a
+/// part of it: two machines of one name are two nodes.
 pub(super) fn select<'a>(
     instances: impl Iterator<Item = &'a Instance> + Clone,
     security: &Security,
+    several: bool,
 ) -> Selection {
     let wanted = |i: &&Instance| !i.maintenance;
     let any_alive = instances
@@ -88,7 +92,13 @@ pub(super) fn select<'a>(
             continue;
         }
         match member(instance, security) {
-            Ok(member) => selection.members.push(member),
+            Ok(mut member) => {
+                if several {
+                    let id = format!("{}/{}", instance.datacenter, instance.id);
+                    member.id = NodeId::from(id.as_str());
+                }
+                selection.members.push(member);
+            }
             Err(unfit) => {
                 let id = instance.id.chars().take(MAX_ID).collect();
                 selection.unfit.push((id, unfit));
@@ -210,7 +220,7 @@ mod tests {
             "a",
             &[("zone", "z1"), ("slots", "4"), ("pixel-rate", "2e8")],
         );
-        let selection = select([&i].into_iter(), &Security::none());
+        let selection = select([&i].into_iter(), &Security::none(), false);
         let expected = Member {
             id: "a".into(),
             zone: "z1".to_owned(),
@@ -221,6 +231,14 @@ mod tests {
         };
         assert_eq!(selection.members, [expected]);
         assert!(selection.unfit.is_empty());
+    }
+
+    #[test]
+    fn machines_of_one_name_in_two_datacenters_are_two_nodes() {
+        let (mut a, b) = (instance("n1", &[]), instance("n1", &[]));
+        a.datacenter = "dc2".to_owned();
+        let selection = select([&a, &b].into_iter(), &Security::none(), true);
+        assert_eq!(ids(&selection), ["dc2/n1", "dc1/n1"]);
     }
 
     #[test]
@@ -250,7 +268,7 @@ mod tests {
         bad.push((i, Unfit::Address));
         for (i, unfit) in bad {
             let good = instance("good", &[]);
-            let selection = select([&i, &good].into_iter(), &Security::none());
+            let selection = select([&i, &good].into_iter(), &Security::none(), false);
             assert_eq!(ids(&selection), ["good"], "{i:?}");
             assert_eq!(selection.unfit[0].1, unfit, "{i:?}");
         }
@@ -263,12 +281,12 @@ mod tests {
         b.health = Health::Warning;
         c.maintenance = true;
         assert_eq!(
-            ids(&select([&a, &b, &c].into_iter(), &Security::none())),
+            ids(&select([&a, &b, &c].into_iter(), &Security::none(), false)),
             ["b"]
         );
         b.health = Health::Critical;
         assert_eq!(
-            ids(&select([&a, &b, &c].into_iter(), &Security::none())),
+            ids(&select([&a, &b, &c].into_iter(), &Security::none(), false)),
             ["a", "b"]
         );
     }
@@ -302,7 +320,7 @@ mod tests {
     fn a_node_that_wants_tls_is_never_spoken_to_without() {
         let identity = "spiffe://video.example/rackcast/transcode/trusted/n1";
         let i = instance("rackcast-transcode-n1-1", &[("tls-identity", identity)]);
-        let selection = select([&i].into_iter(), &Security::none());
+        let selection = select([&i].into_iter(), &Security::none(), false);
         assert_eq!(selection.members, []);
         assert_eq!(selection.unfit[0].1, Insecure::NoCertificate.into());
     }
@@ -316,7 +334,7 @@ mod tests {
             let mut i = instance(&id, &[]);
             (i.address, i.port) = (address, port);
             i.meta.extend(meta);
-            let selection = select([&i].into_iter(), &Security::none());
+            let selection = select([&i].into_iter(), &Security::none(), false);
             prop_assert_eq!(selection.members.len() + selection.unfit.len(), 1);
         }
     }

@@ -163,7 +163,8 @@ impl Follower {
         let fresh = views.iter().all(|v| v.state == State::Fresh);
         self.metrics.fresh.set(i64::from(fresh));
         let instances = views.iter().filter(answered).flat_map(|v| v.nodes.iter());
-        let mut selection = select(instances, self.dispatcher.security());
+        let several = views.len() > 1;
+        let mut selection = select(instances, self.dispatcher.security(), several);
         self.complain(&selection.unfit);
         let is_empty = selection.members.is_empty();
         let doubted_until = match all_answered && !saved.is_empty() {

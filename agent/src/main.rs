@@ -9,7 +9,7 @@ use clap::Parser;
 use rackcast_agent::config::{Config, RULES};
 use rackcast_agent::daemon;
 use rackcast_service::reload::Live;
-use rackcast_service::{cli::DaemonArgs, fault, shutdown};
+use rackcast_service::{cli::DaemonArgs, fault, shutdown, vital};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -40,10 +40,12 @@ fn main() -> ExitCode {
 }
 
 #[tokio::main]
-async fn run(live: Live<Config>) -> Result<(), daemon::StartError> {
+async fn run(live: Live<Config>) -> Result<(), Box<dyn std::error::Error>> {
     fault::on_demand();
     let config = Config::clone(&live.config());
-    daemon::run_until(config, Some(live), shutdown::signals(), hand_over()).await
+    let daemon = daemon::run_until(config, Some(live), shutdown::signals(), hand_over());
+    vital::or_ended(daemon).await??;
+    Ok(())
 }
 
 /// A token that SIGUSR2 cancels.

@@ -7,6 +7,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use rackcast_service::vital;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -116,7 +117,8 @@ pub fn follow(
         return receiver;
     };
     let mut folder = Folder::new(client, key.clone());
-    tokio::spawn(async move {
+    let until = shutdown.clone();
+    vital::spawn("the watch of orders in Consul", &until, async move {
         let mut known = true;
         while let Some(heard) = shutdown.run_until_cancelled(folder.next()).await {
             match heard {

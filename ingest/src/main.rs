@@ -12,7 +12,7 @@ use rackcast_ingest::{generation, probe, supervisor};
 use rackcast_service::cli::DaemonArgs;
 use rackcast_service::process::{be_called, inherited};
 use rackcast_service::reload::Live;
-use rackcast_service::{fault, shutdown};
+use rackcast_service::{fault, shutdown, vital};
 
 #[derive(Debug, Parser)]
 #[command(name = "rackcast-ingest", version, about)]
@@ -85,13 +85,13 @@ fn run(part: Option<Part>, live: Live<Config>) -> Result<ExitCode, Box<dyn std::
         match part {
             None => {
                 fault::on_demand();
-                supervisor::run(live, shutdown::signals()).await?;
+                vital::or_ended(supervisor::run(live, shutdown::signals())).await??;
             }
             Some(Part::Generation { number }) => {
                 if let Err(e) = be_called(env!("CARGO_BIN_NAME")) {
                     log::debug!("it has another name in lists of processes: {e}");
                 }
-                generation::run(live, number).await?;
+                vital::or_ended(generation::run(live, number)).await??;
             }
             Some(Part::Probe(options)) => {
                 let report = probe::run(&live.config(), &options).await?;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use prometheus::Registry;
 use rackcast_service::reload::Live;
 use rackcast_service::tls::{Credentials, Dialler, Door, FileError, Files, Metrics, Protocol, Use};
+use rackcast_service::vital;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -89,7 +90,9 @@ impl Tls {
     /// Looks now and then whether certificates were replaced, until `shutdown`.
     pub fn watch(&self, tasks: &TaskTracker, shutdown: &CancellationToken) {
         for held in &self.credentials {
-            tasks.spawn(Arc::clone(&held.credentials).watch(shutdown.clone()));
+            let watching = Arc::clone(&held.credentials).watch(shutdown.clone());
+            let watching = vital::vital("the watch of certificates", shutdown, watching);
+            tasks.spawn(watching);
         }
     }
 

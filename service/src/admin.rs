@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::http::{self as server, Answer, content, text};
 use crate::metrics;
 use crate::status::{HealthState, ServiceStatus};
+use crate::vital;
 
 /// Serves the admin endpoints until `shutdown`. Must be called within a tokio runtime.
 pub fn serve(
@@ -51,7 +52,9 @@ where
         let (page, own) = (pages(uri.clone()), Arc::clone(&own));
         async move { page.await.or_else(|| own(&uri)) }
     };
-    tokio::spawn(server::serve(listener, answer, shutdown))
+    let until = shutdown.clone();
+    let serving = server::serve(listener, answer, shutdown);
+    vital::spawn("the admin server", &until, serving)
 }
 
 fn exposition(registry: &Registry) -> Answer {

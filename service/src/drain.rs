@@ -21,6 +21,7 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use crate::status::ServiceStatus;
+use crate::vital;
 
 /// The file's name, beside the status sockets.
 pub const FILE: &str = "drain.json";
@@ -165,7 +166,8 @@ pub fn follow(file: PathBuf, shutdown: CancellationToken) -> watch::Receiver<Ord
     };
     let (orders, receiver) = watch::channel(look().unwrap_or_default());
     told(&receiver.borrow());
-    tokio::spawn(async move {
+    let until = shutdown.clone();
+    vital::spawn("the look at orders to drain", &until, async move {
         let mut ticks = tokio::time::interval(LOOK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
@@ -213,16 +215,18 @@ pub fn shown(
         status
     };
     let (shown, receiver) = watch::channel(show(&status.borrow(), &orders.borrow()));
-    tokio::spawn(async move {
+    let over = CancellationToken::new();
+    vital::spawn("the status under an order", &over.clone(), async move {
         loop {
             tokio::select! {
-                alive = status.changed() => if alive.is_err() { return },
+                alive = status.changed() => if alive.is_err() { break },
                 () = changed(&mut orders) => {}
-                () = shown.closed() => return,
+                () = shown.closed() => break,
             }
             let now = show(&status.borrow_and_update(), &orders.borrow_and_update());
             shown.send_replace(now);
         }
+        over.cancel();
     });
     receiver
 }

@@ -18,6 +18,7 @@
 //! | [`tls`] | who a peer is; certificates and their replacement |
 //! | [`notify`], [`shutdown`] | readiness, a watchdog fed by real progress, a clean end |
 //! | [`process`], [`frame`] | worker processes that die with their parent, and talking to them |
+//! | [`vital`] | a process ends with the tasks that it cannot do without |
 //! | [`fault`] | a deadlock on demand, for tests |
 //! | [`backoff`] | how long to wait before something that failed is tried again |
 //!
@@ -43,3 +44,4 @@ pub mod shutdown;
 pub mod socket;
 pub mod status;
 pub mod tls;
+pub mod vital;

@@ -1,12 +1,15 @@
-//! What every daemon promises of its command line.
+//! What every daemon promises of its command line, and of its end.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::fs::{read_to_string, write};
 use std::path::Path;
 use std::process::{Command, Output};
+use std::time::Duration;
 
+use rackcast_service::vital;
 use rackcast_tests::files::root;
-use rackcast_tests::process::program;
+use rackcast_tests::process::{Process, program};
+use rackcast_tests::wait::wait_until;
 
 const DAEMONS: [(&str, &str); 3] = [
     ("rackcast-agent", "agent/rackcast-agent.toml"),
@@ -60,5 +63,59 @@ fn a_missing_file_is_refused_by_name() {
             stderr.contains("/nonexistent/rackcast.toml"),
             "{daemon}: {stderr}"
         );
+    }
+}
+
+/// A daemon of which this task panics; it has nothing but a folder.
+fn start(daemon: &str, folder: &Path, task: &str) -> Process {
+    let listens = match daemon {
+        "rackcast-agent" => "admin = \"127.0.0.1:0\"\nsocket_dir = FOLDER",
+        "rackcast-ingest" => {
+            "state_dir = FOLDER\n[listen]\nrtmp = \"127.0.0.1:0\"\nhttp = \"127.0.0.1:0\"\n\
+             admin = \"127.0.0.1:0\""
+        }
+        _ => "[listen]\nsegments = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\n[worker]\ncount = 1",
+    };
+    let (listens, socket) = (
+        listens.replace("FOLDER", &format!("{folder:?}")),
+        folder.join("daemon.sock"),
+    );
+    let config = format!(
+        "status_socket = {socket:?}\n{listens}\n[consul]\naddress = \"http://127.0.0.1:1\"\n"
+    );
+    let file = folder.join("daemon.toml");
+    write(&file, config).unwrap();
+    let mut command = Command::new(program(daemon));
+    command.arg("--config").arg(file).env(vital::PANIC, task);
+    Process::start(&mut command)
+}
+
+#[tokio::test]
+async fn a_daemon_without_a_task_that_it_needs_ends_and_says_which() {
+    let limit = Duration::from_secs(30);
+    for (daemon, task) in [
+        ("rackcast-agent", "the reconciler"),
+        ("rackcast-agent", "a probe of the machine"),
+        ("rackcast-transcode", "the front"),
+        ("rackcast-ingest", "the status socket"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut process = start(daemon, folder.path(), task);
+        let status = process.wait(limit);
+        assert_eq!(status.code(), Some(1), "{daemon} without {task}");
+        let said = process.output().find(&format!("{task} has ended"));
+        assert!(said.is_some(), "{daemon} without {task}");
+    }
+
+    // A generation of an ingest goes, and its supervisor starts another.
+    let folder = tempfile::tempdir().unwrap();
+    let ingest = start("rackcast-ingest", folder.path(), "the registry of streams");
+    for line in [
+        "the registry of streams has ended",
+        "generation 1 ended",
+        "generation 2 ended",
+    ] {
+        let said = || ingest.output().find(line).is_some();
+        wait_until(line, limit, said).await;
     }
 }

@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use rackcast_service::cli::EXIT_CONFIG;
 use rackcast_service::process::be_called;
 use rackcast_service::reload::Live;
-use rackcast_service::{config, fault, log as logging, shutdown};
+use rackcast_service::{config, fault, log as logging, shutdown, vital};
 use rackcast_transcode::config::{Config, RULES};
 use rackcast_transcode::device::look;
 use rackcast_transcode::node;
@@ -135,7 +135,11 @@ fn serve(arguments: &Arguments) -> ExitCode {
         live.config().log_level,
         async {
             fault::on_demand();
-            node::run(live, shutdown::signals()).await
+            let node = vital::or_ended(node::run(live, shutdown::signals()));
+            match node.await {
+                Ok(ended) => ended.map_err(|e| e.to_string()),
+                Err(ended) => Err(ended.to_string()),
+            }
         },
     )
 }

@@ -14,7 +14,7 @@ use rackcast_service::process::OWN_PROGRAM;
 use rackcast_service::reload::{self, Hangups, Live, Waiting, commit};
 use rackcast_service::status::Role;
 use rackcast_service::tls::{self, Credentials, Door, FileError};
-use rackcast_service::{admin, metrics as service_metrics, notify, status as socket};
+use rackcast_service::{admin, metrics as service_metrics, notify, status as socket, vital};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -133,7 +133,7 @@ pub async fn run(mut live: Live<Config>, shutdown: CancellationToken) -> Result<
     let admin = admin::serve(admin_listener, registry, status_rx, end.clone());
     let orders = drain::follow(drain::file_beside(&config.status_socket), end.clone());
     scheduler.drain(orders.borrow().is_drain());
-    let reporter = tokio::spawn(report(
+    let reporting = report(
         identity,
         scheduler.clone(),
         gpus,
@@ -141,10 +141,12 @@ pub async fn run(mut live: Live<Config>, shutdown: CancellationToken) -> Result<
         live.waiting(),
         status_tx,
         end.clone(),
-    ));
+    );
+    let reporter = vital::spawn("the report of the node's state", &end, reporting);
 
     if let Some(certificates) = client.certificates() {
-        tokio::spawn(certificates.watch(end.clone()));
+        let watching = certificates.watch(end.clone());
+        vital::spawn("the watch of Consul's certificates", &end, watching);
     }
     let layered = Arc::clone(&live);
     // Those that are refused are in the log and in the metrics: they keep no job from being done.
@@ -159,7 +161,8 @@ pub async fn run(mut live: Live<Config>, shutdown: CancellationToken) -> Result<
             laid.map(drop).map_err(|refused| refused.to_string())
         },
     );
-    let reloading = tokio::spawn(hangups.reload(Arc::clone(&live), reloads, end.clone()));
+    let reloading = hangups.reload(Arc::clone(&live), reloads, end.clone());
+    let reloading = vital::spawn("the reload", &end, reloading);
 
     let mut tasks = JoinSet::new();
     let mut numbers = 0..;
@@ -170,19 +173,20 @@ pub async fn run(mut live: Live<Config>, shutdown: CancellationToken) -> Result<
                 slot,
             };
             let (blueprint, scheduler) = (like.clone(), scheduler.clone());
-            tasks.spawn(supervise(
-                Post { id, number },
-                blueprint,
-                scheduler,
-                end.clone(),
-            ));
+            let post = Post { id, number };
+            let keeping = supervise(post, blueprint, scheduler, end.clone());
+            tasks.spawn(vital::vital("the keeper of a worker", &end, keeping));
         }
     }
     let (credentials, door) = secure.unzip();
-    let certificates = credentials.map(|c| tokio::spawn(c.watch(end.clone())));
+    let certificates = credentials.map(|credentials| {
+        let watching = credentials.watch(end.clone());
+        vital::spawn("the watch of certificates", &end, watching)
+    });
     let front = Front::new(config.front, door, scheduler.clone());
     let closing = CancellationToken::new();
-    let serving = tokio::spawn(front.serve(segments, closing.clone(), GOODBYE));
+    let serving = front.serve(segments, closing.clone(), GOODBYE);
+    let serving = vital::spawn("the front", &closing, serving);
     log::info!(
         segments = segments_at.to_string(), admin = admin_at.to_string(), workers = workers;
         "serving"

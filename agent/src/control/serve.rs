@@ -16,6 +16,7 @@ use nix::unistd::{Group, chown};
 use rackcast_service::drain::{Order, Terms, unix_ms};
 use rackcast_service::http::{Answer, content};
 use rackcast_service::socket;
+use rackcast_service::vital;
 use serde::Serialize;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, watch};
@@ -70,7 +71,8 @@ pub fn serve(
         source,
     })?;
     give_to(path, group);
-    Ok(tokio::spawn(async move {
+    let until = shutdown.clone();
+    Ok(vital::spawn("the control socket", &until, async move {
         let accepting = accept(listener, Arc::new(control), shutdown.clone());
         shutdown.run_until_cancelled(accepting).await;
         drop(file);

@@ -27,7 +27,7 @@ use rackcast_consul::client::Client;
 use rackcast_consul::{reconcile, settings};
 use rackcast_service::reload::{self, Hangups, Live, commit};
 use rackcast_service::status::Role;
-use rackcast_service::{admin, metrics, notify, status, tls};
+use rackcast_service::{admin, metrics, notify, status, tls, vital};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -152,15 +152,24 @@ pub async fn run_until(
                 laid.map(drop).map_err(|refused| refused.to_string())
             },
         );
-        tokio::spawn(hangups.reload(live, reloads, endpoints.clone()));
+        let reloading = hangups.reload(live, reloads, endpoints.clone());
+        vital::spawn("the reload", &endpoints, reloading);
     }
 
     if let Some(certificates) = client.certificates() {
-        tokio::spawn(certificates.watch(endpoints.clone()));
+        let watching = certificates.watch(endpoints.clone());
+        vital::spawn("the watch of certificates", &endpoints, watching);
     }
     let standing =
         rackcast_consul::orders::follow(client.clone(), &config.node_name(), endpoints.clone());
-    tokio::spawn(remote::obey(standing, orders.clone()));
+    let (obeying, obeyed) = (
+        remote::obey(standing, orders.clone()),
+        endpoints.child_token(),
+    );
+    vital::spawn("the taking of orders", &obeyed.clone(), async move {
+        obeying.await;
+        obeyed.cancel();
+    });
     let findings = probe::spawn(&config.probe, client.clone(), &endpoints);
     let (desired, wanted) = watch::channel(Vec::new());
     let removal = CancellationToken::new();

@@ -31,6 +31,7 @@ use std::path::PathBuf;
 
 use rackcast_consul::client::Client;
 use rackcast_service::status::HealthState;
+use rackcast_service::vital;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
@@ -79,7 +80,9 @@ pub fn spawn(
     let start = |name: &'static str, pace: Pace, look: Look| {
         let probing = run(name, pace, look, told.clone());
         let shutdown = shutdown.clone();
-        tokio::spawn(async move { shutdown.run_until_cancelled(probing).await });
+        vital::spawn("a probe of the machine", &shutdown.clone(), async move {
+            shutdown.run_until_cancelled(probing).await;
+        });
     };
     let limit = config.clock.max_offset;
     start(

@@ -16,6 +16,7 @@ mod plan;
 
 use std::time::{Duration, Instant};
 
+use rackcast_service::vital;
 use serde::Deserialize;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -143,7 +144,8 @@ pub fn spawn(
 ) -> Reconciler {
     let (standing, receiver) = watch::channel(Standing::default());
     let keeper = Keeper::new(client, owner.into(), config, standing);
-    let task = tokio::spawn(keeper.run(desired, shutdown));
+    let until = shutdown.clone();
+    let task = vital::spawn("the reconciler", &until, keeper.run(desired, shutdown));
     Reconciler {
         standing: receiver,
         task,

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 
 use prometheus::{IntGauge, Registry};
 use rackcast_service::status::Role;
+use rackcast_service::vital;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -105,7 +106,10 @@ pub fn follow(
         apply,
     };
     daemon.begin();
-    tokio::spawn(async move { shutdown.run_until_cancelled(daemon.run(client)).await });
+    let until = shutdown.clone();
+    vital::spawn("the watch of the fleet's settings", &until, async move {
+        shutdown.run_until_cancelled(daemon.run(client)).await;
+    });
     receiver
 }
 

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rackcast_service::backoff::Backoff;
+use rackcast_service::vital;
 use rand::RngExt;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -89,10 +90,11 @@ pub enum State {
 /// Starts to watch. The task ends with `shutdown`, or when every receiver is dropped.
 pub fn watch(client: Client, watch: Watch, shutdown: CancellationToken) -> watch::Receiver<View> {
     let (views, receiver) = watch::channel(View::default());
-    tokio::spawn(async move {
+    let over = shutdown.child_token();
+    vital::spawn("the watch of the catalog", &over.clone(), async move {
         tokio::select! {
             () = shutdown.cancelled() => {}
-            () = views.closed() => {}
+            () = views.closed() => over.cancel(),
             () = follow(&client, watch, &views) => {}
         }
     });

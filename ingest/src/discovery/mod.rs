@@ -22,6 +22,7 @@ use futures_util::future::select_all;
 use rackcast_consul::client::Instance;
 use rackcast_consul::watch::{State, View};
 use rackcast_route::{Endpoint, Member};
+use rackcast_service::vital;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -68,7 +69,8 @@ pub fn start(
         unsaved: false,
         emptiness: Emptiness::default(),
     };
-    tokio::spawn(async move {
+    let until = shutdown.clone();
+    vital::spawn("the discovery of nodes", &until, async move {
         tokio::select! {
             () = shutdown.cancelled() => {}
             () = follower.run(ready) => {}

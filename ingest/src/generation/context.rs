@@ -5,6 +5,7 @@ use std::sync::Arc;
 use prometheus::Registry;
 use rackcast_service::metrics;
 use rackcast_service::status::Role;
+use rackcast_service::vital;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -37,6 +38,16 @@ impl Context {
             tasks: TaskTracker::new(),
             turn: Turn::default(),
         })
+    }
+
+    /// Starts what the generation cannot do without until it ends.
+    pub(super) fn spawn(
+        &self,
+        name: &'static str,
+        task: impl Future<Output = ()> + Send + 'static,
+    ) {
+        let task = vital::vital(name, &self.shutdown(), task);
+        self.tasks.spawn(task);
     }
 
     /// Cancelled when everything ends.

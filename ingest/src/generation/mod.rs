@@ -42,7 +42,7 @@ use rackcast_consul::settings::{self, Standing};
 use rackcast_service::explain::Ingest;
 use rackcast_service::reload::{self as live_reload, Live, Waiting};
 use rackcast_service::status::Role;
-use rackcast_service::{admin, drain, tls as service_tls};
+use rackcast_service::{admin, drain, tls as service_tls, vital};
 use tokio::sync::watch;
 
 use crate::config::Config;
@@ -111,19 +111,21 @@ pub async fn run(mut live: Live<Config>, number: u64) -> Result<(), Error> {
         &endpoints,
     )?;
     let pages = Arc::new(pages(&context, &routing, &streams, &others));
-    context.tasks.spawn(inside::serve(
+    let inside = inside::serve(
         sockets.inside,
         Arc::clone(&streams.site),
         Arc::clone(&pages),
         config.relay.max_requests,
         context.shutdown(),
-    ));
-    context.tasks.spawn(sweep(
+    );
+    context.spawn("the server for other generations", inside);
+    let sweep = sweep(
         Arc::clone(&origin),
         routing.trails,
         Arc::clone(&routing.dispatcher),
         turn.clone(),
-    ));
+    );
+    context.spawn("the sweep", sweep);
 
     let rtmp_metrics = rtmp::Metrics::register(metrics)?;
     let http_metrics = http::Metrics::register(metrics)?;
@@ -159,7 +161,8 @@ pub async fn run(mut live: Live<Config>, number: u64) -> Result<(), Error> {
     let (shown, registered) = (drain::shown(status_rx, orders), metrics.clone());
     let accepting = turn.clone();
     // Who accepts must be fit for work: until then another generation serves, or connections wait.
-    context.tasks.spawn(async move {
+    let until = turn.accepting().clone();
+    let serving = async move {
         if !ready(routing.known, &accepting).await {
             return;
         }
@@ -172,7 +175,9 @@ pub async fn run(mut live: Live<Config>, number: u64) -> Result<(), Error> {
         let rtmp = rtmp::serve(rtmp, door, parts.rtmp, rtmp_metrics, accepting.clone());
         let http = http::serve(http, site, table, http_metrics, accepting);
         let _ = tokio::join!(rtmp, http, admin);
-    });
+    };
+    let serving = vital::vital("the servers for publishers and players", &until, serving);
+    context.tasks.spawn(serving);
 
     reporter.until_stopped().await;
     turn.end();
@@ -190,7 +195,8 @@ fn consul(
     let consul = Client::observed(&context.config.consul, metrics)?;
     consul.reload_with(live, |config| &config.consul);
     if let Some(certificates) = consul.certificates() {
-        context.tasks.spawn(certificates.watch(context.shutdown()));
+        let watching = certificates.watch(context.shutdown());
+        context.spawn("the watch of Consul's certificates", watching);
     }
     Ok(consul)
 }

@@ -74,17 +74,20 @@ impl Streams {
             shutdown: context.shutdown(),
         });
         let (door, knocks) = Door::door(DOOR_CAPACITY);
-        context.tasks.spawn(Arc::clone(&registry).run(knocks));
-        context.tasks.spawn(stream::elsewhere::serve(
+        let admitting = Arc::clone(&registry).run(knocks);
+        context.spawn("the registry of streams", admitting);
+        let taking = stream::elsewhere::serve(
             passed_on,
             Arc::clone(&registry),
             config.stream.max_streams,
             context.shutdown(),
-        ));
+        );
+        context.spawn("the door for other generations", taking);
         let peers = finder.map(|finder| {
             let (client, who) = (consul.clone(), who(config, endpoints));
             let writer = Writer::new(directory, client, who, table.clone(), directory_metrics);
-            context.tasks.spawn(writer.run(context.shutdown()));
+            let writing = writer.run(context.shutdown());
+            context.spawn("the writer of the directory", writing);
             Peers::new(finder, config.relay.clone(), others.metrics())
         });
         let origin = Arc::clone(&parts.origin);

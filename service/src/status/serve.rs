@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::ServiceStatus;
 use crate::http::{self as server, Answer, content, text};
 use crate::socket;
+use crate::vital;
 
 /// A status socket that is served.
 #[derive(Debug)]
@@ -57,7 +58,8 @@ pub fn serve(
             answer(&status)
         }))
     };
-    let task = tokio::spawn(async move {
+    let until = shutdown.clone();
+    let task = vital::spawn("the status socket", &until, async move {
         tokio::select! {
             () = server::serve(listener, answer, shutdown) => {}
             never = following => match never {},

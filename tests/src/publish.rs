@@ -176,6 +176,13 @@ pub fn publish(file: &Path, url: &str) -> Process {
     Process::start(&mut command(file, url))
 }
 
+/// The same as fast as the ingest takes it.
+pub fn publish_at_once(file: &Path, url: &str) -> Process {
+    let mut ffmpeg = Command::new("ffmpeg");
+    ffmpeg.args(["-v", "info", "-nostdin", "-nostats", "-i"]);
+    Process::start(ffmpeg.arg(file).args(["-c", "copy", "-f", "flv", url]))
+}
+
 /// The same over TLS: ffmpeg believes the server only by this authority.
 pub fn publish_secure(file: &Path, url: &str, authority: &Path) -> Process {
     let mut ffmpeg = Command::new("ffmpeg");

@@ -15,6 +15,8 @@ pub struct Config {
     pub link: LinkConfig,
     /// Segments in flight, all streams together; further ones are gaps at once.
     pub max_segments_in_flight: usize,
+    /// Segments of one stream in flight; further ones are gaps at once. Of streams that begin.
+    pub max_segments_per_stream: usize,
     /// Length of one rendition of one segment, in bytes.
     pub max_rendition_bytes: usize,
     /// Attempts at one segment.
@@ -36,6 +38,7 @@ impl Default for Config {
         Self {
             link: LinkConfig::default(),
             max_segments_in_flight: 1024,
+            max_segments_per_stream: 32,
             max_rendition_bytes: 32 << 20,
             attempts: Attempts::default(),
             hedge: Hedge::default(),
@@ -95,6 +98,8 @@ impl Config {
         let link = &self.link;
         let problem = if self.max_segments_in_flight == 0 {
             "max_segments_in_flight must be at least 1"
+        } else if self.max_segments_per_stream == 0 {
+            "max_segments_per_stream must be at least 1"
         } else if self.max_rendition_bytes < 1 << 16 {
             "max_rendition_bytes must be at least 65536"
         } else if !(1..=64).contains(&link.connections) {
@@ -126,9 +131,12 @@ mod tests {
     fn the_defaults_are_fit_and_nonsense_is_named() {
         assert_eq!(Config::default().check(), Ok(()));
         type Spoil = fn(&mut Config);
-        let broken: [(&str, Spoil); 6] = [
+        let broken: [(&str, Spoil); 7] = [
             ("dispatch.max_segments_in_flight", |c| {
                 c.max_segments_in_flight = 0;
+            }),
+            ("dispatch.max_segments_per_stream", |c| {
+                c.max_segments_per_stream = 0;
             }),
             ("dispatch.max_rendition_bytes", |c| {
                 c.max_rendition_bytes = 0;

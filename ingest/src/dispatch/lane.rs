@@ -6,7 +6,7 @@ use rackcast_route::degrade::Reduction;
 use rackcast_route::plan::{GiveUp, Job, Plan, Renditions, Step, Trail};
 use rackcast_route::{Allowance, StreamKey};
 use rackcast_segment::id::StreamId;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 
 use super::answers::Answers;
 use super::record::record;
@@ -21,17 +21,20 @@ pub struct Lane {
     stream: StreamId,
     key: StreamKey,
     precious: bool,
+    slots: Arc<Semaphore>,
 }
 
 impl Lane {
     pub(super) fn open(dispatcher: Arc<Dispatcher>, stream: StreamId) -> Self {
-        let precious = dispatcher.config.load().precious.has(&stream);
+        let config = dispatcher.config.load_full();
+        let precious = config.precious.has(&stream);
         let key = dispatcher.router().open(precious, now());
         Self {
             dispatcher,
             stream,
             key,
             precious,
+            slots: Arc::new(Semaphore::new(config.max_segments_per_stream)),
         }
     }
 
@@ -43,14 +46,21 @@ impl Lane {
     pub fn submit(&self, order: Order) -> mpsc::Receiver<Outcome> {
         let (mut answers, outcomes) = Answers::new(&order.spec);
         let (dispatcher, all, now) = (&self.dispatcher, answers.left(), now());
-        let Ok(slot) = Arc::clone(&dispatcher.slots).try_acquire_owned() else {
+        let slots = [
+            (&self.slots, "max_segments_per_stream"),
+            (&dispatcher.slots, "max_segments_in_flight"),
+        ];
+        let slots =
+            slots.map(|(slots, key)| Arc::clone(slots).try_acquire_owned().map_err(|_| key));
+        let [Ok(own), Ok(slot)] = slots else {
+            let key = slots.iter().find_map(|slot| slot.as_ref().err());
             let reason = GiveUp::TooManyInFlight;
             let lost = answers.missing(all, reason);
             dispatcher.metrics.lost(reason, lost);
             log::warn!(
                 rackcast_stream = self.stream.to_string(),
                 rackcast_segment = order.sequence.0, rackcast_reason = reason.as_str();
-                "the segment is not sent: dispatch.max_segments_in_flight are out");
+                "the segment is not sent: dispatch.{} are out", key.copied().unwrap_or_default());
             let mut trail = Trail::new(now);
             let renditions = all;
             trail.push(Step::GaveUp { renditions, reason }, now);
@@ -90,7 +100,7 @@ impl Lane {
         );
         tokio::spawn(async move {
             run.run().await;
-            drop(slot);
+            drop((own, slot));
         });
         outcomes
     }

@@ -119,7 +119,11 @@ impl Connection {
             while let Some(event) = self.session.next()? {
                 self.event(event).await?;
             }
-            self.flush().await?;
+            match self.flush().await {
+                // It has sent all and hung up: what it sent before is still to be read.
+                Err(End::Io(_)) if self.publication.is_some() => self.session.output().clear(),
+                flushed => flushed?,
+            }
             input.clear();
             input.reserve(READ_SIZE);
             let read = timeout_at(self.deadline, self.socket.read_buf(&mut input));

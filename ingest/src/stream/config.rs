@@ -28,6 +28,10 @@ pub struct Config {
     /// How long a stream whose publisher was lost waits for it before it ends.
     #[serde(with = "humantime_serde")]
     pub grace: Duration,
+    /// How far a publisher's media may run ahead of the clock; beyond, it is not read until the
+    /// clock has caught up.
+    #[serde(with = "humantime_serde")]
+    pub max_ahead: Duration,
     /// Time from the cut of a segment until its renditions must be there, in target durations.
     pub deadline_targets: f64,
     /// Streams with a publisher or in their grace, at most.
@@ -42,6 +46,7 @@ impl Default for Config {
             ladder: Ladder::default(),
             second_publisher: SecondPublisher::default(),
             grace: Duration::from_secs(30),
+            max_ahead: Duration::from_secs(10),
             deadline_targets: 1.5,
             max_streams: 500,
             rate: Policy::default(),
@@ -57,6 +62,11 @@ impl Config {
     pub fn check(&self) -> Result<(), String> {
         if !(0.5..=10.0).contains(&self.deadline_targets) {
             return Err("stream.deadline_targets must be between 0.5 and 10".to_owned());
+        }
+        if self.max_ahead < Duration::from_secs(1) {
+            return Err(
+                "stream.max_ahead must be at least 1s: publishers send in bursts".to_owned(),
+            );
         }
         if self.max_streams == 0 {
             return Err("stream.max_streams must be at least 1".to_owned());

@@ -13,6 +13,8 @@ pub struct Metrics {
     pub publication_ends: IntCounterVec,
     /// Pictures and audio frames that did not fit into their stream.
     pub dropped_events: IntCounter,
+    /// Publications that sent faster than they play, and were made to wait.
+    pub slowed: IntCounter,
     /// Times that a stream was another ingest's as well, by what followed.
     contests: IntCounterVec,
     /// Bit rates of what was delivered.
@@ -97,6 +99,10 @@ impl Metrics {
                 "rackcast_ingest_dropped_events_total",
                 "Pictures and audio frames that did not fit into their stream",
             )?,
+            slowed: IntCounter::new(
+                "rackcast_ingest_slowed_publications_total",
+                "Publications that sent faster than they play, and were made to wait",
+            )?,
             contests: IntCounterVec::new(
                 Opts::new(
                     "rackcast_ingest_stream_contests_total",
@@ -111,6 +117,7 @@ impl Metrics {
         registry.register(Box::new(metrics.publication_ends.clone()))?;
         registry.register(Box::new(metrics.dropped_events.clone()))?;
         registry.register(Box::new(metrics.contests.clone()))?;
+        registry.register(Box::new(metrics.slowed.clone()))?;
         Ok(metrics)
     }
 

@@ -21,6 +21,7 @@ mod life;
 mod live;
 mod lookout;
 mod metrics;
+mod pace;
 mod parts;
 mod publication;
 mod rates;

@@ -19,6 +19,7 @@ use rackcast_segment::ladder::Ladder;
 use rackcast_segment::media::MediaEvent;
 use rackcast_service::drain;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::sleep_until;
 use tokio_util::task::TaskTracker;
 
 use super::SecondPublisher;
@@ -27,6 +28,7 @@ use super::epoch::{self, InHand};
 use super::life::Life;
 use super::live::Live;
 use super::lookout::Lookout;
+use super::pace::Pace;
 use super::parts::Parts;
 use super::publication::{Ended, Feed, Input, Refused};
 use super::standing::Standing;
@@ -139,6 +141,7 @@ impl StreamTask {
         let mut orders = self.parts.orders.clone();
         let drained = drain::overdue(&mut orders);
         tokio::pin!(drained);
+        let (mut pace, mut wait, mut slowed) = (Pace::default(), None, false);
         self.standing.begins();
         self.lookout.hurry();
         if let Some(life) = &self.life {
@@ -149,9 +152,13 @@ impl StreamTask {
             let wanted =
                 || standing.wants_a_look() || life.as_ref().is_some_and(Life::is_challenged);
             tokio::select! {
-                input = feed.recv() => match input {
+                input = feed.recv(), if wait.is_none() => match input {
                     Some(Input::Media(event)) => {
                         self.take(event);
+                        wait = self.ahead(&mut pace).map(Instant::into);
+                        if wait.is_some() && !std::mem::replace(&mut slowed, true) {
+                            self.slowed();
+                        }
                     }
                     Some(Input::Finish) => return Over::Finished,
                     None => return Over::Lost,
@@ -172,6 +179,9 @@ impl StreamTask {
                         }
                     }
                 },
+                () = sleep_until(wait.unwrap_or_else(tokio::time::Instant::now)), if wait.is_some() => {
+                    wait = None;
+                }
                 seen = self.lookout.next(wanted) => self.heard(&seen),
                 () = &mut drained => {
                     feed.end(Ended::Drained);
@@ -202,6 +212,21 @@ impl StreamTask {
         if let Err(e) = pushed {
             self.dropped(&e);
         }
+    }
+
+    /// Until when the publisher is to wait for the clock.
+    fn ahead(&self, pace: &mut Pace) -> Option<Instant> {
+        let most = self.parts.settings.load().config.max_ahead;
+        let now = tokio::time::Instant::now().into_std();
+        pace.came(self.timeline.end(), now, most)
+    }
+
+    fn slowed(&self) {
+        self.parts.metrics.slowed.inc();
+        log::info!(
+            rackcast_stream = self.id.to_string();
+            "it is published faster than it plays: the publisher waits (stream.max_ahead)"
+        );
     }
 
     /// Between two publications: what is there becomes a segment, and what comes next is a

@@ -64,6 +64,11 @@ impl Timeline {
         }
     }
 
+    /// The latest point that was handed out.
+    pub(super) fn end(&self) -> Timestamp {
+        self.end
+    }
+
     /// The wall clock at a point of the timeline.
     pub(super) fn wall(&self, at: Timestamp) -> SystemTime {
         let began = self.began.map_or(SystemTime::UNIX_EPOCH, |(_, wall)| wall);

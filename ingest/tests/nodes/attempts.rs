@@ -217,11 +217,14 @@ async fn nobody_waits_so_the_node_is_let_go() {
 
 #[tokio::test]
 async fn segments_in_flight_are_bounded() {
-    let mut config = unhedged();
-    config.dispatch.max_segments_in_flight = 1;
-    let fleet = Fleet::with(&config, vec![vec![stall()]]).await;
-    let _first = fleet.submit(PLENTY);
-    fleet.none_comes(PLENTY, GiveUp::TooManyInFlight).await;
+    let (mut of_all, mut of_one) = (unhedged(), unhedged());
+    of_all.dispatch.max_segments_in_flight = 1;
+    of_one.dispatch.max_segments_per_stream = 1;
+    for config in [of_all, of_one] {
+        let fleet = Fleet::with(&config, vec![vec![stall()]]).await;
+        let _first = fleet.submit(PLENTY);
+        fleet.none_comes(PLENTY, GiveUp::TooManyInFlight).await;
+    }
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use rackcast_ingest::config::Config;
 use rackcast_route::plan::GiveUp;
 use rackcast_segment::wire::reply::RefusalCode;
 
@@ -14,7 +15,9 @@ use super::node::{refuses, works_for};
 async fn retries_stay_within_their_budget() {
     const SEGMENTS: usize = 60;
     let bad = || (0..500).map(|_| refuses(RefusalCode::Internal)).collect();
-    let fleet = Fleet::new(vec![bad(), bad(), bad(), bad()]).await;
+    let mut config = Config::default();
+    config.dispatch.max_segments_per_stream = SEGMENTS;
+    let fleet = Fleet::with(&config, vec![bad(), bad(), bad(), bad()]).await;
     let began = Instant::now();
     let time = Duration::from_secs(2);
     let orders = (0..SEGMENTS).map(|_| fleet.submit(time));

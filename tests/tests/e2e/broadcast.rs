@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -14,7 +14,7 @@ use rackcast_tests::check;
 use rackcast_tests::dev::Dev;
 use rackcast_tests::player::{Player, Recording};
 use rackcast_tests::process::Process;
-use rackcast_tests::publish::{Sample, publish};
+use rackcast_tests::publish::{Sample, publish, publish_at_once};
 use rackcast_tests::rack::Ingest;
 use rackcast_tests::wait::wait_for;
 use serde_json::{Value, json};
@@ -101,6 +101,32 @@ async fn a_stream_published_again_leaves_alone_what_had_ended() {
     };
     let (before, after) = (numbers(&before), numbers(&after));
     assert!(before.last() < after.first(), "{before:?}, {after:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_published_at_once_is_slowed_and_comes_whole() {
+    let open = "[auth]\nmode = \"open\"\n[stream]\nmax_ahead = \"3s\"";
+    let ingest = Ingest::start(open).await;
+    let sound = Sample {
+        width: 0,
+        seconds: 9,
+        ..Sample::default()
+    }
+    .file();
+    let begun = Instant::now();
+    let _publisher = publish_at_once(&sound, &format!("{}/live/file", ingest.rtmp));
+    let player = Player::follow(&format!("{}/live/file/master.m3u8", ingest.hls)).await;
+    let ended = |r: &Recording| r.tracks.get("audio").is_some_and(|t| t.ended);
+    player.until("its end", LIMIT, ended).await;
+    let took = begun.elapsed();
+    assert!(took > Duration::from_millis(5_500), "{took:?}");
+    let slowed = "rackcast_ingest_slowed_publications_total";
+    assert_eq!(ingest.metric(slowed, &[]).await, 1.0);
+    let recording = player.stop().await;
+    recording.assert_sound();
+    let listed = recording.track("audio").segments.values();
+    let length: f64 = listed.map(|seen| seen.listed.duration).sum();
+    assert!((length - 9.0).abs() < 0.2, "{length}");
 }
 
 const LIMIT: Duration = Duration::from_secs(20);

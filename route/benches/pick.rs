@@ -2,6 +2,7 @@
 //! whole of pick, start and finish.
 #![allow(clippy::unwrap_used)]
 
+use std::collections::VecDeque;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
@@ -15,6 +16,10 @@ use rand::{RngExt, SeedableRng};
 /// Each measurement lasts about so long.
 const SPAN: Duration = Duration::from_secs(1);
 const WORK: u64 = 10_000_000;
+/// How long each job takes.
+const TAKES: Duration = Duration::from_millis(100);
+/// So many a node are under way, of five slots on average.
+const UNDER_WAY: f64 = 1.6;
 /// What the architecture promises.
 const TARGET: Duration = Duration::from_micros(2);
 
@@ -23,7 +28,10 @@ struct World {
     now: Instant,
     rng: SmallRng,
     homes: Vec<Home>,
-    flying: Vec<Ticket>,
+    /// From one job to the next.
+    pause: Duration,
+    /// When each is over, in order.
+    flying: VecDeque<(Instant, Ticket)>,
 }
 
 /// A fleet of unlike nodes in the midst of its work.
@@ -40,7 +48,8 @@ fn world(nodes: u32) -> World {
         now: Instant::now(),
         rng: SmallRng::seed_from_u64(1),
         homes: Vec::new(),
-        flying: Vec::new(),
+        pause: TAKES.div_f64(UNDER_WAY * f64::from(nodes)),
+        flying: VecDeque::new(),
     };
     w.table.update_members(
         (0..nodes).map(|i| Member {
@@ -53,8 +62,7 @@ fn world(nodes: u32) -> World {
         }),
         w.now,
     );
-    for _ in 0..nodes * 20 {
-        w.now += Duration::from_secs(20) / (nodes * 20);
+    for _ in 0..nodes * 50 {
         let home = pick(&w, None, &[], Purpose::First);
         w.homes.push(home.0);
         turn(&mut w, home.1);
@@ -77,16 +85,16 @@ fn pick(w: &World, home: Option<Home>, tried: &[NodeRef], purpose: Purpose) -> (
     (choice.home, choice.node)
 }
 
-/// One job begins, and one ends.
+/// A job begins, and those end that are over.
 fn turn(w: &mut World, node: NodeRef) {
-    let predicted = Duration::from_millis(100);
-    w.flying.push(w.table.start(node, WORK, predicted, w.now));
-    if w.flying.len() > 40 {
-        let at = w.rng.random_range(0..w.flying.len());
-        let ticket = w.flying.swap_remove(at);
-        let elapsed = w.rng.random_range(80..120);
+    let ticket = w.table.start(node, WORK, TAKES, w.now);
+    w.flying.push_back((w.now + TAKES, ticket));
+    w.now += w.pause;
+    while w.flying.front().is_some_and(|(end, _)| *end <= w.now) {
+        let (_, ticket) = w.flying.pop_front().unwrap();
+        let elapsed = TAKES.mul_f64(w.rng.random_range(0.8..1.2));
         let outcome = Outcome::Done {
-            elapsed: Duration::from_millis(elapsed),
+            elapsed,
             timing: None,
             load: None,
         };
@@ -108,7 +116,6 @@ fn main() {
             black_box(pick(&w, next.next().copied(), &tried, Purpose::Retry));
         }));
         measure(&format!("pick, start and finish, {nodes} nodes"), || {
-            w.now += Duration::from_micros(200);
             let node = pick(&w, next.next().copied(), &[], Purpose::First).1;
             turn(&mut w, node);
         });

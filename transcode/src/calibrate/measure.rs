@@ -90,8 +90,11 @@ pub(super) async fn search(
     numbers.dedup();
     for workers in numbers {
         let rates = match at(like, device, workers).await {
-            // More than it can take, such as sessions of an encoder.
-            Err(_) if !steps.is_empty() => break,
+            // More than it can take, such as sessions of an encoder; but not fewer than it is told to.
+            Err(e) if !steps.is_empty() && (device.finds_workers || workers > device.workers) => {
+                log::info!("{}: {workers} workers are too many: {e}", device.name);
+                break;
+            }
             rates => rates?,
         };
         let step = Step { workers, rates };

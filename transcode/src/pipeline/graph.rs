@@ -280,7 +280,8 @@ impl Graph {
         let decoding = message.src().is_some_and(|s| {
             s.name() == DECODING || s.parent().is_some_and(|p| p.name() == DECODING)
         });
-        Some(if decoding {
+        // What its decoder lacks, memory or a session, is no fault of the segment.
+        Some(if decoding && error.error().is::<gst::StreamError>() {
             PipelineError::Undecodable(text)
         } else {
             PipelineError::Internal(text)

@@ -130,8 +130,7 @@ impl Pipelines {
         self.spent = graph.spent;
         // A pipeline that failed is not trusted again.
         let sound = matches!(result, Ok(_) | Err(PipelineError::Cancelled));
-        if sound && graph.key.is_reusable() {
-            run::flush(&graph);
+        if sound && graph.key.is_reusable() && run::flush(&graph) {
             if self.warm.len() >= self.keep {
                 self.warm.remove(0);
             }

@@ -60,11 +60,13 @@ pub(super) fn run(
     Ok(u32::try_from(graph.decoded.count()).unwrap_or(u32::MAX))
 }
 
-/// Makes the pipeline ready for any other segment, wherever this one stopped.
-pub(super) fn flush(graph: &Graph) {
+/// Makes the pipeline ready for any other segment, wherever this one stopped. False if an element had
+/// failed meanwhile, unseen: that would be told of the next segment.
+pub(super) fn flush(graph: &Graph) -> bool {
     graph.input.push_event(gst::event::FlushStart::new());
     graph.input.push_event(gst::event::FlushStop::new(true));
     while graph.finished.try_recv().is_ok() {}
+    graph.failure().is_none()
 }
 
 fn feed(

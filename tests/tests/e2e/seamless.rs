@@ -9,6 +9,8 @@ use futures_util::future::join_all;
 use rackcast_segment::id::RenditionName;
 use rackcast_segment::ladder::{Ladder, RenditionSpec};
 use rackcast_segment::media::AccessUnit;
+use rackcast_segment::rate::expected_bandwidth;
+use rackcast_segment::shape::Ratio;
 use rackcast_segment::time::{Ticks, Timestamp};
 use rackcast_segment::ts::{self, Counters, Layout, Limits, Writer, restamp};
 use rackcast_segment::verify::{Expectation, verify};
@@ -16,7 +18,8 @@ use rackcast_segment::wire::job::Job;
 use rackcast_tests::job;
 use rackcast_tests::probe::{self, Kind};
 use rackcast_tests::publish::{Sample, pictures};
-use rackcast_tests::rack::Node;
+use rackcast_tests::rack::{Node, renditions};
+use rackcast_tests::rates::{Accounts, encoder};
 
 use crate::PICTURE;
 
@@ -84,14 +87,15 @@ async fn soak_an_hour_of_media_from_alternating_nodes_and_workers() {
     }
 }
 
-/// Sends segments to nodes in turn, to each several at a time, and looks at what they make as one
-/// stream. `each` hears how far it is.
+/// Sends segments to nodes in turn, to each several at a time, with what an ingest's accounts tell of each,
+/// and looks at what they make as one stream. `each` hears how far it is.
 async fn alternate(seconds: u32, nodes: &[Node], at_once: usize, mut each: impl FnMut(f64)) {
     let segments = segments(seconds);
     let ladder: Ladder = LADDER.parse().unwrap();
     let dir = tempfile::tempdir().unwrap();
     let path = |name: &RenditionName| dir.path().join(format!("{name}.ts"));
 
+    let mut accounts = Accounts::default();
     let mut outputs: BTreeMap<RenditionName, Output> = BTreeMap::new();
     let batch = nodes.len() * at_once;
     for (number, batch_of) in segments.chunks(batch).enumerate() {
@@ -101,17 +105,22 @@ async fn alternate(seconds: u32, nodes: &[Node], at_once: usize, mut each: impl 
                 audio: false,
             })
             .segment(units, None);
-            let job = job::job(batch * number + i, units, body.len(), &ladder);
+            let mut job = job::job(batch * number + i, units, body.len(), &ladder);
+            accounts.ask(&mut job);
             let node = &nodes[i % nodes.len()];
-            async move { (node.transcode(&job, body).await, job) }
+            async move { (node.send(&job, body).await, job) }
         }));
         for (answer, job) in answers.await {
-            for (name, media) in answer.expect("a node answers with every rendition") {
-                assert_fits(&job, &name, &media);
+            let answer = answer.expect("a node answers");
+            let by = encoder(&answer);
+            let made = renditions(answer.header("content-type"), answer.body.clone());
+            for (name, media) in made.expect("with every rendition") {
+                let bits = assert_fits(&job, &name, &media);
+                accounts.came(job.sequence, &name, bits, by.as_ref());
                 let output = outputs
                     .entry(name.clone())
                     .or_insert_with(|| Output::new(&path(&name)));
-                output.add(&media, job.spec.source.duration);
+                output.add(&media, bits, job.spec.source.duration);
             }
         }
         each((batch * (number + 1)) as f64 / segments.len() as f64);
@@ -136,9 +145,10 @@ async fn alternate(seconds: u32, nodes: &[Node], at_once: usize, mut each: impl 
 struct Output {
     file: std::fs::File,
     counters: Counters,
-    bytes: usize,
+    /// Of video.
+    bits: u64,
     length: f64,
-    /// The most bits a second of a segment.
+    /// The most bits a second of a segment, in MPEG-TS.
     peak: f64,
 }
 
@@ -147,35 +157,35 @@ impl Output {
         Self {
             file: std::fs::File::create(path).unwrap(),
             counters: Counters::default(),
-            bytes: 0,
+            bits: 0,
             length: 0.0,
             peak: 0.0,
         }
     }
 
-    fn add(&mut self, media: &[u8], duration: Ticks) {
+    fn add(&mut self, media: &[u8], bits: u64, duration: Ticks) {
         let mut media = media.to_vec();
         restamp(&mut media, &mut self.counters).unwrap();
         self.file.write_all(&media).unwrap();
-        self.bytes += media.len();
+        self.bits += bits;
         self.length += duration.seconds();
         self.peak = self.peak.max(media.len() as f64 * 8.0 / duration.seconds());
     }
 
-    /// No segment is above what the master playlist states, and the mean is near what it says of that.
+    /// The mean is the ladder's, and no segment is above what the master playlist states.
     fn assert_rates(&self, spec: &RenditionSpec) {
-        let mean = self.bytes as f64 * 8.0 / self.length;
-        let transport = f64::from(spec.bitrate) * 1.04 + 15_000.0;
+        let mean = self.bits as f64 / self.length;
+        let over = mean / f64::from(spec.bitrate);
+        let stated = expected_bandwidth(spec, Ratio::new(25, 1));
         println!(
-            "{}: mean {:.1} kb/s in MPEG-TS, peak {:.1}; the playlist states {:.1} and {:.1}",
+            "{}: mean {:.1} kb/s of video, {over:.3} of the target; peak {:.1} kb/s in MPEG-TS, the playlist states {:.1}",
             spec.name,
             mean / 1e3,
             self.peak / 1e3,
-            transport / 1e3,
-            transport * 1.5 / 1e3
+            stated / 1e3
         );
-        assert!(self.peak <= transport * 1.5, "{}", spec.name);
-        assert!(mean <= transport * 1.1, "{}", spec.name);
+        assert!(self.peak <= stated, "{}", spec.name);
+        assert!((0.95..=1.05).contains(&over), "{}: {over}", spec.name);
     }
 }
 
@@ -187,8 +197,8 @@ fn resident(pid: u32) -> u64 {
     number.unwrap_or(0)
 }
 
-/// The ingest would publish it.
-fn assert_fits(job: &Job, name: &RenditionName, media: &Bytes) {
+/// The ingest would publish it, and counts so many bits of video.
+fn assert_fits(job: &Job, name: &RenditionName, media: &Bytes) -> u64 {
     let spec = job
         .spec
         .renditions
@@ -203,4 +213,5 @@ fn assert_fits(job: &Job, name: &RenditionName, media: &Bytes) {
     let verified =
         verify(media, &expect).unwrap_or_else(|e| panic!("segment {}, {name}: {e}", job.sequence));
     assert_eq!(verified.frames, job.spec.source.frames);
+    verified.bits
 }

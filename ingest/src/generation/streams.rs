@@ -6,6 +6,7 @@ use std::sync::Arc;
 use rackcast_consul::client::Client;
 use rackcast_service::drain::Order;
 use rackcast_service::status::Role;
+use rackcast_service::vital;
 use tokio::net::UnixListener;
 use tokio::sync::watch;
 
@@ -74,8 +75,10 @@ impl Streams {
             shutdown: context.shutdown(),
         });
         let (door, knocks) = Door::door(DOOR_CAPACITY);
-        let admitting = Arc::clone(&registry).run(knocks);
-        context.spawn("the registry of streams", admitting);
+        // One that has retired ends with its last publisher.
+        let (admitting, until) = (Arc::clone(&registry).run(knocks), turn.accepting());
+        let admitting = vital::vital("the registry of streams", until, admitting);
+        context.tasks.spawn(admitting);
         let taking = stream::elsewhere::serve(
             passed_on,
             Arc::clone(&registry),

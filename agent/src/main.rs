@@ -44,7 +44,7 @@ async fn run(live: Live<Config>) -> Result<(), Box<dyn std::error::Error>> {
     fault::on_demand();
     let config = Config::clone(&live.config());
     let daemon = daemon::run_until(config, Some(live), shutdown::signals(), hand_over());
-    vital::or_ended(daemon).await??;
+    Box::pin(vital::or_ended(daemon)).await??;
     Ok(())
 }
 

@@ -159,14 +159,6 @@ fn the_mean_is_the_target_and_no_segment_is_above_its_bandwidth() {
     assert!(wrong.is_empty(), "out of bounds:\n{}", wrong.join("\n"));
 }
 
-/// Pictures of the size that most are watched in.
-#[test]
-#[ignore = "takes minutes"]
-fn soak_the_mean_is_the_target_of_large_pictures_too() {
-    let wrong = holds("1280x720", "720p@2000k,360p@500k");
-    assert!(wrong.is_empty(), "out of bounds:\n{}", wrong.join("\n"));
-}
-
 /// A still picture, and in the middle of the segment a scene that has nothing to do with it: an encoder that
 /// knows a bit rate only has spent too little, and then spends too much.
 #[test]

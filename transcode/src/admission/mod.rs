@@ -29,7 +29,7 @@ mod standing;
 mod turn;
 
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 pub use device::Spec;
 pub use refused::{Cause, Refused};
@@ -169,13 +169,7 @@ impl Admission {
 
     /// The job is over and its work was done: its speed counts.
     pub fn done(&mut self, ticket: Ticket, now: Instant) {
-        let Some(job) = self.remove(ticket) else {
-            return;
-        };
-        if let (State::Running { since }, Some(device)) =
-            (job.state, self.devices.get_mut(job.device))
-        {
-            let took = now.saturating_duration_since(since);
+        if let Some((job, took, device)) = self.ran(ticket, now) {
             device.speed.observe(now, job.request.work, took);
             let share = Standing::share(took, job.request.media);
             device.standing.correct(job.until, ticket, share);
@@ -184,15 +178,19 @@ impl Admission {
 
     /// The job was stopped at `at`, before its end: whether that was late for its device counts.
     pub fn stopped(&mut self, ticket: Ticket, at: Instant) {
-        let Some(job) = self.remove(ticket) else {
-            return;
-        };
-        if let (State::Running { since }, Some(device)) =
-            (job.state, self.devices.get_mut(job.device))
-        {
-            let after = at.saturating_duration_since(since);
+        if let Some((job, after, device)) = self.ran(ticket, at) {
             device.speed.observe_stopped(at, job.request.work, after);
         }
+    }
+
+    /// Takes out a job that is over: how long it ran, and on which device, if it did.
+    fn ran(&mut self, ticket: Ticket, until: Instant) -> Option<(Job, Duration, &mut Device)> {
+        let job = self.remove(ticket)?;
+        let State::Running { since } = job.state else {
+            return None;
+        };
+        let device = self.devices.get_mut(job.device)?;
+        Some((job, until.saturating_duration_since(since), device))
     }
 
     /// The job is over and says nothing of its device's speed.

@@ -94,6 +94,20 @@ impl Player {
             .await;
     }
 
+    /// Plays to the end of so many renditions, within a minute: all that was seen.
+    ///
+    /// # Panics
+    /// They do not end.
+    pub async fn to_the_end(self, renditions: usize) -> Recording {
+        self.until("EXT-X-ENDLIST", Duration::from_secs(60), |r| {
+            r.tracks.len() == renditions && r.tracks.values().all(|t| t.ended)
+        })
+        .await;
+        let recording = self.stop().await;
+        recording.assert_sound();
+        recording
+    }
+
     /// Stops, asks every address that still answers a second time, and gives all that was seen.
     pub async fn stop(self) -> Recording {
         self.task.abort();

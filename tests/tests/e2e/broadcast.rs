@@ -43,13 +43,7 @@ async fn sound_alone_and_pictures_alone_are_streams_that_end_when_they_end() {
         ("live/pictures", vec!["180p", "low", "source"]),
     ] {
         let player = Player::follow(&dev.master_url(stream)).await;
-        player
-            .until("EXT-X-ENDLIST", Duration::from_secs(60), |r| {
-                r.tracks.len() == names.len() && r.tracks.values().all(|t| t.ended)
-            })
-            .await;
-        let recording = player.stop().await;
-        recording.assert_sound();
+        let recording = player.to_the_end(names.len()).await;
         assert_eq!(
             recording.tracks.keys().collect::<Vec<_>>(),
             names,

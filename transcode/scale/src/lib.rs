@@ -1,20 +1,19 @@
 //! Scales pictures: planes of 8-bit samples, by a separable cubic filter.
 //!
 //! Scaling is the one thing that GStreamer does at more cost than ffmpeg. So it is done here, and
-//! this crate is compiled for speed in every profile: its loops are written so that the compiler
-//! makes vector instructions of them, and nothing in it is fast without.
+//! this crate is compiled for speed in every profile.
 //!
 //! A plane goes through in tiles of 64 rows: the rows of the source are mixed to rows of the target
-//! ([`kernel::mix_rows`]), the tile is turned, so that the samples of a column lie side by side and a
-//! column of the target is a mix of whole columns ([`kernel::mix_columns`]), and turned back. So both
-//! directions are the same, simple loop, whatever the ratio is. What lies between is kept to 1/64 of
-//! a step.
+//! (`mix_rows`), as they lie in memory; the tile is turned, so that the samples of a column lie side by
+//! side and a column of the target is a mix of whole columns (`mix_columns`), and turned back. So both
+//! directions are the same, simple loop, whatever the ratio is. What lies between is kept to 1/128 of a
+//! step. The loops themselves are in [`kernel`].
 
 mod axis;
 mod kernel;
 
 pub use axis::Axis;
-use kernel::{BLOCK, Column, FEW, ROWS};
+use kernel::{Column, Kernel, ROWS, WHOLE};
 
 /// A plane that is smaller than was agreed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -26,8 +25,10 @@ pub struct TooSmall(&'static str, usize, usize, usize, usize);
 pub struct Scaler {
     across: Axis,
     down: Axis,
-    /// Mixed rows of one block of a tile.
-    lines: Box<[[i16; BLOCK]; ROWS]>,
+    kernel: Kernel,
+    /// The mixed rows of a tile, `stride` apart.
+    lines: Vec<i16>,
+    stride: usize,
     /// The tile, turned.
     columns: Vec<Column<i16>>,
 }
@@ -35,11 +36,18 @@ pub struct Scaler {
 impl Scaler {
     /// A scaler from `across.from()` by `down.from()` samples to `across.to()` by `down.to()`.
     pub fn new(across: Axis, down: Axis) -> Self {
+        Self::by(Kernel::best(), across, down)
+    }
+
+    fn by(kernel: Kernel, across: Axis, down: Axis) -> Self {
+        let stride = across.from().next_multiple_of(WHOLE);
         Self {
-            columns: vec![[0; ROWS]; across.from().next_multiple_of(FEW)],
+            kernel,
+            lines: vec![0; stride * ROWS],
+            columns: vec![[0; ROWS]; stride],
+            stride,
             across,
             down,
-            lines: Box::new([[0; BLOCK]; ROWS]),
         }
     }
 
@@ -58,46 +66,21 @@ impl Scaler {
         );
         check("source", source.len(), source_stride, from)?;
         check("target", target.len(), target_stride, to)?;
-        #[cfg(target_arch = "x86_64")]
-        if std::arch::is_x86_feature_detected!("avx2") {
-            #[allow(unsafe_code, reason = "the processor was asked in the line above")]
-            unsafe {
-                self.all_with_avx2(source, source_stride, target, target_stride);
+        let tiles = target.chunks_mut(target_stride.saturating_mul(ROWS));
+        for (tile, first) in tiles.zip((0..to.1).step_by(ROWS)) {
+            let rows = ROWS.min(to.1 - first);
+            for (row, line) in (first..).zip(self.lines.chunks_mut(self.stride).take(rows)) {
+                let (start, weights) = self.down.window(row);
+                let above = source.get(start * source_stride..).unwrap_or_default();
+                let line = line.get_mut(..from.0).unwrap_or_default();
+                self.kernel.mix_rows(above, source_stride, weights, line);
             }
-            return Ok(());
+            self.kernel
+                .turn(&self.lines, self.stride, &mut self.columns);
+            self.kernel
+                .mix_columns(&self.columns, &self.across, tile, target_stride, rows);
         }
-        self.all(source, source_stride, target, target_stride);
         Ok(())
-    }
-
-    /// The same, compiled for processors since 2013.
-    #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx2")]
-    fn all_with_avx2(&mut self, source: &[u8], from: usize, target: &mut [u8], to: usize) {
-        self.all(source, from, target, to);
-    }
-
-    #[inline(always)]
-    fn all(&mut self, source: &[u8], from: usize, target: &mut [u8], to: usize) {
-        let width = self.across.from();
-        let tiles = target.chunks_mut(to.saturating_mul(ROWS));
-        let height = self.down.to();
-        for (tile, first) in tiles.zip((0..height).step_by(ROWS)) {
-            let rows = ROWS.min(height - first);
-            let mut done = 0;
-            while done < width {
-                // The last block overlaps the one before it.
-                let at = done.min(width.saturating_sub(BLOCK));
-                for (row, line) in (first..).zip(self.lines.iter_mut().take(rows)) {
-                    let (start, weights) = self.down.window(row);
-                    let lines = source.get(start.saturating_mul(from).saturating_add(at)..);
-                    kernel::mix_rows(lines.unwrap_or_default(), from, weights, width, line);
-                }
-                kernel::turn(&self.lines, self.columns.get_mut(at..).unwrap_or_default());
-                done = at.saturating_add(BLOCK);
-            }
-            kernel::mix_columns(&self.columns, &self.across, tile, to, rows);
-        }
     }
 }
 

@@ -4,7 +4,7 @@ use rackcast_tests::rack::Node;
 
 use crate::clip::{Clip, LADDER};
 use crate::figures::Figures;
-use crate::peer::{Peer, Way};
+use crate::peer::{EQUAL, Peer, Way};
 use crate::{ASKING, MEASURED, processor, stream};
 
 /// A node with one worker, on the processor that is measured.
@@ -28,7 +28,7 @@ pub(crate) async fn compare(clips: &mut [Clip], rounds: usize) {
         let mut peers: Vec<(Peer, Figures)> = Vec::new();
         for way in Way::ALL {
             let like = peers.first().map(|(peer, _)| peer);
-            let peer = Peer::tuned(way, clip, &delivered, like);
+            let peer = Peer::tuned(way, clip, &delivered, like, EQUAL);
             peers.push((peer, Figures::default()));
         }
         kbits(clip, &delivered, &peers);

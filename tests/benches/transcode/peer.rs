@@ -14,10 +14,13 @@ use tempfile::TempDir;
 use crate::clip::{Clip, GOP, RATE};
 use crate::{processor, stream};
 
-/// How near to the node's bits is as many.
-const EQUAL: f64 = 0.01;
+/// How near to the node's bits is as many, where time is compared: one in a hundred more costs less than
+/// rounds differ.
+pub(crate) const EQUAL: f64 = 0.01;
+/// Where pictures are: one in a hundred more is worth some 0.04 dB.
+pub(crate) const QUITE_EQUAL: f64 = 0.002;
 /// Times that a quality is tried.
-const TRIES: usize = 10;
+const TRIES: usize = 20;
 /// Steps of quality that halve the bits, before two tries have shown it.
 const HALVING: f64 = 4.5;
 /// The node's buffer: seconds of the limit, of which so many are there at the start.
@@ -66,8 +69,15 @@ struct Rung {
 }
 
 impl Peer {
-    /// Tries qualities until each rung has as many bits as are `wanted`, from those of another on.
-    pub(crate) fn tuned(way: Way, clip: &Clip, wanted: &[u64], like: Option<&Self>) -> Self {
+    /// Tries qualities until each rung has as many bits as are `wanted`, or so `near` to it as a part, from
+    /// those of another on.
+    pub(crate) fn tuned(
+        way: Way,
+        clip: &Clip,
+        wanted: &[u64],
+        like: Option<&Self>,
+        near: f64,
+    ) -> Self {
         let specs = &clip.segments[0].job.spec.renditions;
         let seconds = f64::from(GOP);
         let begin = |(i, spec): (usize, &RenditionSpec)| Rung {
@@ -90,13 +100,13 @@ impl Peer {
                 rung.delivered = files
                     .map(|file| stream::bits_of(&std::fs::read(file).unwrap()))
                     .sum();
-                equal &= rung.is_equal(*wanted);
+                equal &= rung.is_equal(*wanted, near);
             }
             if equal {
                 return peer;
             }
             for (rung, wanted) in peer.rungs.iter_mut().zip(wanted) {
-                rung.approach(*wanted);
+                rung.approach(*wanted, near);
             }
         }
         panic!("{} never delivers {wanted:?}: {peer}", way.name());
@@ -166,19 +176,19 @@ impl fmt::Display for Peer {
 }
 
 impl Rung {
-    fn is_equal(&self, wanted: u64) -> bool {
-        (self.delivered as f64 / wanted as f64 - 1.0).abs() <= EQUAL
+    fn is_equal(&self, wanted: u64, near: f64) -> bool {
+        (self.delivered as f64 / wanted as f64 - 1.0).abs() <= near
     }
 
     /// A quality that is nearer, by what the last two tries have shown.
-    fn approach(&mut self, wanted: u64) {
+    fn approach(&mut self, wanted: u64, near: f64) {
         let bits = (self.delivered.max(1) as f64).log2();
         let shown = self.before.and_then(|(crf, before)| {
             let halving = (self.crf - crf) / (before - bits);
             halving.is_finite().then_some(halving.clamp(1.0, 12.0))
         });
         self.before = Some((self.crf, bits));
-        if !self.is_equal(wanted) {
+        if !self.is_equal(wanted, near) {
             let excess = bits - (wanted as f64).log2();
             self.crf = (self.crf + excess * shown.unwrap_or(HALVING)).clamp(1.0, 50.0);
         }

@@ -8,7 +8,7 @@ use rackcast_segment::ladder::RenditionSpec;
 use tempfile::TempDir;
 
 use crate::clip::{Clip, RATE};
-use crate::peer::{Peer, Way};
+use crate::peer::{Peer, QUITE_EQUAL, Way};
 use crate::{cost, processor, stream};
 
 pub(crate) async fn compare(clips: &mut [Clip]) {
@@ -30,7 +30,7 @@ pub(crate) async fn compare(clips: &mut [Clip]) {
         }
         processor::pin(&[0, 1]);
         let ours = joined(ours.path(), clip, rungs);
-        let peer = Peer::tuned(Way::PerSegment, clip, &delivered, None);
+        let peer = Peer::tuned(Way::PerSegment, clip, &delivered, None, QUITE_EQUAL);
         peer.run(clip, Some(theirs.path()));
         let theirs = joined(theirs.path(), clip, rungs);
         for (i, ((spec, ours), theirs)) in rungs.iter().zip(&ours).zip(&theirs).enumerate() {

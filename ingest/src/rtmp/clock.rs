@@ -16,6 +16,8 @@ pub const ORIGIN: Timestamp = Timestamp(10 * TICKS_PER_SECOND);
 const JITTER: Ticks = Ticks::from_millis(100);
 /// How far before the first track the other may begin.
 const HEAD_START: Ticks = Ticks::from_millis(5_000);
+/// A track that lies further behind the other was silent, and not only interleaved coarsely.
+const SILENCE: Ticks = Ticks::from_millis(5_000);
 /// The distance between two samples, as long as none is known.
 const INTERVAL: Ticks = Ticks::from_millis(20);
 /// Samples in an AAC frame.
@@ -63,15 +65,23 @@ impl Clock {
     /// Places a sample with the publisher's timestamp.
     pub fn place(&mut self, track: &mut Track, millis: u32) -> Placed {
         let sent = Timestamp::from_millis(self.unwrap.unwrap(u64::from(millis)));
-        let (before, tolerance) = match track.last {
-            Some(last) => (last, JITTER),
-            None => (self.latest, HEAD_START),
+        let silent = track.last.is_some_and(|last| self.latest - last > SILENCE);
+        let earliest = match track.last {
+            Some(last) => last - JITTER,
+            None => self.latest - HEAD_START,
         };
-        let window = (before - tolerance)..=(before + self.max_gap);
-        let fitting = [track.offset, self.offset]
+        // A track may pause for as long as the other goes on.
+        let window = earliest..=(self.latest + self.max_gap);
+        let mut known = [track.offset, self.offset];
+        if silent {
+            // The clock may have been set anew meanwhile.
+            known.reverse();
+        }
+        let fitting = known
             .into_iter()
             .flatten()
             .find(|offset| window.contains(&(sent + *offset)));
+        let before = track.last.filter(|_| !silent).unwrap_or(self.latest);
         let offset = match (fitting, self.offset) {
             (Some(offset), _) => offset,
             (None, None) => ORIGIN - sent,
@@ -87,14 +97,13 @@ impl Clock {
         if fitting.is_none() {
             self.offset = Some(offset);
         }
-        let interval = at - before;
-        if track.last.is_some() && (Ticks(1)..=Ticks::from_millis(1000)).contains(&interval) {
+        if let Some(interval) = track.last.map(|last| at - last)
+            && (Ticks(1)..=Ticks::from_millis(1000)).contains(&interval)
+        {
             track.interval = Some(interval);
         }
-        track.last = Some(at.max(before));
-        if track.last > Some(self.latest) {
-            self.latest = at.max(before);
-        }
+        track.last = track.last.max(Some(at));
+        self.latest = self.latest.max(at);
         Placed { at, step }
     }
 }

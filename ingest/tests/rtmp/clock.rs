@@ -72,6 +72,63 @@ fn a_gap_is_kept_and_a_leap_is_not() {
 }
 
 #[test]
+fn a_track_may_pause_for_as_long_as_the_other_goes_on() {
+    let (mut clock, mut runs, mut pauses) = (clock(), Track::default(), Track::default());
+    for t in (0..=100_000u32).step_by(40) {
+        assert_eq!(clock.place(&mut runs, t).step, None);
+        if !(20_000..60_000).contains(&t) {
+            let placed = clock.place(&mut pauses, t);
+            assert_eq!((placed.at, placed.step), (after(t.into()), None));
+        }
+    }
+}
+
+#[test]
+fn a_track_that_paused_goes_by_the_clock_that_was_set_meanwhile() {
+    // Set back or far ahead, while the other track was silent.
+    for reset in [0u32, 25_000, 3_600_000] {
+        let (mut clock, mut runs, mut pauses) = (clock(), Track::default(), Track::default());
+        for t in (0..=30_000).step_by(40) {
+            clock.place(&mut runs, t);
+            if t <= 10_000 {
+                clock.place(&mut pauses, t);
+            }
+        }
+        for t in (0..=20_000).step_by(40) {
+            clock.place(&mut runs, reset + t);
+        }
+        let back = clock.place(&mut pauses, reset + 20_000);
+        assert_eq!(back.at, after(30_000 + 40 + 20_000), "set to {reset}");
+        assert_eq!(back.at, clock.place(&mut runs, reset + 20_000).at);
+    }
+}
+
+#[test]
+fn a_clock_set_anew_after_a_pause_goes_on_where_the_other_track_is() {
+    let (mut clock, mut runs, mut pauses) = (clock(), Track::default(), Track::default());
+    clock.place(&mut pauses, 0);
+    for t in (0..=60_000).step_by(40) {
+        clock.place(&mut runs, t);
+    }
+    let back = clock.place(&mut pauses, 3_600_000);
+    assert_eq!(back.at, after(60_020));
+    assert_eq!(clock.place(&mut runs, 3_600_020).at, after(60_040));
+}
+
+#[test]
+fn a_track_that_began_before_the_other_keeps_its_head_start() {
+    let (mut clock, mut video, mut audio) = (clock(), Track::default(), Track::default());
+    clock.place(&mut video, 4_000);
+    for t in (0..4_000).step_by(20) {
+        let placed = clock.place(&mut audio, t);
+        assert_eq!(
+            (placed.at, placed.step),
+            (after(i64::from(t) - 4_000), None)
+        );
+    }
+}
+
+#[test]
 fn jitter_backwards_is_not_a_new_clock() {
     let (mut clock, mut video) = (clock(), Track::default());
     clock.place(&mut video, 1000);

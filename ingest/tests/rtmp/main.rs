@@ -6,6 +6,7 @@ mod amf;
 mod chunk;
 mod clock;
 mod media;
+mod pauses;
 mod server;
 mod session;
 mod support;

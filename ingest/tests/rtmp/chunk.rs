@@ -151,6 +151,10 @@ fn chunk_sizes_of_zero_and_beyond_the_limit_are_errors() {
         let set = control(kind::SET_CHUNK_SIZE, size);
         assert_eq!(read(&set), Err(ChunkError::ChunkSize(size)));
     }
+    let reserved = control(kind::SET_CHUNK_SIZE, 0x8000_0080);
+    let mut reader = Reader::new(all_sizes());
+    reader.push(&reserved);
+    assert_eq!(drain(&mut reader), Err(ChunkError::ChunkSize(0x8000_0080)));
     let one = [
         control(kind::SET_CHUNK_SIZE, 1),
         begin(5, 0, 3, kind::AUDIO),
@@ -162,6 +166,33 @@ fn chunk_sizes_of_zero_and_beyond_the_limit_are_errors() {
         read(&short),
         Err(ChunkError::ShortControl(kind::SET_CHUNK_SIZE))
     );
+}
+
+/// What is configured unless an operator says less.
+fn all_sizes() -> Limits {
+    Limits {
+        chunk_size: 0x00ff_ffff,
+        ..LIMITS
+    }
+}
+
+#[test]
+fn every_legal_chunk_size_is_taken() {
+    // 128 MiB is what some libraries send.
+    for size in [0x00ff_ffff, 0x0100_0000, 0x0800_0000, 0x7fff_ffff] {
+        let bytes = [
+            control(kind::SET_CHUNK_SIZE, size),
+            begin(5, 0, 9_000, kind::VIDEO),
+            vec![1; 9_000],
+        ];
+        let mut reader = Reader::new(all_sizes());
+        reader.push(&bytes.concat());
+        assert_eq!(
+            drain(&mut reader).unwrap()[0].payload.len(),
+            9_000,
+            "{size}"
+        );
+    }
 }
 
 #[test]

@@ -8,6 +8,8 @@ use super::{EXTENDED, INITIAL_CHUNK_SIZE, Limits, Message, kind};
 
 /// The most that is set aside for a message before its bytes have come.
 const FIRST_ALLOCATION: usize = 4096;
+/// The most that the 24 bits of a message's length can say.
+const LONGEST_MESSAGE: u32 = 0x00ff_ffff;
 
 /// Why the bytes are not a chunk stream, or not one that is served. The connection is lost:
 /// what follows cannot be told apart.
@@ -276,8 +278,11 @@ impl Reader {
         match message.kind {
             kind::SET_CHUNK_SIZE => {
                 let size = field()?;
-                self.chunk_size = usize::try_from(size)
-                    .ok()
+                // The first bit is reserved, and no message is longer than 24 bits can say: all
+                // sizes above that are the same (5.4.1).
+                self.chunk_size = Some(size)
+                    .filter(|size| size >> 31 == 0)
+                    .and_then(|size| usize::try_from(size.min(LONGEST_MESSAGE)).ok())
                     .filter(|s| (1..=self.limits.chunk_size).contains(s))
                     .ok_or(ChunkError::ChunkSize(size))?;
                 Ok(None)

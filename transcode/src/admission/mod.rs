@@ -44,7 +44,9 @@ use standing::{Share, Standing, WHOLE};
 /// Jobs that may wait behind each slot.
 const QUEUE_PER_SLOT: usize = 1;
 /// Busy time over media time up to which a device works in real time, whatever comes between.
-const BAR: Share = WHOLE / 10 * 8;
+pub const BAR: f64 = 0.8;
+/// The same as a share of a slot.
+const BAR_SHARE: Share = (BAR * WHOLE as f64) as Share;
 
 #[derive(Debug, Clone)]
 struct Job {

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::request::Request;
 use super::standing::{Share, WHOLE};
-use super::{Admission, BAR, Cause, Device, QUEUE_PER_SLOT, share, size};
+use super::{Admission, BAR_SHARE, Cause, Device, QUEUE_PER_SLOT, share, size};
 
 /// A device that is so little busier than the least busy one is as good.
 const AS_GOOD: Share = WHOLE / 10;
@@ -52,8 +52,10 @@ impl Admission {
             loads.push((device.load(now, share), *index));
         }
         let (least, first) = loads.iter().copied().min()?;
-        let as_good =
-            |load: Share| load <= least.saturating_add(AS_GOOD) && (load <= BAR || least > BAR);
+        let as_good = |load: Share| {
+            let in_bounds = load <= BAR_SHARE || least > BAR_SHARE;
+            in_bounds && load <= least.saturating_add(AS_GOOD)
+        };
         let warm = loads.into_iter().filter(|(load, index)| {
             let device = self.devices.get(*index);
             as_good(*load) && device.is_some_and(|d| d.is_warm(request.pipeline))

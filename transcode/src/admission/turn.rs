@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::device::Slot;
 use super::request::{Affinity, SlotId, Ticket};
 use super::standing::Share;
-use super::{Admission, BAR, Job, State, share};
+use super::{Admission, BAR_SHARE, Job, State, share};
 
 impl Admission {
     /// The next job for the worker of a slot, if it has none and one is to be had.
@@ -67,7 +67,7 @@ impl Admission {
             let here = now + device.speed.at_most(work);
             let there = self.first_free(job.device, now) + other.speed.expected(work);
             let share = share(device, &job.request);
-            here <= job.request.deadline && here < there && load + share / up <= BAR
+            here <= job.request.deadline && here < there && load + share / up <= BAR_SHARE
         };
         let others = self
             .waiting()

@@ -6,11 +6,9 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::error::CalibrationError;
-use crate::admission::Rates;
+use crate::admission::{BAR, Rates};
 use crate::device::{Device, Kind};
 
-/// Busy time over media time up to which a device works in real time.
-const BAR: f64 = 0.8;
 /// Output pixels a second of the default ladder at 30 pictures a second: 1080, 720, 480, 360 and 240
 /// lines.
 const LADDER: f64 =
@@ -34,7 +32,7 @@ impl Step {
         self.rates.ladder() * self.workers as f64
     }
 
-    /// Streams of the default ladder at the bar of 0.8.
+    /// Streams of the default ladder at the [bar](BAR).
     pub(super) fn streams(&self) -> f64 {
         BAR * self.pixel_rate() / LADDER
     }
@@ -123,7 +121,7 @@ impl fmt::Display for Report {
             }
             writeln!(
                 f,
-                "  carries {:.1} streams of the default ladder (1080p30) at 0.8 of real time with \
+                "  carries {:.1} streams of the default ladder (1080p30) at {BAR} of real time with \
                  {} workers; {} are best",
                 device.streams,
                 device.workers,

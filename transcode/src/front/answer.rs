@@ -104,7 +104,7 @@ impl Answer {
             }
             Event::Failed { code, message } => {
                 let no = No::new(code, message);
-                self.scheduler.metrics.refuse(no.reason);
+                self.scheduler.metrics.jobs.refuse(no.reason);
                 let summary = self.summary();
                 self.end(&Summary {
                     failure: Some(no.into_refusal(summary.load.clone())),

@@ -24,7 +24,7 @@ pub(super) async fn handle(
     match transcode(front, peer, request).await {
         Ok(answer) => answer.into_response(),
         Err(no) => {
-            front.scheduler.metrics.refuse(no.reason);
+            front.scheduler.metrics.jobs.refuse(no.reason);
             log::debug!(rackcast_reason = no.reason; "refused: {}", no.message);
             no.into_response(front.scheduler.load())
         }

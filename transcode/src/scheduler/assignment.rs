@@ -98,7 +98,11 @@ impl Assignment {
         if !self.missing().renditions.iter().any(|r| r.name == name) {
             return false;
         }
-        self.scheduler.metrics.bytes_out.inc_by(media.len() as u64);
+        self.scheduler
+            .metrics
+            .jobs
+            .bytes_out
+            .inc_by(media.len() as u64);
         self.sent.push(name.clone());
         let device = self.scheduler.devices.get(self.device);
         let encoder = device
@@ -137,7 +141,7 @@ impl Assignment {
             media,
             spent: spent.filter(|_| !self.retried),
         };
-        metrics.done(&name, class(&self.job.spec), &took);
+        metrics.jobs.done(&name, class(&self.job.spec), &took);
         self.tell(Event::Done {
             frames,
             queued: self.queued,
@@ -169,7 +173,7 @@ impl Assignment {
         match why {
             Unwanted::Gone => {
                 self.told = true;
-                self.scheduler.metrics.cancelled.inc();
+                self.scheduler.metrics.jobs.cancelled.inc();
             }
             Unwanted::Late => {
                 let message = "the deadline passed before the work was done".to_owned();

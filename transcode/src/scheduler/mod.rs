@@ -148,7 +148,7 @@ impl Scheduler {
 
     /// Counts the encoder sessions of a worker of this slot for as long as it lives.
     pub(crate) fn sessions(&self, slot: SlotId) -> Sessions {
-        self.metrics.sessions(self.device_name(slot))
+        self.metrics.workers.sessions(self.device_name(slot))
     }
 
     /// Asks for a place for a job, on behalf of who sends it.
@@ -171,7 +171,7 @@ impl Scheduler {
         };
         let admitted = Instant::now();
         let ticket = self.lock().admission.admit(admitted, request)?;
-        self.metrics.admitted.inc();
+        self.metrics.jobs.admitted.inc();
         self.publish();
         Ok(Place::new(self.clone(), ticket, admitted, deadline))
     }
@@ -291,9 +291,9 @@ impl Scheduler {
         let now = Instant::now();
         let (load, devices) = (state.admission.load(now), state.admission.device_loads(now));
         drop(state);
-        self.metrics.load(&load);
+        self.metrics.load.node(&load);
         for (device, load) in self.devices.iter().zip(devices) {
-            self.metrics.device(&device.name, &load);
+            self.metrics.load.device(&device.name, &load);
         }
     }
 

@@ -41,10 +41,8 @@ impl Place {
     /// end event only if the worker's task was dropped.
     pub fn submit(&self, job: Job, segment: Bytes) -> mpsc::Receiver<Event> {
         let (events, receiver) = mpsc::channel(EVENTS);
-        self.scheduler
-            .metrics
-            .upload
-            .observe(self.admitted.elapsed().as_secs_f64());
+        let uploaded = self.admitted.elapsed().as_secs_f64();
+        self.scheduler.metrics.jobs.upload.observe(uploaded);
         let order = Order {
             job,
             segment,
@@ -68,7 +66,7 @@ impl Drop for Place {
         let mut state = self.scheduler.lock();
         // One that runs is given back by its assignment, once the worker is free again.
         if state.orders.remove(&self.ticket).is_some() {
-            self.scheduler.metrics.cancelled.inc();
+            self.scheduler.metrics.jobs.cancelled.inc();
         }
         state.admission.withdraw(self.ticket);
         drop(state);

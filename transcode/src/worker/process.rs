@@ -217,12 +217,11 @@ impl Process {
             self.scheduler.heartbeat();
             match message {
                 (FromWorker::Tested { millis }, _) => {
-                    self.scheduler
-                        .metrics
-                        .self_test(Ok(Duration::from_millis(millis)));
+                    let took = Duration::from_millis(millis);
+                    self.scheduler.metrics.workers.self_test(Ok(took));
                 }
                 (FromWorker::Unfit { message }, _) => {
-                    self.scheduler.metrics.self_test(Err(()));
+                    self.scheduler.metrics.workers.self_test(Err(()));
                     return Err(End::SelfTest(message));
                 }
                 (FromWorker::Alive { progress, sessions }, _) => {

@@ -45,7 +45,6 @@ pub(super) async fn run(slot: &Slot, mut job: Assignment, why: Because) {
         rackcast_stream = stream, rackcast_segment = segment, rackcast_worker = slot.post.number;
         "the segment goes into quarantine: {why}"
     );
-    let metrics = slot.scheduler.metrics.clone();
     // The time counts the start of a process.
     job.retry();
     let result = if job.is_complete() {
@@ -56,7 +55,7 @@ pub(super) async fn run(slot: &Slot, mut job: Assignment, why: Because) {
     } else {
         alone(slot, job, &why).await
     };
-    metrics.quarantine(result);
+    slot.scheduler.metrics.workers.quarantine(result);
     log::warn!(
         rackcast_stream = stream, rackcast_segment = segment, rackcast_worker = slot.post.number,
         rackcast_reason = result;

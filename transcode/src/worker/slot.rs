@@ -46,7 +46,7 @@ impl Slot {
     pub(super) fn count(&self, end: &End) {
         let reason = end.reason();
         let device = self.scheduler.device_name(self.post.id);
-        self.scheduler.metrics.worker_end(device, reason);
+        self.scheduler.metrics.workers.end(device, reason);
         let level = if end.is_expected() {
             log::Level::Info
         } else {

@@ -11,7 +11,9 @@ mod engine;
 pub(crate) mod h264_bits;
 mod media;
 mod node;
+mod systemd;
 
 pub(crate) use engine::*;
 pub(crate) use media::*;
 pub(crate) use node::*;
+pub(crate) use systemd::*;

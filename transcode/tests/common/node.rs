@@ -432,7 +432,8 @@ pub(crate) fn http1_head(job: &Job, more: &str) -> String {
     head + "\r\n"
 }
 
-fn state(pid: Pid) -> Option<char> {
+/// What the kernel says of a process: `R`, `S`, `Z` and so on; nothing when it is gone.
+pub(crate) fn state(pid: Pid) -> Option<char> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     stat.rsplit_once(") ")?.1.chars().next()
 }

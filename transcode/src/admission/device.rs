@@ -19,7 +19,7 @@ pub struct Spec {
     pub slots: usize,
     /// Of one slot; `None` until they are measured.
     pub rates: Option<Rates>,
-    /// Pipelines that each slot keeps warm.
+    /// Pipelines that each slot keeps warm; 0 where each job has a new one.
     pub warm: usize,
 }
 
@@ -49,8 +49,8 @@ impl Slot {
         self.up && self.running.is_none()
     }
 
-    pub(super) fn is_warm(&self, pipeline: Affinity) -> bool {
-        self.warm.contains(&pipeline)
+    pub(super) fn is_warm(&self, pipeline: Option<Affinity>) -> bool {
+        pipeline.is_some_and(|pipeline| self.warm.contains(&pipeline))
     }
 
     /// There is a worker, another one than before; or none, and none to be expected.
@@ -78,11 +78,15 @@ impl Slot {
     }
 
     fn used(&mut self, pipeline: Affinity, keep: usize) {
-        self.warm.retain(|warm| *warm != pipeline);
+        self.lost(pipeline);
         self.warm.push_back(pipeline);
         while self.warm.len() > keep {
             self.warm.pop_front();
         }
+    }
+
+    fn lost(&mut self, pipeline: Affinity) {
+        self.warm.retain(|warm| *warm != pipeline);
     }
 }
 
@@ -135,25 +139,37 @@ impl Device {
     }
 
     /// Any worker has the pipeline.
-    pub(super) fn is_warm(&self, pipeline: Affinity) -> bool {
+    pub(super) fn is_warm(&self, pipeline: Option<Affinity>) -> bool {
         self.slots.iter().any(|s| s.up && s.is_warm(pipeline))
     }
 
     /// The slot's worker takes a job with this pipeline.
-    pub(super) fn begin(&mut self, number: usize, ticket: Ticket, pipeline: Affinity) {
+    pub(super) fn begin(&mut self, number: usize, ticket: Ticket, pipeline: Option<Affinity>) {
         let keep = self.warm;
         if let Some(slot) = self.slots.get_mut(number) {
             slot.running = Some(ticket);
-            slot.used(pipeline, keep);
+            if let Some(pipeline) = pipeline {
+                slot.used(pipeline, keep);
+            }
         }
     }
 
     /// Whichever slot had the job has none.
     pub(super) fn end(&mut self, ticket: Ticket) {
-        let slot = self.slots.iter_mut().find(|s| s.running == Some(ticket));
-        if let Some(slot) = slot {
+        if let Some(slot) = self.at(ticket) {
             slot.running = None;
         }
+    }
+
+    /// The job that some slot has was not done with this pipeline: a worker keeps none that failed.
+    pub(super) fn failed(&mut self, ticket: Ticket, pipeline: Affinity) {
+        if let Some(slot) = self.at(ticket) {
+            slot.lost(pipeline);
+        }
+    }
+
+    fn at(&mut self, ticket: Ticket) -> Option<&mut Slot> {
+        self.slots.iter_mut().find(|s| s.running == Some(ticket))
     }
 
     /// Busy time over media time of each slot, if `more` is added.

@@ -195,8 +195,14 @@ impl Admission {
         Some((job, until.saturating_duration_since(since), device))
     }
 
-    /// The job is over and says nothing of its device's speed.
+    /// The job is over, not done where it ran, and says nothing of its device's speed.
     pub fn abandon(&mut self, ticket: Ticket) {
+        if let Some(job) = self.jobs.get(&ticket)
+            && let Some(pipeline) = job.request.pipeline
+            && let Some(device) = self.devices.get_mut(job.device)
+        {
+            device.failed(ticket, pipeline);
+        }
         self.remove(ticket);
     }
 

@@ -29,8 +29,8 @@ pub struct Request {
     pub work: Work,
     /// How long the segment plays.
     pub media: Duration,
-    /// What its pipeline is bound to.
-    pub pipeline: Affinity,
+    /// What its pipeline is bound to; `None` if that is kept by no worker.
+    pub pipeline: Option<Affinity>,
     /// It takes a device that has HEVC.
     pub hevc: bool,
 }

@@ -48,7 +48,7 @@ fn job(deadline: Instant, pixels: u64) -> Request {
             encode: pixels,
         },
         media: S(2.0),
-        pipeline: 0,
+        pipeline: Some(0),
         hevc: false,
     }
 }
@@ -59,7 +59,7 @@ fn from(caller: &str, mut request: Request) -> Request {
 }
 
 fn with(pipeline: Affinity, mut request: Request) -> Request {
-    request.pipeline = pipeline;
+    request.pipeline = Some(pipeline);
     request
 }
 
@@ -232,6 +232,39 @@ fn a_slot_leaves_to_another_what_that_is_warm_for() {
         [true, false],
         "two are kept warm, and this is gone"
     );
+}
+
+/// Its worker would begin anew: a device that is less busy is better.
+#[test]
+fn what_no_worker_keeps_draws_no_job() {
+    let devices_of = |warm: usize, kept: bool, fails: bool| {
+        let spec = Spec {
+            slots: 1,
+            rates: Some(Rates::of_encoder(100.0)),
+            warm,
+        };
+        let (mut node, now) = (Admission::new([spec; 2]), Instant::now());
+        for device in 0..2 {
+            node.set_up(slot(device, 0), true);
+        }
+        [0.0, 0.5].map(|seconds| {
+            let at = now + S(seconds);
+            let mut request = with(7, job(at + S(3.0), 10));
+            request.pipeline = request.pipeline.filter(|_| kept);
+            let ticket = node.take(at, request);
+            let device = node.device_of(ticket);
+            node.start(at, slot(device, 0)).unwrap();
+            match fails {
+                true => node.abandon(ticket),
+                false => node.done(ticket, at + S(0.1)),
+            }
+            device
+        })
+    };
+    assert_eq!(devices_of(2, true, false), [0, 0], "it is warm there");
+    assert_eq!(devices_of(0, true, false), [0, 1], "as openh264 is not");
+    assert_eq!(devices_of(2, false, false), [0, 1], "nor an HEVC encoder");
+    assert_eq!(devices_of(2, true, true), [0, 1], "nor what has failed");
 }
 
 #[test]

@@ -38,7 +38,7 @@ impl Admission {
     fn own(&self, now: Instant, id: SlotId) -> Option<Ticket> {
         let device = self.devices.get(id.device)?;
         let slot = device.slot(id.slot)?;
-        let better = |pipeline: Affinity| {
+        let better = |pipeline: Option<Affinity>| {
             let warm = |s: &Slot| s.is_free() && s.is_warm(pipeline);
             !slot.is_warm(pipeline) && device.slots().iter().any(warm)
         };

@@ -156,7 +156,7 @@ async fn all_at_once(
             spec: spec.clone(),
         };
         let deadline = Instant::now() + LONGEST_JOB;
-        let place = scheduler.admit("calibration".into(), deadline, spec);
+        let place = scheduler.admit("calibration".into(), deadline, &job);
         let place = place.map_err(|no| CalibrationError::Job(no.cause.as_str().to_owned()))?;
         jobs.spawn(async move {
             let mut events = place.submit(job, Bytes::from_static(SAMPLE));

@@ -70,12 +70,13 @@ impl Device {
         }
     }
 
-    /// As admission sees it.
+    /// As admission sees it, if each worker keeps so many pipelines `warm` that can be kept.
     pub fn spec(&self, warm: usize) -> Spec {
+        let keeps = self.simulation.is_some() || self.encoder.encoder.is_reusable();
         Spec {
             slots: self.workers,
             rates: self.rates,
-            warm,
+            warm: if keeps { warm } else { 0 },
         }
     }
 
@@ -113,6 +114,7 @@ impl Device {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pipeline::Encoder;
 
     #[test]
     fn workers_take_their_cpus_in_turn() {
@@ -135,6 +137,9 @@ mod tests {
             (&[0, 1][..], &[2, 4][..])
         );
         assert_eq!(&*device.label(), "cpu/x264");
+        assert_eq!(device.spec(4).warm, 4);
+        device.encoder.encoder = Encoder::Openh264;
+        assert_eq!(device.spec(4).warm, 0, "each job has a new pipeline");
         assert_eq!(device.environment()[1], ("CUDA_VISIBLE_DEVICES", ""));
     }
 }

@@ -40,7 +40,7 @@ async fn transcode(front: &Front, peer: Peer, request: Request<Incoming>) -> Res
     check(&job, length, &front.config)?;
 
     let deadline = now + job.deadline.min(front.config.max_deadline);
-    let place = front.scheduler.admit(peer.caller, deadline, &job.spec)?;
+    let place = front.scheduler.admit(peer.caller, deadline, &job)?;
     let segment = upload(
         request.into_body(),
         &job,

@@ -65,7 +65,7 @@ impl Encoder {
     /// Whether a flush leaves it as new. openh264enc 1.22 goes on with the old sequence: the
     /// next segment would not begin with an IDR. Those of GPUs were never run: they have a new
     /// pipeline for each segment, which is slower and cannot be wrong.
-    pub(super) fn is_reusable(self) -> bool {
+    pub fn is_reusable(self) -> bool {
         self == Self::X264
     }
 }

@@ -52,11 +52,13 @@ pub use spent::Spent;
 use chain::{Chain, Wanted};
 use graph::{Graph, Key};
 
-/// What a job's pipeline is bound to: jobs that agree in it can share one, whatever encoder it has.
-pub fn affinity(job: &JobSpec) -> u64 {
+/// What a job's pipeline is bound to: jobs that agree in it can share one, where the encoder lets it be
+/// kept. `None` of one that no encoder lets.
+pub fn affinity(job: &JobSpec) -> Option<u64> {
+    let key = Key::of(job, &EncoderConfig::default());
     let mut hasher = DefaultHasher::new();
-    format!("{:?}", Key::of(job, &EncoderConfig::default())).hash(&mut hasher);
-    hasher.finish()
+    format!("{key:?}").hash(&mut hasher);
+    key.is_reusable().then(|| hasher.finish())
 }
 
 /// The warm pipelines of a worker, most recently used last.

@@ -17,7 +17,7 @@ use bytes::Bytes;
 use rackcast_segment::id::RenditionName;
 use rackcast_segment::ladder::MAX_RUNGS;
 use rackcast_segment::rate::EncoderName;
-use rackcast_segment::wire::job::{Job, JobSpec};
+use rackcast_segment::wire::job::Job;
 use rackcast_segment::wire::load::Load;
 use rackcast_segment::wire::reply::RefusalCode;
 use rackcast_service::status::DeviceState;
@@ -159,15 +159,18 @@ impl Scheduler {
         self: &Arc<Self>,
         caller: Caller,
         deadline: Instant,
-        job: &JobSpec,
+        job: &Job,
     ) -> Result<Place, Refused> {
+        let spec = &job.spec;
+        // A disposable worker leaves nothing behind.
+        let kept = || pipeline::affinity(spec);
         let request = Request {
             caller,
             deadline,
-            work: Work::from(job),
-            media: job.source.duration.to_duration(),
-            pipeline: pipeline::affinity(job),
-            hevc: job.needs_hevc(),
+            work: Work::from(spec),
+            media: spec.source.duration.to_duration(),
+            pipeline: (!job.quarantine).then(kept).flatten(),
+            hevc: spec.needs_hevc(),
         };
         let admitted = Instant::now();
         let ticket = self.lock().admission.admit(admitted, request)?;

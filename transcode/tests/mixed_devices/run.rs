@@ -170,7 +170,7 @@ impl Run {
                 encode: stream.pixels,
             },
             media: seconds(MEDIA),
-            pipeline: stream.pipeline,
+            pipeline: Some(stream.pipeline),
             hevc: false,
         };
         let (asked, got) = self.callers.entry(stream.caller).or_default();

@@ -36,6 +36,9 @@ enum Role {
         /// As JSON.
         #[arg(long)]
         json: bool,
+        /// Of NVIDIA, in the place of the configuration's `gpu.library`.
+        #[arg(long, hide = true)]
+        driver_library: Option<String>,
     },
     /// Measure what this machine's devices can do, and how many workers are best. Stop the service
     /// first: it takes a minute, and all of the machine.
@@ -102,7 +105,10 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     match arguments.role {
         Some(Role::Worker(worker)) => work(worker),
-        Some(Role::Devices { json }) => devices(json),
+        Some(Role::Devices {
+            json,
+            driver_library,
+        }) => devices(arguments.config.as_deref(), driver_library, json),
         Some(Role::Calibrate { json }) => calibrate(arguments.config.as_deref(), json),
         None => serve(&arguments),
     }
@@ -187,8 +193,20 @@ fn calibrate(file: Option<&Path>, json: bool) -> ExitCode {
     )
 }
 
-fn devices(json: bool) -> ExitCode {
-    let found = match look::here() {
+fn devices(file: Option<&Path>, library: Option<String>, json: bool) -> ExitCode {
+    let live = match load(file) {
+        Ok(live) => live,
+        Err(e) => {
+            eprintln!("{e}");
+            return ExitCode::from(EXIT_CONFIG);
+        }
+    };
+    if let Err(e) = logging::init(log::LevelFilter::Warn) {
+        eprintln!("{e}");
+        return ExitCode::FAILURE;
+    }
+    let library = library.unwrap_or_else(|| live.config().gpu.library.clone());
+    let found = match look::here(&library) {
         Ok(found) => found,
         Err(e) => {
             eprintln!("{e}");

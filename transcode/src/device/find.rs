@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::kind::Kind;
+use crate::gpus::Named;
 use crate::pipeline::{NVIDIA_ELEMENTS, va_elements, va_prefix};
 
 /// Where programs find devices of NVIDIA, as `/dev/nvidia0`.
@@ -31,7 +32,7 @@ pub struct Found {
     pub node: PathBuf,
     /// The kernel's driver, if it tells.
     pub driver: String,
-    /// For an NVIDIA GPU, its index.
+    /// For an NVIDIA GPU, what CUDA knows it by: its UUID, or its index where the driver does not tell.
     pub gpu: String,
     /// What it lacks, for a human; empty if nothing.
     pub lacks: String,
@@ -50,23 +51,53 @@ pub fn has_nodes(root: &Path) -> bool {
         && nodes(&root.join("dev/dri"), RENDER_NODE).is_empty())
 }
 
-/// The GPUs of the machine whose file system begins at `root`, in the order of their nodes.
-pub fn find(root: &Path, has: impl Fn(&str) -> bool) -> Vec<Found> {
-    let mut found = Vec::new();
-    for (number, node) in nodes(&root.join("dev"), NVIDIA_NODE) {
-        found.push(Found {
-            kind: Kind::Nvidia,
-            name: format!("{}-{number}", Kind::Nvidia),
-            node: relative(root, &node),
-            driver: "nvidia".to_owned(),
-            gpu: number.to_string(),
-            lacks: lacks(
+/// There is a GPU of NVIDIA, whose driver can be asked what it calls it by.
+pub fn has_nvidia(root: &Path) -> bool {
+    !nodes(&root.join("dev"), NVIDIA_NODE).is_empty()
+}
+
+/// The GPUs of the machine whose file system begins at `root`, in the order of their nodes. `named` is what
+/// NVIDIA's driver says of its own, nothing if it cannot be asked.
+pub fn find(root: &Path, has: impl Fn(&str) -> bool, named: &[Named]) -> Vec<Found> {
+    let mut found = nvidia(root, &has, named);
+    found.extend(vaapi(root, &has));
+    found
+}
+
+/// The number of a node is neither the driver's nor CUDA's of that GPU: what it is called, its driver says.
+/// Where it does not, nodes and GPUs are taken to have the same order: each GPU is used once all the same,
+/// at worst under the name of another.
+fn nvidia(root: &Path, has: impl Fn(&str) -> bool, named: &[Named]) -> Vec<Found> {
+    let (kind, nodes) = (Kind::Nvidia, nodes(&root.join("dev"), NVIDIA_NODE));
+    let found = |(place, (minor, node)): (usize, (u32, PathBuf))| {
+        let own = named.iter().find(|gpu| gpu.minor == minor);
+        let (name, gpu) = match own {
+            Some(own) => (format!("{kind}-{}", own.index), own.uuid.clone()),
+            None if named.is_empty() => (format!("{kind}-{place}"), place.to_string()),
+            None => (format!("{kind}-node-{minor}"), String::new()),
+        };
+        let lacks = match gpu.is_empty() {
+            true => "NVIDIA's driver does not know it".to_owned(),
+            false => lacks(
                 &NVIDIA_ELEMENTS.map(str::to_owned),
                 &has,
                 "gstreamer1.0-plugins-bad and NVIDIA's driver",
             ),
-        });
-    }
+        };
+        Found {
+            kind,
+            name,
+            node: relative(root, &node),
+            driver: "nvidia".to_owned(),
+            gpu,
+            lacks,
+        }
+    };
+    nodes.into_iter().enumerate().map(found).collect()
+}
+
+fn vaapi(root: &Path, has: impl Fn(&str) -> bool) -> Vec<Found> {
+    let mut found = Vec::new();
     let mut first = true;
     for (number, node) in nodes(&root.join("dev/dri"), RENDER_NODE) {
         let driver = driver(root, &format!("{RENDER_NODE}{number}"));
@@ -167,27 +198,50 @@ mod tests {
     fn a_machine_without_gpus_has_none() {
         let root = machine(&["null", "nvidiactl", "nvidia-uvm", "dri/card0"], &[]);
         assert!(!has_nodes(root.path()));
-        assert_eq!(find(root.path(), |_| true), []);
+        assert_eq!(find(root.path(), |_| true, &[]), []);
     }
 
     #[test]
     fn gpus_are_found_in_the_order_of_their_nodes() {
         let root = machine(&["nvidia1", "nvidia0", "nvidia10"], &[]);
         assert!(has_nodes(root.path()));
-        let found = find(root.path(), |_| true);
-        let names = [("nvidia-0", true), ("nvidia-1", true), ("nvidia-10", true)];
+        let found = find(root.path(), |_| true, &[]);
+        let names = [("nvidia-0", true), ("nvidia-1", true), ("nvidia-2", true)];
         assert_eq!(all(&found), names);
         assert_eq!(
             (found[2].gpu.as_str(), found[2].node.to_str()),
-            ("10", Some("/dev/nvidia10"))
+            ("2", Some("/dev/nvidia10"))
         );
+    }
+
+    #[test]
+    fn a_gpu_is_called_what_its_driver_calls_it() {
+        let root = machine(&["nvidia0", "nvidia1", "nvidia2"], &[]);
+        let named = |minor, index, uuid: &str| Named {
+            minor,
+            index,
+            uuid: uuid.to_owned(),
+        };
+        let named = [named(1, 0, "GPU-a"), named(0, 1, "GPU-b")];
+        let found = find(root.path(), |_| true, &named);
+        assert_eq!(
+            all(&found),
+            [
+                ("nvidia-1", true),
+                ("nvidia-0", true),
+                ("nvidia-node-2", false)
+            ]
+        );
+        let gpus = [0, 1, 2].map(|n: usize| found[n].gpu.as_str());
+        assert_eq!(gpus, ["GPU-b", "GPU-a", ""]);
+        assert_eq!(found[2].lacks, "NVIDIA's driver does not know it");
     }
 
     #[test]
     fn what_a_gpu_lacks_is_said() {
         let root = machine(&["nvidia0", "dri/renderD128"], &[("renderD128", "i915")]);
         let there = ["nvh264enc", "vah264dec", "vapostproc"];
-        let found = find(root.path(), |element| there.contains(&element));
+        let found = find(root.path(), |element| there.contains(&element), &[]);
         assert_eq!(
             all(&found),
             [("nvidia-0", false), ("vaapi-renderD128", false)]
@@ -219,14 +273,14 @@ mod tests {
             &drivers,
         );
         let elements = ["vah264dec", "vapostproc", "vah264enc"];
-        let found = find(root.path(), |element| elements.contains(&element));
+        let found = find(root.path(), |element| elements.contains(&element), &[]);
         assert_eq!(
             all(&found),
             [("vaapi-renderD129", true), ("vaapi-renderD130", false)]
         );
-        let found = find(root.path(), |element| {
-            elements.contains(&element) || element.starts_with("varenderD130")
-        });
+        let own = |element: &str| element.starts_with("varenderD130");
+        let has = |element: &str| elements.contains(&element) || own(element);
+        let found = find(root.path(), has, &[]);
         assert_eq!(
             all(&found),
             [("vaapi-renderD129", true), ("vaapi-renderD130", true)]

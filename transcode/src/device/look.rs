@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use rackcast_service::process::Command;
 
 use super::find::{self, Found};
-use crate::pipeline;
+use crate::{gpus, pipeline};
 
 /// How long a look may take.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -35,11 +35,12 @@ pub enum LookError {
     Answer(#[from] serde_json::Error),
 }
 
-/// Asks `program` (this one) which GPUs there are; nobody, if there is no node of any.
+/// Asks `program` (this one) which GPUs there are; nobody, if there is no node of any. `library` is that of
+/// NVIDIA's driver, as in [`here`].
 ///
 /// # Errors
 /// It is not known; a node can go on without.
-pub async fn ask(program: &Path) -> Result<Vec<Found>, LookError> {
+pub async fn ask(program: &Path, library: &str) -> Result<Vec<Found>, LookError> {
     let root = Path::new("/");
     if !find::has_nodes(root) {
         return Ok(Vec::new());
@@ -48,6 +49,7 @@ pub async fn ask(program: &Path) -> Result<Vec<Found>, LookError> {
     let registry = std::env::temp_dir().join(format!("rackcast-look-{}", std::process::id()));
     let mut child = Command::new(program)
         .args(["devices", "--json"])
+        .arg(format!("--driver-library={library}"))
         .env("GST_REGISTRY", &registry)
         .stdout(Stdio::from(theirs.into_blocking_fd()?))
         .spawn()?;
@@ -66,11 +68,19 @@ pub async fn ask(program: &Path) -> Result<Vec<Found>, LookError> {
     Ok(serde_json::from_slice(&answer)?)
 }
 
-/// Looks in this process.
+/// Looks in this process. What NVIDIA's driver calls its GPUs by is asked of `library`; of none, if that is
+/// empty.
 ///
 /// # Errors
 /// GStreamer does not work here.
-pub fn here() -> Result<Vec<Found>, pipeline::PipelineError> {
-    let has = pipeline::element_look_up()?;
-    Ok(find::find(Path::new("/"), has))
+pub fn here(library: &str) -> Result<Vec<Found>, pipeline::PipelineError> {
+    let (root, has) = (Path::new("/"), pipeline::element_look_up()?);
+    let named = match library.is_empty() || !find::has_nvidia(root) {
+        true => Vec::new(),
+        false => gpus::named(library).unwrap_or_else(|why| {
+            log::warn!("nodes are taken to be in the order of their GPUs: {why}");
+            Vec::new()
+        }),
+    };
+    Ok(find::find(root, has, &named))
 }

@@ -34,7 +34,7 @@ pub struct Device {
     pub encoder: EncoderConfig,
     /// CPUs of its workers, round and round; anywhere without an entry.
     pub cpus: Vec<Cpus>,
-    /// Of NVIDIA, the GPU's index or UUID; else empty.
+    /// Of NVIDIA, the GPU's UUID or index, either of which CUDA takes; else empty.
     pub gpu: String,
     /// Of VA-API, the render node; else empty.
     pub render_node: PathBuf,

@@ -71,6 +71,25 @@ pub struct Found {
     pub broken: Option<String>,
 }
 
+/// What the driver calls a GPU by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Named {
+    /// The number of its node: `/dev/nvidia3` has 3. The kernel gives it, in whichever order.
+    pub minor: u32,
+    /// The driver's number of it, by its place on the bus, as `nvidia-smi -L` lists them.
+    pub index: u32,
+    /// What is the same wherever it is plugged in, and whatever else is visible.
+    pub uuid: String,
+}
+
+/// What the driver calls each GPU that answers to it.
+///
+/// # Errors
+/// Why there is nothing to be asked, for a human.
+pub fn named(library: &str) -> Result<Vec<Named>, String> {
+    nvml::named(library).map_err(|error| nvml::unusable(library, &error))
+}
+
 /// Questions that may go unanswered until the driver is taken to hang.
 const PATIENCE: u32 = 3;
 

@@ -14,25 +14,52 @@ use nvml_wrapper::{Device, EventSet, Nvml};
 use rackcast_service::status::Gpu;
 use tokio::sync::watch;
 
-use super::{Config, Found, Known};
+use super::{Config, Found, Known, Named};
 
 /// The number of an Xid that the driver does not tell.
 const UNKNOWN_XID: u64 = 0;
 
 /// Asks until nobody listens.
 pub(super) fn run(config: &Config, known: &watch::Sender<Known>) {
+    // One that cannot even be addressed any more is still known by its name.
+    let mut uuids = BTreeMap::new();
     while !known.is_closed() {
-        match Nvml::builder().lib_path(OsStr::new(&config.library)).init() {
-            Ok(nvml) => session(config, &nvml, known),
-            Err(error) => tell(known, Known::new(unusable(config, &error), config.interval)),
+        let error = match load(&config.library) {
+            Ok(nvml) => session(config, &nvml, known, &mut uuids).err(),
+            Err(error) => Some(error),
+        };
+        if let Some(error) = error {
+            let statement = unusable(&config.library, &error);
+            tell(known, Known::new(statement, config.interval));
         }
         std::thread::sleep(config.interval);
     }
 }
 
+fn load(library: &str) -> Result<Nvml, NvmlError> {
+    Nvml::builder().lib_path(OsStr::new(library)).init()
+}
+
+/// What the driver calls each GPU that answers.
+pub(super) fn named(library: &str) -> Result<Vec<Named>, NvmlError> {
+    let nvml = load(library)?;
+    let named = |index| {
+        let device = nvml.device_by_index(index)?;
+        let (minor, uuid) = (device.minor_number()?, device.uuid()?);
+        Ok::<_, NvmlError>(Named { minor, index, uuid })
+    };
+    let mut all = Vec::new();
+    for index in 0..nvml.device_count()? {
+        match named(index) {
+            Ok(gpu) => all.push(gpu),
+            Err(error) => log::warn!("GPU {index} cannot be used, its driver says: {error}"),
+        }
+    }
+    Ok(all)
+}
+
 /// Why there is nothing to be asked.
-fn unusable(config: &Config, error: &NvmlError) -> String {
-    let library = &config.library;
+pub(super) fn unusable(library: &str, error: &NvmlError) -> String {
     match error {
         NvmlError::LibloadingError(_) => {
             format!("no NVIDIA driver is installed: there is no {library}")
@@ -47,21 +74,27 @@ fn unusable(config: &Config, error: &NvmlError) -> String {
     }
 }
 
-/// Asks one loaded library until it fails as a whole.
-fn session(config: &Config, nvml: &Nvml, known: &watch::Sender<Known>) {
+/// Asks one loaded library until it fails as a whole, or nobody listens.
+fn session(
+    config: &Config,
+    nvml: &Nvml,
+    known: &watch::Sender<Known>,
+    uuids: &mut BTreeMap<u32, String>,
+) -> Result<(), NvmlError> {
     let driver = nvml.sys_driver_version().unwrap_or_default();
     let mut xids = BTreeMap::new();
     let events = subscribe(nvml);
     while !known.is_closed() {
-        let count = match nvml.device_count() {
-            Ok(count) => count,
-            Err(error) => {
-                return tell(known, Known::new(unusable(config, &error), config.interval));
-            }
-        };
-        let gpus: Vec<_> = (0..count)
+        let count = nvml.device_count()?;
+        let mut gpus: Vec<_> = (0..count)
             .map(|number| found(nvml, number, &driver, &xids))
             .collect();
+        for Found { number, gpu, .. } in &mut gpus {
+            match uuids.get(number).filter(|_| gpu.uuid.is_empty()) {
+                Some(uuid) => gpu.uuid.clone_from(uuid),
+                None => drop(uuids.insert(*number, gpu.uuid.clone())),
+            }
+        }
         let broken = gpus.iter().filter(|found| found.broken.is_some()).count();
         let statement = match (count, broken) {
             (0, _) => format!("NVIDIA's driver {driver} has no GPU"),
@@ -73,6 +106,7 @@ fn session(config: &Config, nvml: &Nvml, known: &watch::Sender<Known>) {
         tell(known, now);
         wait(events.as_ref(), config.interval, &mut xids);
     }
+    Ok(())
 }
 
 /// Has the driver report critical errors of every GPU that can; `None` if it cannot report at all.

@@ -46,7 +46,7 @@ async fn look(config: &Config) -> Vec<Found> {
     if !config.device.is_empty() {
         return Vec::new();
     }
-    let found = look::ask(Path::new(OWN_PROGRAM)).await;
+    let found = look::ask(Path::new(OWN_PROGRAM), &config.gpu.library).await;
     let found = found.unwrap_or_else(|e| {
         log::warn!("GPUs were not looked for, and the CPU works alone: {e}");
         Vec::new()

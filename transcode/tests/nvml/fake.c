@@ -1,7 +1,8 @@
 /* NVML for tests: as much of its interface as is asked, with answers by the environment.
  *
  *   FAKE_NVML_INIT    what nvmlInit answers: 0, 9 (driver not loaded), 18 (driver of another version)
- *   FAKE_NVML_LOST    1: the second GPU has fallen off the bus
+ *   FAKE_NVML_LOST    1: the second GPU has fallen off the bus; 2: it was there at first, and answers to
+ *                     nothing any more
  *   FAKE_NVML_ECC     uncorrected memory errors of the first GPU; without it the GPU has no ECC
  *   FAKE_NVML_XID     an Xid that the first GPU reports, once
  *   FAKE_NVML_HANG    1: the driver hangs after its first answers
@@ -37,13 +38,20 @@ int nvmlDeviceGetCount_v2(unsigned *count) {
 }
 
 int nvmlDeviceGetHandleByIndex_v2(unsigned index, gpu **device) {
-    gpus[1].lost = number_of("FAKE_NVML_LOST");
+    int lost = number_of("FAKE_NVML_LOST");
+    gpus[1].lost = lost == 1;
     *device = &gpus[index];
-    return SUCCESS;
+    return lost == 2 && index == 1 && told > 2 ? GPU_IS_LOST : SUCCESS;
 }
 
 int nvmlDeviceGetIndex(gpu *device, unsigned *index) {
     *index = device->number;
+    return SUCCESS;
+}
+
+/* The kernel counts them the other way round. */
+int nvmlDeviceGetMinorNumber(gpu *device, unsigned *minor) {
+    *minor = 1 - device->number;
     return SUCCESS;
 }
 

@@ -12,7 +12,9 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use rackcast_service::status::{Device, DeviceState};
-use rackcast_transcode::gpus::{Config, Known, watch};
+use rackcast_transcode::config;
+use rackcast_transcode::device::find;
+use rackcast_transcode::gpus::{Config, Known, named, watch};
 
 const LIMIT: Duration = Duration::from_secs(20);
 /// Tells this program that it is to ask a driver, and which; it prints what it hears.
@@ -160,6 +162,14 @@ fn gpus_are_described_and_errors_told() {
         "{devices:?}"
     );
 
+    let (_, devices) = ask(&library, &[("FAKE_NVML_LOST", "2")], "its driver says");
+    let gpu = devices[1].gpu.as_ref().unwrap();
+    assert_eq!(
+        (devices[1].state, gpu.uuid.as_str()),
+        (DeviceState::Failed, "GPU-2222"),
+        "whoever uses it can tell that it is this one"
+    );
+
     let hangs = [("FAKE_NVML_HANG", "1")];
     let (statement, devices) = ask(&library, &hangs, "does not answer any more");
     assert_eq!(statement, "NVIDIA's driver does not answer any more");
@@ -168,4 +178,30 @@ fn gpus_are_described_and_errors_told() {
             .iter()
             .all(|device| device.state == DeviceState::Failed)
     );
+}
+
+/// The number of a node is not that by which CUDA knows the GPU.
+#[test]
+fn workers_see_the_gpu_of_their_node() {
+    let folder = tempfile::tempdir().unwrap();
+    let named = named(library(folder.path()).to_str().unwrap()).unwrap();
+    std::fs::create_dir(folder.path().join("dev")).unwrap();
+    for minor in 0..2 {
+        std::fs::write(folder.path().join(format!("dev/nvidia{minor}")), "").unwrap();
+    }
+    let found = find::find(folder.path(), |_| true, &named);
+    let devices = config::Config::default().devices(&found);
+    let seen = |node: &str| {
+        let found = found.iter().find(|f| f.node == Path::new(node)).unwrap();
+        let device = devices.iter().find(|d| *d.name == *found.name).unwrap();
+        let all = device.environment();
+        let (_, visible) = all
+            .iter()
+            .find(|(n, _)| *n == "CUDA_VISIBLE_DEVICES")
+            .unwrap();
+        (device.name.to_string(), (*visible).to_owned())
+    };
+    let told = |name: &str, uuid: &str| (name.to_owned(), uuid.to_owned());
+    assert_eq!(seen("/dev/nvidia0"), told("nvidia-1", "GPU-2222"));
+    assert_eq!(seen("/dev/nvidia1"), told("nvidia-0", "GPU-1111"));
 }

@@ -132,14 +132,22 @@ impl Pipelines {
         self.spent = graph.spent;
         // A pipeline that failed is not trusted again.
         let sound = matches!(result, Ok(_) | Err(PipelineError::Cancelled));
-        if sound && graph.key.is_reusable() && run::flush(&graph) {
-            if self.warm.len() >= self.keep {
-                self.warm.remove(0);
-            }
-            self.warm.push(graph);
+        if sound {
+            self.put_back(graph);
         }
         self.count_sessions(0);
         result
+    }
+
+    /// Keeps a pipeline for jobs to come, if they will find it as new.
+    fn put_back(&mut self, graph: Graph) {
+        if !graph.key.is_reusable() || !run::flush(&graph) {
+            return;
+        }
+        if self.warm.len() >= self.keep {
+            self.warm.remove(0);
+        }
+        self.warm.push(graph);
     }
 
     /// Encoders of warm pipelines, and of one that is none of them.

@@ -94,8 +94,7 @@ fn feed(
             }
         }
         if let Err(flow) = graph.input.push(buffer) {
-            let stopped = || PipelineError::Undecodable(format!("picture {i} was refused: {flow}"));
-            return Err(graph.failure().unwrap_or_else(stopped));
+            return Err(graph.refusal(i, flow));
         }
     }
     graph.input.push_event(gst::event::Eos::new());

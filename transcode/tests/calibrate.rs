@@ -9,7 +9,7 @@ mod common;
 
 use std::process::Command;
 
-use common::{Node, until};
+use common::{Node, Systemd, until};
 use serde_json::Value;
 
 /// Output pixels a second of each of its workers.
@@ -51,6 +51,22 @@ async fn a_node_measures_its_devices_once_and_remembers() {
     assert!(third.pixel_rate > 1.3 * first.pixel_rate, "{third:?}");
     assert_ne!(std::fs::read(&file).unwrap(), kept);
     assert!(std::fs::metadata(&file).unwrap().modified().unwrap() > begun);
+}
+
+/// A device may take longer to measure than the unit may to start.
+#[tokio::test]
+async fn systemd_is_asked_for_the_time_that_a_measurement_takes_and_for_none_without_one() {
+    let state = tempfile::tempdir().unwrap();
+    let systemd = Systemd::new(&configuration(state.path()));
+    let asked = async || {
+        let (_node, heard) = systemd.start().await;
+        let asks = heard
+            .iter()
+            .filter(|line| line.starts_with("EXTEND_TIMEOUT_USEC="));
+        asks.cloned().collect::<Vec<_>>()
+    };
+    assert_eq!(asked().await, ["EXTEND_TIMEOUT_USEC=180000000"]);
+    assert_eq!(asked().await, [""; 0], "it is known from then on");
 }
 
 #[test]

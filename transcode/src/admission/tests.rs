@@ -462,6 +462,25 @@ fn what_comes_while_a_worker_is_replaced_waits_for_it_if_it_has_the_time() {
 }
 
 #[test]
+fn the_jobs_of_a_device_that_will_be_back_wait_for_it() {
+    let (mut node, now) = node(&[(1, 1_000.0), (1, 100.0)]);
+    let waits = node.take(now, job(now + S(9.0), 100));
+    assert_eq!(node.device_of(waits), 0);
+    node.fell(now, slot(0, 0));
+    let soon = now + S(0.1);
+    assert_eq!(node.start(soon, slot(1, 0)), None, "it is ten times slower");
+    node.set_up(slot(0, 0), true);
+    assert_eq!(node.start(soon, slot(0, 0)), Some(waits));
+    node.done(waits, now + S(0.2));
+
+    // Of a device that stays away, whoever is free takes them, however slow.
+    let waits = node.take(now, job(now + S(9.0), 100));
+    node.fell(now, slot(0, 0));
+    let gone = now + S(3.0);
+    assert_eq!(node.start(gone, slot(1, 0)), Some(waits));
+}
+
+#[test]
 fn hevc_goes_where_it_can() {
     let (mut node, now) = node(&[(2, 1_000.0), (1, 100.0)]);
     let asked = || Request {

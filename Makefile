@@ -49,7 +49,7 @@ soak: ## kill transcoders and stop Consul's servers under running streams (MINUT
 	@tools/install-deps test
 	cargo build $(CARGO_FLAGS) --bins
 	RACKCAST_SOAK_MINUTES=$(or $(MINUTES),10) \
-		cargo test $(CARGO_FLAGS) --test e2e -- --ignored --nocapture --test-threads=1 soak
+		cargo test $(CARGO_FLAGS) --test e2e --test bitrate -- --ignored --nocapture --test-threads=1 soak
 
 # Where a package was built must not show in it: the folders of sources have other names in panics and
 # in debug symbols. Flags of its own need a folder of its own, or every build would undo another's.

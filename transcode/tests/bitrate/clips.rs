@@ -24,9 +24,9 @@ impl Clip {
         self != Self::Slides
     }
 
-    /// The clip, cut every two seconds.
-    pub(crate) fn segments(self, size: &str, ladder: &str) -> Vec<Segment> {
-        let options = ["-t", "30", "-g", "50", "-crf", "12", "-bf", "2"];
+    /// The clip at a quality of x264's scale, cut every two seconds.
+    pub(crate) fn segments(self, size: &str, quality: &str, ladder: &str) -> Vec<Segment> {
+        let options = ["-t", "30", "-g", "50", "-crf", quality, "-bf", "2"];
         let segments = make(&[&self.graph(size)], &options, ladder);
         assert_eq!(segments.len(), 15);
         segments

@@ -44,7 +44,12 @@ pub(crate) fn make_in(
     ladder: &str,
 ) -> Vec<Segment> {
     let ts = ffmpeg(codec, lavfi, options);
-    let demuxed = ts::read(&ts, Timestamp(0), &ts::Limits::default()).unwrap();
+    // A whole clip, of which a segment is a small part.
+    let limits = ts::Limits {
+        bytes: 1 << 30,
+        ..ts::Limits::default()
+    };
+    let demuxed = ts::read(&ts, Timestamp(0), &limits).unwrap();
     assert_eq!(demuxed.codec, codec);
     let units = demuxed.video;
     let start = units[0].pts;

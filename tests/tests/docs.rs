@@ -68,6 +68,36 @@ fn metric_names(file: &Path, quote: char) -> BTreeSet<String> {
         .collect()
 }
 
+/// What no role's options list, since it is for all of them, has one table.
+#[test]
+fn the_collection_s_page_lists_every_variable_of_the_fleet_and_no_other() {
+    let mut used = BTreeSet::new();
+    for folder in ["playbooks", "roles"] {
+        for extension in ["yml", "j2"] {
+            for file in walk(&root().join("ansible").join(folder), extension) {
+                if !file.starts_with(root().join(MONITORING)) {
+                    used.extend(fleet_variables(&read_to_string(&file).unwrap()));
+                }
+            }
+        }
+    }
+    let page = read_to_string(root().join("ansible/README.md")).unwrap();
+    let rows = page.lines().filter(|l| l.starts_with("| `rackcast_"));
+    let told: BTreeSet<String> = rows
+        .flat_map(|l| fleet_variables(l).into_iter().next())
+        .collect();
+    assert!(told.len() > 10, "{told:?}");
+    assert_eq!(told, used, "left: ansible/README.md; right: the collection");
+}
+
+/// Words `rackcast_...` of a text, in their order.
+fn fleet_variables(text: &str) -> Vec<String> {
+    text.split(|c: char| !(c == '_' || c.is_ascii_alphanumeric()))
+        .filter(|word| word.starts_with("rackcast_"))
+        .map(str::to_owned)
+        .collect()
+}
+
 /// An alert sends whoever was woken to a section of the runbook.
 #[test]
 fn every_alert_names_a_section_that_is_there() {

@@ -76,8 +76,8 @@ impl Registry {
         while let Some(Some(knock)) = shutdown.run_until_cancelled(knocks.recv()).await {
             let this = Arc::clone(&self);
             self.tasks.spawn(async move {
-                let answer = this.admit(&knock.request).await;
-                this.count(&knock.request, &answer);
+                let (id, answer) = this.admit(&knock.request).await;
+                this.count(&knock.request, id.as_ref(), &answer);
                 // A publisher that left while it waited is found lost by its stream.
                 let _ = knock.reply.send(answer);
             });
@@ -86,7 +86,24 @@ impl Registry {
         self.tasks.wait().await;
     }
 
-    async fn admit(self: &Arc<Self>, request: &PublishRequest) -> Result<Publication, Refused> {
+    /// Lets a publisher in, or not; and to which stream, once it has a right to that.
+    async fn admit(
+        self: &Arc<Self>,
+        request: &PublishRequest,
+    ) -> (Option<StreamId>, Result<Publication, Refused>) {
+        match self.authorise(request).await {
+            Ok((id, ladder)) => {
+                let answer = self.enter(&id, ladder.as_ref(), request.peer).await;
+                (Some(id), answer)
+            }
+            Err(refused) => (None, Err(refused)),
+        }
+    }
+
+    async fn authorise(
+        &self,
+        request: &PublishRequest,
+    ) -> Result<(StreamId, Option<Ladder>), Refused> {
         let app = request.app.parse()?;
         let asked = AuthRequest {
             app: &app,
@@ -97,18 +114,24 @@ impl Registry {
         let settings = self.parts.settings.load_full();
         let grant = settings.authoriser.authorise(asked).await;
         let grant = grant.map_err(|denied| refused(&denied))?;
-        let id = StreamId {
-            app,
-            name: grant.name,
-        };
-        if self.known(&id).is_none()
-            && let Some(publication) = self.parts.elsewhere.ask(&id, request.peer).await?
+        let name = grant.name;
+        Ok((StreamId { app, name }, grant.ladder))
+    }
+
+    async fn enter(
+        self: &Arc<Self>,
+        id: &StreamId,
+        ladder: Option<&Ladder>,
+        peer: SocketAddr,
+    ) -> Result<Publication, Refused> {
+        if self.known(id).is_none()
+            && let Some(publication) = self.parts.elsewhere.ask(id, peer).await?
         {
             return Ok(publication);
         }
         for _ in 0..TRIES {
-            let attaches = self.stream(&id, grant.ladder.as_ref())?;
-            if let Some(answer) = attach(&attaches, &id, request.peer).await {
+            let attaches = self.stream(id, ladder)?;
+            if let Some(answer) = attach(&attaches, id, peer).await {
                 return answer;
             }
         }
@@ -209,22 +232,34 @@ impl Registry {
         self.streams.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn count(&self, request: &PublishRequest, answer: &Result<Publication, Refused>) {
+    fn count(
+        &self,
+        request: &PublishRequest,
+        id: Option<&StreamId>,
+        answer: &Result<Publication, Refused>,
+    ) {
+        let peer = request.peer.to_string();
         let result = match answer {
             Ok(publication) => {
                 log::info!(
-                    rackcast_stream = publication.id().to_string(),
-                    rackcast_peer = request.peer.to_string();
+                    rackcast_stream = publication.id().to_string(), rackcast_peer = peer;
                     "publisher admitted over {}", request.protocol
                 );
                 "admitted"
             }
             Err(refused) => {
                 let result = refused.label();
-                log::warn!(
-                    rackcast_peer = request.peer.to_string(), rackcast_reason = result;
-                    "publisher refused: {refused}"
-                );
+                // What somebody without a right to it calls a stream may be a key.
+                match id.map(StreamId::to_string) {
+                    Some(stream) => log::warn!(
+                        rackcast_stream = stream, rackcast_peer = peer, rackcast_reason = result;
+                        "publisher refused: {refused}"
+                    ),
+                    None => log::warn!(
+                        rackcast_peer = peer, rackcast_reason = result;
+                        "publisher refused: {refused}"
+                    ),
+                }
                 result
             }
         };

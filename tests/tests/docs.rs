@@ -98,20 +98,31 @@ fn fleet_variables(text: &str) -> Vec<String> {
         .collect()
 }
 
-/// An alert sends whoever was woken to a section of the runbook.
+/// An alert sends whoever was woken to a section of the runbook, and so does the runbook's table.
 #[test]
-fn every_alert_names_a_section_that_is_there() {
+fn every_alert_names_the_section_that_the_runbook_gives_it() {
     let rules = read_to_string(root().join(MONITORING).join("rackcast.rules.yml")).unwrap();
-    let count = |mark: &str| rules.lines().filter(|l| l.trim().starts_with(mark)).count();
-    assert_eq!(count("- alert: "), count("runbook: "));
-    let named = rules
-        .lines()
-        .filter_map(|l| l.trim().strip_prefix("runbook: "));
-    for named in named {
-        let (page, section) = named.split_once('#').expect("a section");
-        let sections = sections(&root().join(page));
-        assert!(sections.contains(section), "{named}; {sections:?}");
+    let mut named = BTreeSet::new();
+    for alert in rules.split("- alert: ").skip(1) {
+        let name = alert.lines().next().unwrap();
+        let mut lines = alert.lines().map(str::trim);
+        let address = lines.find_map(|l| l.strip_prefix("runbook_url: docs/runbook.md#"));
+        named.insert((name, address.expect(name)));
     }
+    let page = root().join("docs/runbook.md");
+    let (text, sections) = (read_to_string(&page).unwrap(), sections(&page));
+    let rows = text.lines().take_while(|l| !l.starts_with("## "));
+    let mut told = BTreeSet::new();
+    for row in rows.filter(|l| l.starts_with("| Rackcast")) {
+        let mut cells = row.split('|').skip(1);
+        let alerts = cells.next().unwrap().split(',').map(str::trim);
+        // What else may help stands behind the first.
+        let section = cells.next().and_then(|c| c.split("](#").nth(1));
+        let section = section.and_then(|s| s.split(')').next()).expect(row);
+        assert!(sections.contains(section), "{section}; {sections:?}");
+        told.extend(alerts.map(|name| (name, section)));
+    }
+    assert_eq!(told, named, "left: docs/runbook.md; right: the rules");
 }
 
 /// The addresses of a page's headings, as Git forges make them.

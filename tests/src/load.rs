@@ -20,7 +20,7 @@ const MODULUS: u32 = 100_000;
 const SPREAD: Duration = Duration::from_secs(2);
 
 /// Streams under way; ended when dropped.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Load(Vec<Stream>);
 
 #[derive(Debug)]
@@ -78,7 +78,7 @@ impl Load {
     /// One of them does not begin within 30 s.
     pub async fn start(ingest: &Ingest, streams: &[String], length: Duration) -> Self {
         let file = sample(length).file();
-        let apart = SPREAD / u32::try_from(streams.len()).unwrap();
+        let apart = SPREAD / u32::try_from(streams.len().max(1)).unwrap();
         let start = |(i, name): (u32, &String)| {
             let url = format!("{}/live/{name}?key=key-of-{name}", ingest.rtmp);
             let master = format!("{}/live/{name}/master.m3u8", ingest.hls);
@@ -94,6 +94,11 @@ impl Load {
             }
         };
         Self(join_all((0..).zip(streams).map(start)).await)
+    }
+
+    /// Adds the streams of another one.
+    pub fn join(&mut self, other: Self) {
+        self.0.extend(other.0);
     }
 
     /// Waits until every rendition of every stream has listed so many segments more than now.

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use super::{NODE, START, daemon, edit, metric, ready};
 use crate::dev::free_address;
 use crate::process::{Process, children, kill9, program, signal};
-use crate::wait::wait_until;
+use crate::wait::{wait_for, wait_until};
 
 /// A running `rackcast-ingest`.
 #[derive(Debug)]
@@ -120,6 +120,23 @@ impl Ingest {
     /// It cannot be written.
     pub fn write(&self, extra: &str) {
         std::fs::write(&self.file, format!("{}{extra}\n", self.config)).unwrap();
+    }
+
+    /// Puts another configuration in force, with this added to what the test needs.
+    ///
+    /// # Panics
+    /// It is refused, or part of it waits for something.
+    pub async fn reload(&self, extra: &str) {
+        const LAST: &str = "rackcast_config_last_reload_success_timestamp_seconds";
+        let last = self.metric(LAST, &[]).await;
+        self.write(extra);
+        self.signal(Signal::SIGHUP);
+        wait_for("the ingest to have reloaded", START, || async {
+            (self.metric(LAST, &[]).await > last).then_some(())
+        })
+        .await;
+        let waiting = self.metric("rackcast_config_waiting_keys", &[]).await;
+        assert_eq!(waiting, 0.0, "keys that are not in force");
     }
 
     /// Replaces text of the configuration file; the daemon does not learn of it.

@@ -57,7 +57,7 @@ async fn soak_with_four_of_six_nodes_failing_in_turns() {
         .await;
         load.more(1).await;
     }
-    let submissions = Submissions::new(rack.asked(start, start));
+    let submissions = Submissions::new(rack.asked(start));
     println!("(submissions, segments): {:?}", submissions.counts());
     assert_nothing_lost(&ingest, &load.stop().await, warm);
     assert_eq!(submissions.excesses(DOUBT), [""; 0]);

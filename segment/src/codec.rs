@@ -103,6 +103,17 @@ impl Codec {
             Self::Hevc => h265::parse_sps(nal)?,
         })
     }
+
+    /// The same, and finds fault with all that the standard does.
+    ///
+    /// # Errors
+    /// [`h264::check_sps`], [`h265::parse_sps`].
+    pub fn check_sps(self, nal: &[u8]) -> Result<VideoFormat, CodecError> {
+        Ok(match self {
+            Self::H264 => h264::check_sps(nal)?,
+            Self::Hevc => h265::parse_sps(nal)?,
+        })
+    }
 }
 
 impl VideoFormat {

@@ -118,6 +118,13 @@ fn parse_sps() {
                 let fits = 1..=h264::MAX_DIMENSION;
                 assert!(fits.contains(&format.width) && fits.contains(&format.height));
             }
+            if let Ok(format) = h264::check_sps(&bytes) {
+                assert_eq!(
+                    Ok(format),
+                    h264::parse_sps(&bytes),
+                    "what is right reads the same"
+                );
+            }
         }
     });
 }

@@ -20,6 +20,7 @@ mod escape;
 mod level;
 mod nal;
 mod sps;
+mod tolerant;
 
 pub use avcc::{AvcConfig, avcc_to_annex_b, parse_avc_decoder_config};
 pub use escape::{escape, unescape};
@@ -29,7 +30,7 @@ pub use nal::{
     with_parameter_sets,
 };
 pub(crate) use nal::{headers, strip};
-pub use sps::{MAX_DIMENSION, codec_string, parse_sps};
+pub use sps::{MAX_DIMENSION, check_sps, codec_string, parse_sps};
 
 /// Why bytes are not H.264 that Rackcast can carry. The input is at fault: a retry cannot help.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

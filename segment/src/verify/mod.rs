@@ -129,7 +129,7 @@ fn check_format(
         sps = sps.or(Some(set));
     }
     let sps = sps.ok_or(Defect::NoParameterSet("SPS"))?;
-    let format = spec.codec.parse_sps(sps).map_err(Defect::ParameterSets)?;
+    let format = spec.codec.check_sps(sps).map_err(Defect::ParameterSets)?;
     let (expected, got) = ((spec.width, spec.height), (format.width, format.height));
     if got != expected {
         return Err(Defect::Size { expected, got });

@@ -1,8 +1,9 @@
 //! The peers: ffmpeg in three ways, set as our encoders are.
 //!
 //! A node tells its x264 a quality and a limit, so ffmpeg tells its own the same two. The limit is the
-//! node's. The quality is one for the whole clip, found by trying until each rung has as many bits as the
-//! node's: at equal bits processor time and pictures can be compared.
+//! node's. The quality is found by trying until each rung has as many bits as the node's: at equal bits
+//! processor time and pictures can be compared. It is one for the whole clip; an ffmpeg for each segment
+//! gets the node's steps from segment to segment on top of it.
 
 use std::fmt;
 use std::path::Path;
@@ -120,13 +121,23 @@ impl Peer {
             Way::PerSegment => clip.segments.iter().map(|s| s.file.as_path()).collect(),
             Way::Continuous | Way::FromSource => vec![&clip.file],
         };
-        for (input, name) in inputs.into_iter().zip(self.way.files(clip)) {
-            self.transcode(input, folder, &name);
+        for (i, (input, name)) in inputs.into_iter().zip(self.way.files(clip)).enumerate() {
+            let step = |rung| match self.way {
+                Way::PerSegment => stream::quality_of(clip, rung, i) - stream::quality(clip, rung),
+                Way::Continuous | Way::FromSource => 0.0,
+            };
+            self.transcode(input, folder, &name, &step);
         }
         processor::of_ended_children() - before
     }
 
-    fn transcode(&self, file: &Path, folder: Option<&Path>, name: &dyn Fn(usize) -> String) {
+    fn transcode(
+        &self,
+        file: &Path,
+        folder: Option<&Path>,
+        name: &dyn Fn(usize) -> String,
+        step: &dyn Fn(usize) -> f64,
+    ) {
         let mut ffmpeg = Command::new("ffmpeg");
         ffmpeg.args(["-v", "error", "-nostdin", "-y", "-threads", "1", "-i"]);
         ffmpeg.arg(file).args(["-filter_complex_threads", "1"]);
@@ -135,7 +146,7 @@ impl Peer {
         for (i, rung) in self.rungs.iter().enumerate() {
             ffmpeg.args(["-map", &format!("[out{i}]"), "-c:v", "libx264"]);
             ffmpeg.args(["-preset", "veryfast", "-profile:v", "high", "-threads", "1"]);
-            ffmpeg.args(["-crf", &format!("{:.3}", rung.crf)]);
+            ffmpeg.args(["-crf", &format!("{:.3}", rung.crf + step(i))]);
             ffmpeg.args(["-maxrate", &format!("{:.0}", rung.limit)]);
             ffmpeg.args(["-bufsize", &format!("{:.0}", rung.limit * BUFFER.0)]);
             ffmpeg.args(["-x264-params", &settings(&rung.spec), "-f", "mpegts"]);

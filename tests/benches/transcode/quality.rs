@@ -62,7 +62,11 @@ fn joined(folder: &Path, clip: &Clip, rungs: &[RenditionSpec]) -> Vec<std::path:
 /// Of `made`, enlarged, against the source, picture by picture.
 fn ssim(made: &Path, source: &Path) -> f64 {
     let count = format!("setpts=N/{RATE}/TB");
-    let graph = format!("[0:v]{count},scale=1920:1080:flags=bicubic[a];[1:v]{count}[b];[a][b]ssim");
+    // Chroma lies on the left, as H.264 says and players take it. swscale takes it for centred unless it is
+    // told, in this enlargement as in the scaling of its own rungs, and there it would be two wrongs.
+    let chroma = "in_h_chr_pos=0:in_v_chr_pos=128:out_h_chr_pos=0:out_v_chr_pos=128";
+    let larger = format!("scale=1920:1080:flags=bicubic:{chroma}");
+    let graph = format!("[0:v]{count},{larger}[a];[1:v]{count}[b];[a][b]ssim");
     let mut ffmpeg = Command::new("ffmpeg");
     ffmpeg
         .args(["-v", "info", "-nostdin", "-nostats", "-i"])

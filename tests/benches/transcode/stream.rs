@@ -45,11 +45,15 @@ pub(crate) async fn settle(node: &Node, clip: &mut Clip) -> Vec<u64> {
 
 /// The quality that the node's x264 is told of a rung on average, on the scale of its CRF.
 pub(crate) fn quality(clip: &Clip, rung: usize) -> f64 {
-    let told = clip.segments.iter().map(|segment| {
-        let encoder = "x264/veryfast".parse().unwrap();
-        f64::from(rate(&segment.job.spec, rung).quality(&encoder)) / 100.0
-    });
+    let told = (0..clip.segments.len()).map(|segment| quality_of(clip, rung, segment));
     told.sum::<f64>() / clip.segments.len() as f64
+}
+
+/// The same of one segment.
+pub(crate) fn quality_of(clip: &Clip, rung: usize, segment: usize) -> f64 {
+    let encoder = "x264/veryfast".parse().unwrap();
+    let spec = &clip.segments[segment].job.spec;
+    f64::from(rate(spec, rung).quality(&encoder)) / 100.0
 }
 
 /// The most that a segment of this rung may have, in bits a second.

@@ -83,8 +83,13 @@ impl Poller {
                 let (asked, trust) = (socket.clone(), Arc::clone(&self.trust));
                 let question = self.questions.spawn(async move {
                     let believed = |uid, role| trust.believes(&asked, uid, role);
+                    let mut result = fetch_from(&asked, believed).await;
+                    let stranger = matches!(result, Err(FetchError::Stranger { .. }));
+                    if stranger && Arc::clone(&trust).ask_again(Instant::now()).await {
+                        result = fetch_from(&asked, believed).await;
+                    }
                     Answer {
-                        result: fetch_from(&asked, believed).await,
+                        result,
                         socket: asked,
                     }
                 });

@@ -30,6 +30,9 @@ pub struct Place {
     pub epoch: u64,
     /// The number of the newest segment when this was written.
     pub sequence: u64,
+    /// The `EXT-X-DISCONTINUITY-SEQUENCE` of that segment; older ingests do not tell it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub discontinuity: Option<u64>,
     /// Its publisher was lost there, and may return.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub waiting: bool,
@@ -129,7 +132,7 @@ mod tests {
     #[test]
     fn an_entry_is_believed_if_it_says_what_its_key_says() {
         let json = r#"{"ingest":"rackcast-ingest-m2-1","node":"m2","epoch":1800000000000,
-            "sequence":1800000042,"public":"http://10.0.0.2:8080","internal":"10.0.0.2:8080",
+            "sequence":1800000042,"discontinuity":12,"public":"http://10.0.0.2:8080","internal":"10.0.0.2:8080",
             "since":"2027-01-15T08:00:00Z","at":"2027-01-15T08:01:24Z"}"#;
         let good = "rackcast/streams/live/show/1800000000000";
         let (stream, place) = understood(&entry(good, json)).unwrap();
@@ -139,6 +142,10 @@ mod tests {
             (1_800_000_000_000, 1_800_000_042)
         );
         assert_eq!(key(&stream, place.epoch), good);
+        assert_eq!(place.discontinuity, Some(12));
+        let older = json.replace("\"discontinuity\":12,", "");
+        let (_, older) = understood(&entry(good, &older)).unwrap();
+        assert_eq!(older.discontinuity, None, "written by an older version");
         for (key, value) in [
             ("rackcast/streams/live/show/1800000000001", json),
             ("rackcast/streams/live/show", json),

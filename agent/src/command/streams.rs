@@ -206,6 +206,7 @@ mod tests {
             zone: String::new(),
             epoch: 1,
             sequence: 2,
+            discontinuity: None,
             waiting: false,
             public: String::new(),
             internal: String::new(),

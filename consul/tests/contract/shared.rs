@@ -212,6 +212,7 @@ pub async fn the_directory_knows_the_newest_first(consul: Arc<Consul>) {
         zone: String::new(),
         epoch,
         sequence: epoch / 1000,
+        discontinuity: None,
         waiting: false,
         public: "http://10.0.0.1:8080".to_owned(),
         internal: "10.0.0.1:8080".to_owned(),

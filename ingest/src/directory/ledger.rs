@@ -13,6 +13,7 @@ const MAX_OVER: usize = 10_000;
 pub(super) struct Live {
     pub(super) epoch: u64,
     pub(super) sequence: u64,
+    pub(super) discontinuity: u64,
     pub(super) since: SystemTime,
     /// Its publisher was lost, and may return.
     pub(super) waiting: bool,
@@ -44,16 +45,18 @@ pub(super) struct Ledger {
 }
 
 impl Ledger {
+    /// An epoch begins with this segment and discontinuity number.
     pub(super) fn begin(
         &mut self,
         stream: &StreamId,
         epoch: u64,
-        sequence: u64,
+        (sequence, discontinuity): (u64, u64),
         since: SystemTime,
     ) {
         let live = Live {
             epoch,
             sequence,
+            discontinuity,
             since,
             waiting: false,
             written: None,
@@ -66,9 +69,16 @@ impl Ledger {
         }
     }
 
-    pub(super) fn at(&mut self, stream: &StreamId, epoch: u64, sequence: u64) {
+    /// Its newest segment, and the discontinuity number of that.
+    pub(super) fn at(
+        &mut self,
+        stream: &StreamId,
+        epoch: u64,
+        (sequence, discontinuity): (u64, u64),
+    ) {
         if let Some(live) = self.of(stream, epoch) {
             live.sequence = live.sequence.max(sequence);
+            live.discontinuity = live.discontinuity.max(discontinuity);
         }
     }
 
@@ -192,7 +202,8 @@ mod tests {
     }
 
     fn begin(ledger: &mut Ledger, name: &str, epoch: u64) {
-        ledger.begin(&id(name), epoch, epoch * 10, SystemTime::UNIX_EPOCH);
+        let at = (epoch * 10, epoch);
+        ledger.begin(&id(name), epoch, at, SystemTime::UNIX_EPOCH);
     }
 
     /// Does what is due and tells it in short.
@@ -200,7 +211,10 @@ mod tests {
         Some(match ledger.due(now, REFRESH)? {
             Due::Enter(stream, live) => {
                 ledger.entered(&stream, &live, now);
-                format!("enter {stream} {} {}", live.epoch, live.sequence)
+                format!(
+                    "enter {stream} {} {}.{}",
+                    live.epoch, live.sequence, live.discontinuity
+                )
             }
             Due::Remove(stream, epoch) => {
                 ledger.removed(&stream, epoch);
@@ -213,24 +227,24 @@ mod tests {
     fn new_first_then_over_then_stale_and_nothing_twice() {
         let (mut ledger, start) = (Ledger::default(), Instant::now());
         begin(&mut ledger, "a", 1);
-        assert_eq!(work(&mut ledger, start).unwrap(), "enter live/a 1 10");
+        assert_eq!(work(&mut ledger, start).unwrap(), "enter live/a 1 10.1");
         assert_eq!(work(&mut ledger, start), None);
-        ledger.at(&id("a"), 1, 14);
+        ledger.at(&id("a"), 1, (14, 1));
         assert_eq!(work(&mut ledger, start + REFRESH / 2), None);
         begin(&mut ledger, "a", 2);
         let later = start + REFRESH;
-        assert_eq!(work(&mut ledger, later).unwrap(), "enter live/a 2 20");
+        assert_eq!(work(&mut ledger, later).unwrap(), "enter live/a 2 20.2");
         assert_eq!(work(&mut ledger, later).unwrap(), "remove live/a 1");
-        ledger.at(&id("a"), 1, 99);
+        ledger.at(&id("a"), 1, (99, 1));
         assert_eq!(
             work(&mut ledger, later + 2 * REFRESH),
             None,
             "its number did not move"
         );
-        ledger.at(&id("a"), 2, 21);
+        ledger.at(&id("a"), 2, (21, 3));
         assert_eq!(
             work(&mut ledger, later + REFRESH).unwrap(),
-            "enter live/a 2 21"
+            "enter live/a 2 21.3"
         );
         ledger.over(&id("a"), 1);
         ledger.over(&id("a"), 2);
@@ -289,7 +303,7 @@ mod tests {
         };
         ledger.waits(&id("a"), 1, false);
         ledger.entered(&stream, &live, now);
-        assert_eq!(work(&mut ledger, now).unwrap(), "enter live/a 1 10");
+        assert_eq!(work(&mut ledger, now).unwrap(), "enter live/a 1 10.1");
     }
 
     #[test]
@@ -314,7 +328,7 @@ mod tests {
         work(&mut ledger, now).unwrap();
         ledger.over(&id("b"), 1);
         ledger.lost();
-        assert_eq!(work(&mut ledger, now).unwrap(), "enter live/a 1 10");
+        assert_eq!(work(&mut ledger, now).unwrap(), "enter live/a 1 10.1");
         assert_eq!(work(&mut ledger, now), None);
         assert_eq!(ledger.len(), 1);
     }

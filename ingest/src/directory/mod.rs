@@ -64,10 +64,18 @@ impl Directory {
         }
     }
 
-    /// An epoch of a stream has begun. It is over when the value is dropped.
-    pub fn begin(&self, stream: &StreamId, epoch: Epoch, sequence: Sequence) -> Entered {
+    /// An epoch of a stream has begun, with this segment and discontinuity number. It is over
+    /// when the value is dropped.
+    pub fn begin(
+        &self,
+        stream: &StreamId,
+        epoch: Epoch,
+        sequence: Sequence,
+        discontinuity: u64,
+    ) -> Entered {
+        let at = (sequence.0, discontinuity);
         let since = SystemTime::now();
-        self.ledger().begin(stream, epoch.0, sequence.0, since);
+        self.ledger().begin(stream, epoch.0, at, since);
         self.0.news.notify_one();
         Entered {
             directory: self.clone(),
@@ -94,11 +102,10 @@ pub struct Entered {
 }
 
 impl Entered {
-    /// The newest segment.
-    pub fn at(&self, sequence: Sequence) {
-        self.directory
-            .ledger()
-            .at(&self.stream, self.epoch.0, sequence.0);
+    /// The newest segment, and its discontinuity number.
+    pub fn at(&self, sequence: Sequence, discontinuity: u64) {
+        let at = (sequence.0, discontinuity);
+        self.directory.ledger().at(&self.stream, self.epoch.0, at);
     }
 }
 

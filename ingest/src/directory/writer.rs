@@ -195,6 +195,7 @@ impl Writer {
             zone: self.who.zone.clone(),
             epoch: live.epoch,
             sequence: live.sequence,
+            discontinuity: Some(live.discontinuity),
             waiting: live.waiting,
             public,
             internal,

@@ -252,6 +252,13 @@ impl OriginStream {
         stream.changed();
     }
 
+    /// The discontinuity number of its newest segment, or of its first while there is none. `None`
+    /// if another epoch has begun.
+    pub fn discontinuity(&self) -> Option<u64> {
+        let mut stream = lock(&self.stream);
+        Some(stream.in_epoch(self.epoch)?.window.discontinuity())
+    }
+
     /// The publisher was lost; until the next segment another process's answer counts more.
     pub fn waits(&self) {
         if let Some(stream) = lock(&self.stream).in_epoch(self.epoch) {

@@ -11,11 +11,16 @@ use std::time::Duration;
 use rackcast_consul::directory::Place;
 use rackcast_segment::id::{Epoch, Sequence};
 
+use super::epoch::{DISCONTINUITY_RANGE, discontinuity_by_clock};
+
 /// An entry whose epoch is so far ahead of this machine's clock is no entry: to begin above it
 /// would use up numbers for all time.
 const FAR_AHEAD: Duration = Duration::from_secs(24 * 3600);
 /// Segments that an ingest may have cut since it wrote its entry: it does so every ten seconds.
 const UNWRITTEN: u64 = 12;
+
+/// A discontinuity number from which on it is not believed. By the clock it is below half of it.
+const MOST_DISCONTINUITIES: u64 = 2 * DISCONTINUITY_RANGE;
 
 /// How a stream stands here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,13 +61,41 @@ pub(super) fn judge(here: Here, own: Option<Epoch>, entered: &[Place], wall_ms: 
     }
 }
 
-/// The highest epoch that was entered, and a number that no segment has reached.
-pub(super) fn highest(entered: &[Place], wall_ms: u64) -> Option<(Epoch, Sequence)> {
-    let epoch = believed(entered, wall_ms).map(|place| place.epoch).max()?;
-    let sequence = believed(entered, wall_ms)
-        .map(|place| place.sequence)
-        .max()?;
-    Some((Epoch(epoch), Sequence(sequence.saturating_add(UNWRITTEN))))
+/// What was seen of a stream's lives, wherever: what comes next is above all of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Highest {
+    pub(super) epoch: Epoch,
+    /// A number that no segment has reached.
+    pub(super) sequence: Sequence,
+    pub(super) discontinuity: u64,
+}
+
+impl Highest {
+    /// The highest of both.
+    pub(super) fn max(self, other: Self) -> Self {
+        Self {
+            epoch: self.epoch.max(other.epoch),
+            sequence: self.sequence.max(other.sequence),
+            discontinuity: self.discontinuity.max(other.discontinuity),
+        }
+    }
+
+    fn of(place: &Place) -> Self {
+        let epoch = Epoch(place.epoch);
+        // Players could not bear one of the size that garbage has.
+        let known = place.discontinuity.filter(|d| *d < MOST_DISCONTINUITIES);
+        Self {
+            epoch,
+            sequence: Sequence(place.sequence.saturating_add(UNWRITTEN)),
+            discontinuity: known.unwrap_or_else(|| discontinuity_by_clock(epoch)),
+        }
+    }
+}
+
+/// The highest of all that was entered.
+pub(super) fn highest(entered: &[Place], wall_ms: u64) -> Option<Highest> {
+    let believed = believed(entered, wall_ms).map(Highest::of);
+    believed.reduce(Highest::max)
 }
 
 fn believed(entered: &[Place], wall_ms: u64) -> impl Iterator<Item = &Place> {
@@ -88,6 +121,7 @@ mod tests {
             zone: String::new(),
             epoch,
             sequence: epoch / 1000 + 3,
+            discontinuity: None,
             waiting,
             public: "http://10.0.0.2:8080".to_owned(),
             internal: "10.0.0.2:8080".to_owned(),
@@ -140,6 +174,24 @@ mod tests {
     }
 
     #[test]
+    fn the_highest_discontinuity_number_is_that_of_any_life() {
+        let by_clock = discontinuity_by_clock(Epoch(WALL));
+        let numbered = |discontinuity| Place {
+            discontinuity,
+            ..place(WALL, false)
+        };
+        for (numbers, expected) in [
+            (vec![None], by_clock),
+            (vec![Some(by_clock + 7), None], by_clock + 7),
+            (vec![Some(3)], 3),
+            (vec![Some(u64::MAX)], by_clock),
+        ] {
+            let entered: Vec<_> = numbers.into_iter().map(numbered).collect();
+            assert_eq!(highest(&entered, WALL).unwrap().discontinuity, expected);
+        }
+    }
+
+    #[test]
     fn the_next_epoch_is_above_all_that_make_sense() {
         assert_eq!(highest(&[], WALL), None);
         let far = place(WALL + 25 * 3_600_000, false);
@@ -149,7 +201,7 @@ mod tests {
             ..place(WALL, false)
         };
         let found = highest(&[place(WALL + 5_000, true), fast], WALL).unwrap();
-        let sequence = Sequence(WALL / 1000 + 500 + UNWRITTEN);
-        assert_eq!(found, (Epoch(WALL + 5_000), sequence));
+        assert_eq!(found.epoch, Epoch(WALL + 5_000));
+        assert_eq!(found.sequence, Sequence(WALL / 1000 + 500 + UNWRITTEN));
     }
 }

@@ -173,16 +173,20 @@ pub(super) fn first_sequence(epoch: Epoch) -> Sequence {
 const DISCONTINUITY_SECONDS: u64 = 5;
 /// Players keep arrays that are as long as the number: hls.js stands still for minutes at the
 /// clock's own size, and does not notice this one.
-const DISCONTINUITY_RANGE: u64 = 100_000;
+pub(super) const DISCONTINUITY_RANGE: u64 = 100_000;
 
 /// The `EXT-X-DISCONTINUITY-SEQUENCE` that an epoch begins with where no earlier life is
-/// remembered: another than that of any life that a player may still remember, and above it but
-/// once in six days, when it starts over. `last` is the epoch before, if another ingest had it: the
-/// clock may not have moved on since.
-pub(super) fn first_discontinuity(epoch: Epoch, last: Option<Epoch>) -> u64 {
-    let by_clock = |epoch: Epoch| epoch.0 / 1000 / DISCONTINUITY_SECONDS;
-    let above = last.map_or(0, |last| by_clock(last).saturating_add(1));
-    by_clock(epoch).max(above) % DISCONTINUITY_RANGE
+/// remembered: another than that of any life that a player may still remember. `last` is the
+/// highest that is known of earlier lives elsewhere, and it is above that: the clock may not have
+/// moved on since. By the clock alone it starts over once in six days.
+pub(super) fn first_discontinuity(epoch: Epoch, last: Option<u64>) -> u64 {
+    let by_clock = discontinuity_by_clock(epoch);
+    last.map_or(by_clock, |last| by_clock.max(last.saturating_add(1)))
+}
+
+/// The discontinuity number of an epoch of which only the clock tells.
+pub(super) fn discontinuity_by_clock(epoch: Epoch) -> u64 {
+    epoch.0 / 1000 / DISCONTINUITY_SECONDS % DISCONTINUITY_RANGE
 }
 
 /// The number in the file; 0 without one.
@@ -323,10 +327,18 @@ mod tests {
         let at = |seconds: u64| first_discontinuity(Epoch(seconds * 1000), None);
         assert!(at(1_800_000_005) > at(1_800_000_000));
         assert!(at(u64::MAX / 1000) < DISCONTINUITY_RANGE);
-        let (last, next) = (Epoch(1_800_000_000_000), Epoch(1_800_000_001_000));
-        assert_eq!(first_discontinuity(next, Some(last)), at(1_800_000_000) + 1);
+        let (last, soon) = (at(1_800_000_000), Epoch(1_800_000_001_000));
+        assert_eq!(first_discontinuity(soon, Some(last)), last + 1);
+        let third = first_discontinuity(soon, Some(last + 1));
+        assert_eq!(third, last + 2, "a third life within the five seconds");
         let later = Epoch(1_800_000_015_000);
         assert_eq!(first_discontinuity(later, Some(last)), at(1_800_000_015));
+        let (highest, over) = (DISCONTINUITY_RANGE - 1, Epoch(1_800_000_000_000));
+        assert_eq!(
+            first_discontinuity(over, Some(highest)),
+            highest + 1,
+            "what is known to have gone before is never fallen below"
+        );
     }
 
     #[test]

@@ -111,11 +111,12 @@ impl Picture {
 }
 
 impl Life {
-    /// Begins an epoch with its first segment; `last` is the newest that another ingest had.
+    /// Begins an epoch with its first segment; `last` is the highest discontinuity number that
+    /// another ingest had.
     pub(super) fn begin(
         id: &StreamId,
         epoch: Epoch,
-        last: Option<Epoch>,
+        last: Option<u64>,
         ladder: &Ladder,
         first: &Segment,
         parts: &Parts,
@@ -140,6 +141,9 @@ impl Life {
             "epoch {epoch} begins with {} renditions beside the source", info.ladder.len()
         );
         let settings = parts.settings.load();
+        let stream = parts.origin.open(id.clone(), epoch, &info);
+        let discontinuity = stream.discontinuity().unwrap_or(info.first_discontinuity);
+        let directory = &parts.directory;
         Self {
             token: token(),
             epoch,
@@ -147,8 +151,8 @@ impl Life {
             rates: Rates::new(settings.config.rate, parts.metrics.rates.clone()),
             ladder: ladder.clone(),
             tracks: Tracks::of(first),
-            stream: parts.origin.open(id.clone(), epoch, &info),
-            entered: parts.directory.begin(id, epoch, first.sequence),
+            stream,
+            entered: directory.begin(id, epoch, first.sequence, discontinuity),
             picture,
         }
     }
@@ -184,7 +188,8 @@ impl Life {
             program_date_time: wall,
         };
         self.stream.segment(info, source.clone(), audio);
-        self.entered.at(segment.sequence);
+        let discontinuity = self.stream.discontinuity().unwrap_or(0);
+        self.entered.at(segment.sequence, discontinuity);
         let Some(picture) = self.picture.as_ref().filter(|_| segment.independent) else {
             return;
         };

@@ -8,10 +8,10 @@
 
 use std::time::{Instant, SystemTime};
 
-use rackcast_segment::id::{Epoch, Sequence};
+use rackcast_segment::id::Epoch;
 use rackcast_service::drain::unix_ms;
 
-use super::contest::{self, Here, Verdict};
+use super::contest::{self, Here, Highest, Verdict};
 use super::epoch;
 use super::task::StreamTask;
 use crate::directory::Seen;
@@ -24,8 +24,8 @@ const TRIES: u32 = 3;
 pub(super) struct Standing {
     /// The last epoch here.
     last: Option<Epoch>,
-    /// The highest epoch and number elsewhere that were ever seen.
-    seen: Option<(Epoch, Sequence)>,
+    /// The highest of all that was ever seen elsewhere.
+    seen: Option<Highest>,
     /// Looks to try, since the publisher came.
     tries: u32,
     /// It gave way though it has a publisher: when it heard last that it has to.
@@ -52,9 +52,9 @@ impl Standing {
         self.last = Some(epoch);
     }
 
-    /// The newest epoch that was seen elsewhere.
-    pub(super) fn elsewhere(&self) -> Option<Epoch> {
-        self.seen.map(|(epoch, _)| epoch)
+    /// The highest discontinuity number that was seen elsewhere.
+    pub(super) fn discontinuity(&self) -> Option<u64> {
+        self.seen.map(|seen| seen.discontinuity)
     }
 
     /// Nothing is published for now.
@@ -80,9 +80,9 @@ impl StreamTask {
     pub(super) fn judge(&mut self, here: Here, seen: &Seen) -> Option<Verdict> {
         let Seen::At(others) = seen else { return None };
         let wall_ms = unix_ms(SystemTime::now());
-        if let Some((epoch, sequence)) = contest::highest(others, wall_ms) {
-            let seen = self.standing.seen.get_or_insert((epoch, sequence));
-            *seen = (seen.0.max(epoch), seen.1.max(sequence));
+        if let Some(highest) = contest::highest(others, wall_ms) {
+            let seen = self.standing.seen.map_or(highest, |seen| seen.max(highest));
+            self.standing.seen = Some(seen);
         }
         Some(contest::judge(here, self.standing.last, others, wall_ms))
     }
@@ -126,18 +126,18 @@ impl StreamTask {
         self.parts.metrics.contested("renews");
         self.drop_life();
         self.standing.by = None;
-        let above = self.standing.seen.map_or(Epoch(0), |(epoch, _)| epoch);
+        let above = self.standing.seen.map_or(Epoch(0), |seen| seen.epoch);
         self.epoch = self.parts.epochs.take_above(above, SystemTime::now());
         self.number();
     }
 
     /// A stream that has not begun yet begins above what was seen.
     fn rise(&mut self) {
-        let Some((above, _)) = self.standing.seen.filter(|_| self.life.is_none()) else {
+        let Some(seen) = self.standing.seen.filter(|_| self.life.is_none()) else {
             return;
         };
-        if self.epoch.epoch() <= above {
-            self.epoch = self.parts.epochs.take_above(above, SystemTime::now());
+        if self.epoch.epoch() <= seen.epoch {
+            self.epoch = self.parts.epochs.take_above(seen.epoch, SystemTime::now());
         }
         self.number();
     }
@@ -145,10 +145,7 @@ impl StreamTask {
     /// Numbers go on by the clock, and above what was seen.
     fn number(&mut self) {
         let by_clock = epoch::first_sequence(self.epoch.epoch());
-        let seen = self
-            .standing
-            .seen
-            .map_or(by_clock, |(_, sequence)| sequence);
+        let seen = self.standing.seen.map_or(by_clock, |seen| seen.sequence);
         self.segmenter.skip_to(by_clock.max(seen));
     }
 

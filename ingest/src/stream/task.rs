@@ -277,7 +277,7 @@ impl StreamTask {
                 _ => {
                     let next = self.parts.epochs.take(SystemTime::now());
                     let epoch = std::mem::replace(&mut self.epoch, next).into_use();
-                    let last = self.standing.elsewhere();
+                    let last = self.standing.discontinuity();
                     let life =
                         Life::begin(&self.id, epoch, last, &self.ladder, &segment, &self.parts);
                     self.told.begins(epoch, life.renditions());

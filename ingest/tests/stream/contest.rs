@@ -72,6 +72,21 @@ async fn a_publisher_that_returns_before_its_move_was_seen_begins_above_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_third_life_within_moments_counts_on_from_the_second() {
+    let ingest = Ingest::start(SecondPublisher::Refuse);
+    let mut theirs = place(0, true);
+    let counted = theirs.epoch / 5_000 % 100_000 + 1;
+    theirs.discontinuity = Some(counted);
+    ingest.others.are(vec![theirs]);
+    let mut publication = ingest.publish("show").await.unwrap();
+    tokio::time::sleep(SECOND).await;
+    send(&mut publication, 6).await.unwrap();
+    let listed = ingest.source("show", |p| !segments(p).is_empty()).await;
+    let next = format!("#EXT-X-DISCONTINUITY-SEQUENCE:{}\n", counted + 1);
+    assert!(listed.contains(&next), "{counted}: {listed}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn of_two_publishers_the_one_with_the_older_epoch_stands_by_until_it_is_needed() {
     let ingest = Ingest::start(SecondPublisher::Refuse);
     let mut publication = ingest.publish("show").await.unwrap();

@@ -59,6 +59,7 @@ pub(crate) fn place(in_ms: u64, waiting: bool) -> Place {
         zone: String::new(),
         epoch,
         sequence: epoch / 1000,
+        discontinuity: None,
         waiting,
         public: "http://10.0.0.2:8080".to_owned(),
         internal: "10.0.0.2:8080".to_owned(),

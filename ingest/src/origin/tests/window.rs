@@ -195,7 +195,9 @@ fn a_hole_between_epochs_begins_the_list_anew() {
     later.first_sequence = Sequence(100);
     later.first_discontinuity = 9;
     rig.stream = rig.origin.open(id(), Epoch(8), &later);
+    assert_eq!(rig.stream.discontinuity(), Some(9), "of the first to come");
     rig.add(Rig::info(100));
+    assert_eq!(rig.stream.discontinuity(), Some(9));
     assert_eq!(rig.listed("source"), "100");
     let list = rig.list("source");
     assert!(list.contains("\n#EXT-X-DISCONTINUITY\n"));

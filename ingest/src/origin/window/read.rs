@@ -87,6 +87,14 @@ impl Window {
         })
     }
 
+    /// The discontinuity number of the newest segment; before the epoch's first, the one that it
+    /// will have.
+    pub(in crate::origin) fn discontinuity(&self) -> u64 {
+        let listed = self.slots.range(self.unlisted..);
+        let count = listed.filter(|slot| slot.info.discontinuity).count() as u64;
+        self.discontinuities + count + u64::from(self.beginning)
+    }
+
     /// Something is listed in every rendition.
     pub(in crate::origin) fn ready(&self) -> bool {
         self.tracks.iter().all(|t| self.list(&t.name).is_some())

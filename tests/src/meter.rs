@@ -63,14 +63,16 @@ impl Meter {
         requests.iter().filter(|r| r.at >= from).cloned().collect()
     }
 
-    /// The most requests since a moment that fell into any stretch of this length.
-    pub fn most_within(&self, from: Instant, length: Duration) -> usize {
-        let times: Vec<_> = self.since(from).into_iter().map(|r| r.at).collect();
-        let within = |first: Instant| {
-            let stretch = first..first + length;
-            times.iter().filter(|t| stretch.contains(*t)).count()
+    /// The requests of the stretch of this length, since a moment, that has the most.
+    pub fn busiest(&self, from: Instant, length: Duration) -> Vec<Counted> {
+        let all = self.since(from);
+        let within = |first: &Counted| {
+            let stretch = first.at..first.at + length;
+            let inside = all.iter().filter(|r| stretch.contains(&r.at));
+            inside.cloned().collect::<Vec<_>>()
         };
-        times.iter().map(|t| within(*t)).max().unwrap_or(0)
+        let stretches = all.iter().map(within);
+        stretches.max_by_key(Vec::len).unwrap_or_default()
     }
 }
 

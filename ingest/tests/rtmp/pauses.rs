@@ -34,7 +34,7 @@ fn segments(video_pauses: bool, reset: bool) -> Vec<Segment> {
             let picture = avc_picture(ms % 2000 == 0, 0);
             media.video(sent, &picture, &mut outputs).unwrap();
         }
-        if ms % 30 == 0 && !(silent && !video_pauses) {
+        if ms % 30 == 0 && (video_pauses || !silent) {
             media.audio(sent, &aac_frame(), &mut outputs).unwrap();
         }
     }

@@ -3,7 +3,9 @@
 use tokio_util::sync::CancellationToken;
 
 /// A generation's turn. First it takes what comes; once it has [retired](Self::retire) it serves
-/// what it has, and nothing new; when it has [ended](Self::end) it goes. Clones are the same.
+/// what it has, and nothing new; when it is to [leave](Self::leave), whatever it has taken till then,
+/// it sends its publishers to the generation that accepts; when it has [ended](Self::end) it goes.
+/// Clones are the same.
 #[derive(Debug, Clone)]
 pub struct Turn {
     accepting: CancellationToken,

@@ -17,11 +17,11 @@ use tokio::time::{Sleep, sleep};
 #[derive(Debug)]
 pub struct Patient<S> {
     inner: S,
-    /// Until the first byte must be there.
+    /// When the first byte must be there; none once it is.
     first: Option<Pin<Box<Sleep>>>,
-    /// How long nothing of what is to be written may be taken.
+    /// How long the peer may take nothing of what it is sent.
     write: Duration,
-    /// Until something must be.
+    /// When it must have taken something; none while it takes all.
     stalled: Option<Pin<Box<Sleep>>>,
 }
 

@@ -151,10 +151,23 @@ fn who_cannot_be_asked_is_said_with_code_2() {
         &["streams"],
         &["drain", "m2"],
         &["resume", "m2"],
+        &["settings", "list"],
+        &["settings", "get", "ingest.log_level"],
+        &["settings", "set", "ingest.log_level", "debug"],
+        &["consul", "install"],
     ] {
         let output = rackcast(&[command, &nobody].concat());
         assert_eq!(output.status.code(), Some(2), "{command:?}");
         let why = String::from_utf8(output.stderr).unwrap();
         assert!(why.contains("unreachable"), "{why}");
     }
+}
+
+/// Not written, whoever may be asked.
+#[test]
+fn a_value_that_no_setting_takes_is_refused_with_code_1() {
+    let output = rackcast(&["settings", "set", "ingest.log_level", "loud"]);
+    assert_eq!(output.status.code(), Some(1));
+    let why = String::from_utf8(output.stderr).unwrap();
+    assert!(why.contains("one of error, warn"), "{why}");
 }

@@ -1,12 +1,12 @@
 //! `rackcast consul`: what Rackcast wants to find in Consul.
 #![allow(missing_docs, reason = "the help says it")]
 
-use std::io::{self, Write};
-
-use crate::reach::Reach;
 use clap::{Args, Subcommand};
 use rackcast_consul::artefacts::{self, POLICIES, QUERIES};
 use rackcast_consul::client::{Error, Installed};
+
+use super::{Exit, complain, say};
+use crate::reach::Reach;
 
 /// Install or show the ACL policies and prepared queries for Consul.
 #[derive(Debug, Subcommand)]
@@ -34,35 +34,35 @@ pub struct Install {
     queries: bool,
 }
 
-/// Does it.
-///
-/// # Errors
-/// What the operator should read.
-pub async fn run(command: &Consul) -> Result<(), String> {
+/// Does it, and says how it ended.
+pub async fn run(command: &Consul) -> Exit {
     match command {
-        Consul::Install(install) => installed(install).await.map_err(|error| match error {
-            Error::Forbidden(_) => format!(
-                "{error}; it takes a token with acl = \"write\" and query_prefix \"rackcast-\" \
-                 {{ policy = \"write\" }}, such as the bootstrap token"
-            ),
-            error => error.to_string(),
-        }),
+        Consul::Install(install) => match installed(install).await {
+            Ok(()) => Exit::Yes,
+            Err(error @ Error::Forbidden(_)) => {
+                let wants = "it takes a token with acl = \"write\" and query_prefix \"rackcast-\" \
+                             { policy = \"write\" }, such as the bootstrap token";
+                complain(Exit::No, &format_args!("{error}; {wants}"))
+            }
+            Err(error) => complain(Exit::Unasked, &error),
+        },
         Consul::Policies { name } => {
             let wanted = |policy: &str| name.as_deref().is_none_or(|name| name == policy);
             let mut chosen = POLICIES.iter().filter(|p| wanted(p.name)).peekable();
             if chosen.peek().is_none() {
                 let names: Vec<_> = POLICIES.iter().map(|policy| policy.name).collect();
-                return Err(format!(
-                    "there is no such policy, only {}",
-                    names.join(", ")
-                ));
+                let names = names.join(", ");
+                return complain(
+                    Exit::No,
+                    &format_args!("there is no such policy, only {names}"),
+                );
             }
             chosen.for_each(|policy| say(policy.rules));
-            Ok(())
+            Exit::Yes
         }
         Consul::Queries => {
             QUERIES.iter().for_each(|(_, query)| say(query));
-            Ok(())
+            Exit::Yes
         }
     }
 }
@@ -91,12 +91,7 @@ async fn installed(install: &Install) -> Result<(), Error> {
             Installed::Created => "created",
             Installed::Replaced => "replaced",
         };
-        say(&format!("{what} {name}: {how}\n"));
+        say(format_args!("{what} {name}: {how}\n"));
     }
     Ok(())
-}
-
-fn say(text: &str) {
-    // A reader that has gone away, as `head` does, wants no more.
-    let _ = io::stdout().write_all(text.as_bytes());
 }

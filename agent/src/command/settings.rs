@@ -1,19 +1,24 @@
 //! `rackcast settings`: what is set once for the whole fleet.
 #![allow(missing_docs, reason = "the help says it")]
 
-use std::io::{self, Write};
 use std::time::SystemTime;
 
-use crate::reach::{Reach, operator};
 use clap::{Args, Subcommand};
-use rackcast_consul::settings::store::{self, Stored};
+use rackcast_consul::client::Error;
+use rackcast_consul::settings::store::{self, StoreError, Stored};
 use rackcast_consul::settings::{Author, Change, SETTINGS, Setting, find};
 use serde_json::{Value, json};
+
+use super::{Exit, complain, say};
+use crate::reach::{Reach, operator};
 
 /// Show or change what is set once for the whole fleet, in Consul.
 ///
 /// A setting is a key of the daemons' own configuration, such as ingest.stream.ladder, and counts
 /// over their files from a moment after it was written.
+///
+/// Exits with 1 if a setting is not set or a change is refused, and with 2 if Consul could not be
+/// asked.
 #[derive(Debug, Subcommand)]
 pub enum Settings {
     /// All that can be set, with what is.
@@ -84,26 +89,48 @@ fn setting(name: &str) -> Result<&'static Setting, String> {
     })
 }
 
+/// Does it, and says how it ended.
+pub async fn run(command: &Settings) -> Exit {
+    match tried(command).await {
+        Ok(true) => Exit::Yes,
+        Ok(false) => Exit::No,
+        Err(error) => {
+            let changes = matches!(command, Settings::Set { .. } | Settings::Unset { .. });
+            complain(ending(&error, changes), &error)
+        }
+    }
+}
+
+/// A change may be refused; a question that was not answered is no answer.
+fn ending(error: &StoreError, changes: bool) -> Exit {
+    let refused = match error {
+        StoreError::Consul(Error::Forbidden(_)) => changes,
+        StoreError::Consul(_) | StoreError::Damaged { .. } => false,
+        StoreError::Invalid { .. } | StoreError::Changed { .. } | StoreError::Contended(_) => true,
+    };
+    if refused { Exit::No } else { Exit::Unasked }
+}
+
 /// Does it; false if what was asked for is not there.
-///
-/// # Errors
-/// What the operator should read.
-pub async fn run(command: &Settings) -> Result<bool, String> {
+async fn tried(command: &Settings) -> Result<bool, StoreError> {
     match command {
         Settings::List(of) => list(of).await.map(|()| true),
         Settings::Get(named) => {
             let stored = stored(named).await?;
             let value = stored.document.as_ref().and_then(|d| d.now.value.as_ref());
             match (named.of.json, value) {
-                (true, _) => say(&format!("{:#}\n", as_json(&stored))),
-                (false, Some(value)) => say(&format!("{}\n", plain(value))),
+                (true, _) => say(format_args!("{:#}\n", as_json(&stored))),
+                (false, Some(value)) => say(format_args!("{}\n", plain(value))),
                 (false, None) => {}
             }
             Ok(value.is_some())
         }
         Settings::Set { named, value, how } => {
             let read = named.name.kind.read(value);
-            let value = read.map_err(|why| format!("{}: {why}", named.name.name))?;
+            let value = read.map_err(|why| {
+                let name = named.name.name;
+                StoreError::Invalid { name, why }
+            })?;
             write(named, Some(value), how).await
         }
         Settings::Unset { named, how } => write(named, None, how).await,
@@ -114,22 +141,20 @@ pub async fn run(command: &Settings) -> Result<bool, String> {
                 .iter()
                 .flat_map(|d| [&d.now].into_iter().chain(&d.history));
             match named.of.json {
-                true => say(&format!("{:#}\n", json!(changes.collect::<Vec<_>>()))),
-                false => changes.for_each(|change| say(&line(change))),
+                true => say(format_args!("{:#}\n", json!(changes.collect::<Vec<_>>()))),
+                false => changes.for_each(|change| say(line(change))),
             }
             Ok(stored.document.is_some())
         }
     }
 }
 
-async fn list(of: &Of) -> Result<(), String> {
-    let client = of.reach.client().map_err(|e| e.to_string())?;
-    let all = store::list(&client).await.map_err(|e| e.to_string())?;
+async fn list(of: &Of) -> Result<(), StoreError> {
+    let client = of.reach.client()?;
+    let all = store::list(&client).await?;
     if of.json {
-        say(&format!(
-            "{:#}\n",
-            json!(all.iter().map(as_json).collect::<Vec<_>>())
-        ));
+        let all: Vec<_> = all.iter().map(as_json).collect();
+        say(format_args!("{:#}\n", json!(all)));
         return Ok(());
     }
     let widest = SETTINGS.iter().map(|s| s.name.len()).max().unwrap_or(0);
@@ -142,8 +167,8 @@ async fn list(of: &Of) -> Result<(), String> {
             Some((value, author)) => (plain(&value), format!("  ({})", author.by)),
             None => ("-".to_owned(), String::new()),
         };
-        say(&format!("{:widest$}  {value}{by}\n", setting.name));
-        say(&format!(
+        say(format_args!("{:widest$}  {value}{by}\n", setting.name));
+        say(format_args!(
             "{:widest$}    {}: {}\n",
             "", setting.about, setting.kind
         ));
@@ -151,20 +176,17 @@ async fn list(of: &Of) -> Result<(), String> {
     Ok(())
 }
 
-async fn stored(named: &Named) -> Result<Stored, String> {
-    let client = named.of.reach.client().map_err(|e| e.to_string())?;
-    store::get(&client, named.name)
-        .await
-        .map_err(|e| e.to_string())
+async fn stored(named: &Named) -> Result<Stored, StoreError> {
+    let client = named.of.reach.client()?;
+    store::get(&client, named.name).await
 }
 
-async fn write(named: &Named, value: Option<Value>, how: &How) -> Result<bool, String> {
-    let client = named.of.reach.client().map_err(|e| e.to_string())?;
+async fn write(named: &Named, value: Option<Value>, how: &How) -> Result<bool, StoreError> {
+    let client = named.of.reach.client()?;
     let author = Author::new(&operator(), SystemTime::now(), &how.reason);
-    let done = store::set(&client, named.name, value, &author, how.if_revision).await;
-    match done.map_err(|e| e.to_string())? {
-        Some(_) => {}
-        None => eprintln!("rackcast: {} is so already", named.name.name),
+    let done = store::set(&client, named.name, value, &author, how.if_revision).await?;
+    if done.is_none() {
+        eprintln!("rackcast: {} is so already", named.name.name);
     }
     Ok(true)
 }
@@ -196,9 +218,4 @@ fn plain(value: &Value) -> String {
     value
         .as_str()
         .map_or_else(|| value.to_string(), |text| text.escape_debug().to_string())
-}
-
-fn say(text: &str) {
-    // A reader that has gone away, as `head` does, wants no more.
-    let _ = io::stdout().write_all(text.as_bytes());
 }

@@ -28,8 +28,8 @@ fn main() -> ExitCode {
             .map_or_else(|error| complain(Exit::No, &error), |()| Exit::Yes)
             .into(),
         Command::Config(options) => config::run(options).into(),
-        Command::Consul(command) => ask(run_consul(&command)),
-        Command::Settings(command) => ask(run_settings(&command)),
+        Command::Consul(command) => ask(consul::run(&command)),
+        Command::Settings(command) => ask(settings::run(&command)),
         Command::Completions(options) => generate::completions(&options).into(),
         Command::Man(options) => generate::man(&options).into(),
     }
@@ -38,21 +38,6 @@ fn main() -> ExitCode {
 #[tokio::main(flavor = "current_thread")]
 async fn ask(question: impl Future<Output = Exit>) -> ExitCode {
     question.await.into()
-}
-
-async fn run_consul(command: &consul::Consul) -> Exit {
-    match consul::run(command).await {
-        Ok(()) => Exit::Yes,
-        Err(error) => complain(Exit::No, &error),
-    }
-}
-
-async fn run_settings(command: &settings::Settings) -> Exit {
-    match settings::run(command).await {
-        Ok(true) => Exit::Yes,
-        Ok(false) => Exit::No,
-        Err(error) => complain(Exit::No, &error),
-    }
 }
 
 #[tokio::main]

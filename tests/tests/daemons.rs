@@ -36,6 +36,27 @@ fn the_commented_configuration_passes_the_check() {
     }
 }
 
+/// The ingest's file, of which some keys are read at night. (The others' tell of keys in groups.)
+#[test]
+fn every_key_of_an_ingest_s_configuration_is_told_of() {
+    let text = read_to_string(root().join("ingest/rackcast-ingest.toml")).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    let key = |line: &str| {
+        let rest = line.strip_prefix('#')?;
+        let (name, _) = rest.split_once(" = ")?;
+        let word = |c: char| c == '_' || c.is_ascii_lowercase();
+        name.chars().all(word).then(|| name.to_owned())
+    };
+    let mut keys = 0;
+    for pair in lines.windows(2) {
+        if let Some(key) = key(pair[1]) {
+            keys += 1;
+            assert!(pair[0].starts_with("# "), "no word on {key}: {pair:?}");
+        }
+    }
+    assert!(keys > 100, "{keys}");
+}
+
 #[test]
 fn an_unknown_key_is_refused_by_name_and_place() {
     let dir = tempfile::tempdir().unwrap();

@@ -55,6 +55,29 @@ fn the_metrics_page_lists_every_metric_and_no_other() {
     assert_eq!(documented, registered, "left: the page; right: the code");
 }
 
+/// Of what a line of the log tells, whoever is woken searches by these.
+#[test]
+fn the_metrics_page_lists_every_field_of_the_journal_and_no_other() {
+    let mut logged = BTreeSet::new();
+    for member in ["agent", "consul", "ingest", "route", "service", "transcode"] {
+        for file in walk(&root().join(member).join("src"), "rs") {
+            let text = read_to_string(&file).unwrap();
+            let words: Vec<&str> = text.split_whitespace().collect();
+            let pairs = words.windows(2).filter(|pair| pair[1] == "=");
+            let names = pairs.map(|pair| pair[0].trim_start_matches("log::").to_owned());
+            // `log::info!(rackcast_key = ...`
+            let names = names.filter_map(|n| Some(n.rsplit('(').next()?.to_uppercase()));
+            logged.extend(names.filter(|name| name.starts_with("RACKCAST_")));
+        }
+    }
+    let page = read_to_string(root().join("docs/metrics.md")).unwrap();
+    let rows = page.lines().filter(|l| l.starts_with("| `RACKCAST_"));
+    let cells = rows.filter_map(|l| l.split(" | ").next());
+    let told = cells.flat_map(|cell| cell.split('`').map(str::to_owned).collect::<Vec<_>>());
+    let told: BTreeSet<String> = told.filter(|w| w.starts_with("RACKCAST_")).collect();
+    assert_eq!(told, logged, "left: docs/metrics.md; right: the code");
+}
+
 /// Words like `rackcast_...` between quotes; code names its metrics in full, so that they can be
 /// searched for.
 fn metric_names(file: &Path, quote: char) -> BTreeSet<String> {

@@ -224,6 +224,7 @@ mod tests {
             publisher: Some("10.0.0.9:4711".to_owned()),
             publisher_since_ms: 1_000_000_000_000,
             epoch: None,
+            token: None,
             renditions: vec!["180p".to_owned(), "low".to_owned()],
             recent: 30,
             complete: 29,

@@ -19,7 +19,7 @@ const STANDINGS: [&str; 10] = [
     "blocked",
     "ejected",
     "trial",
-    "zone-left",
+    "zone-abandoned",
     "draining",
 ];
 
@@ -51,7 +51,7 @@ impl Gauges {
             )?,
             zones: make.gauges(
                 "rackcast_ingest_route_zones",
-                "Zones of transcode nodes that get work (open), or that are left as a whole",
+                "Zones of transcode nodes that get work (open), or that are abandoned as a whole",
                 "state",
             )?,
             slots: make.gauges(
@@ -60,7 +60,7 @@ impl Gauges {
                 "state",
             )?,
             budgets: make.gauges(
-                "rackcast_ingest_dispatch_budget_left",
+                "rackcast_ingest_dispatch_budget_available",
                 "Requests that could be made at this instant, by the budget that they draw on",
                 "budget",
             )?,
@@ -83,7 +83,7 @@ impl Gauges {
             )?,
             slow: make.fractions(
                 "rackcast_ingest_route_slow_ratio",
-                "After how many times what was predicted a segment of so many output pixels is slow",
+                "Multiple of the predicted time beyond which a segment of so many pixels is hedged",
                 "pixels",
             )?,
         })
@@ -91,11 +91,12 @@ impl Gauges {
 
     pub(super) fn measure(&self, router: &mut Router, now: Instant) {
         let standing = router.snapshot(now);
-        let left = [
+        let available = [
             ("retries", standing.retries_left),
             ("refusals", standing.refusals_left),
         ];
-        set(&self.budgets, left.map(|(budget, n)| (budget, n.into())));
+        let available = available.map(|(budget, n)| (budget, n.into()));
+        set(&self.budgets, available);
         self.level.set(standing.level.as_rungs());
         let pressure = standing.pressure;
         for (share, value) in [
@@ -126,10 +127,11 @@ impl Gauges {
         }
         set(&self.nodes, nodes);
         self.subset.set(subset);
-        let mut zones = BTreeMap::from([("open", 0), ("left", 0)]);
+        let mut zones = BTreeMap::from([("open", 0), ("abandoned", 0)]);
         for zone in table.zones(now) {
-            let left = zone.left_until.is_some_and(|until| now < until);
-            *zones.entry(if left { "left" } else { "open" }).or_default() += 1;
+            let abandoned = zone.left_until.is_some_and(|until| now < until);
+            let state = if abandoned { "abandoned" } else { "open" };
+            *zones.entry(state).or_default() += 1;
         }
         set(&self.zones, zones);
         let capacity = table.capacity(now);

@@ -79,8 +79,8 @@ impl Metrics {
                 "reason",
             )?,
             zones: make.counter(
-                "rackcast_ingest_route_zones_left_total",
-                "Times that a zone was left as a whole",
+                "rackcast_ingest_route_zones_abandoned_total",
+                "Times that a zone was abandoned as a whole",
             )?,
             circuits: make.counter(
                 "rackcast_ingest_route_circuits_opened_total",

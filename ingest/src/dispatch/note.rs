@@ -131,7 +131,7 @@ pub(crate) fn standing(node: &NodeId, change: Change) {
 pub(super) fn zone(change: &ZoneChange) {
     let zone = change.zone.as_str();
     match change.left {
-        Some(length) => log::warn!(rackcast_zone = zone, rackcast_reason = "zone-left";
+        Some(length) => log::warn!(rackcast_zone = zone, rackcast_reason = "zone-abandoned";
             "the zone is left for {:.1} s: most of its nodes turned bad at once",
             length.as_secs_f64()),
         None => log::info!(rackcast_zone = zone, rackcast_reason = "zone-back";

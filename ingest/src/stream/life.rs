@@ -136,8 +136,10 @@ impl Life {
             first_sequence: first.sequence,
             first_discontinuity: epoch::first_discontinuity(epoch, last),
         };
+        let token = token();
         log::info!(
-            rackcast_stream = id.to_string(), rackcast_segment = first.sequence.0;
+            rackcast_stream = id.to_string(), rackcast_token = token.to_string(),
+            rackcast_segment = first.sequence.0;
             "epoch {epoch} begins with {} renditions beside the source", info.ladder.len()
         );
         let settings = parts.settings.load();
@@ -145,7 +147,7 @@ impl Life {
         let discontinuity = stream.discontinuity().unwrap_or(info.first_discontinuity);
         let directory = &parts.directory;
         Self {
-            token: token(),
+            token,
             epoch,
             deadline_targets: settings.config.deadline_targets,
             rates: Rates::new(settings.config.rate, parts.metrics.rates.clone()),
@@ -155,6 +157,11 @@ impl Life {
             entered: directory.begin(id, epoch, first.sequence, discontinuity),
             picture,
         }
+    }
+
+    /// What transcode nodes call the stream, in their logs too.
+    pub(super) fn token(&self) -> &StreamToken {
+        &self.token
     }
 
     /// Names of the renditions that are made.

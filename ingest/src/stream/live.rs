@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
-use rackcast_segment::id::{Epoch, StreamId};
+use rackcast_segment::id::{Epoch, StreamId, StreamToken};
 use rackcast_service::drain::unix_ms;
 use rackcast_service::explain::LiveStream;
 
@@ -17,7 +17,7 @@ struct State {
     since: SystemTime,
     publisher: Option<SocketAddr>,
     publisher_since: SystemTime,
-    epoch: Option<Epoch>,
+    epoch: Option<(Epoch, StreamToken)>,
     renditions: Vec<String>,
 }
 
@@ -45,9 +45,9 @@ impl Live {
         state.publisher_since = now;
     }
 
-    pub(super) fn begins(&self, epoch: Epoch, renditions: Vec<String>) {
+    pub(super) fn begins(&self, epoch: Epoch, token: StreamToken, renditions: Vec<String>) {
         let mut state = self.lock();
-        state.epoch = Some(epoch);
+        state.epoch = Some((epoch, token));
         state.renditions = renditions;
     }
 
@@ -58,7 +58,8 @@ impl Live {
             since_ms: unix_ms(state.since),
             publisher: state.publisher.map(|peer| peer.to_string()),
             publisher_since_ms: unix_ms(state.publisher_since),
-            epoch: state.epoch.map(|epoch| epoch.to_string()),
+            epoch: state.epoch.as_ref().map(|(epoch, _)| epoch.to_string()),
+            token: state.epoch.as_ref().map(|(_, token)| token.to_string()),
             renditions: state.renditions.clone(),
             recent: 0,
             complete: 0,

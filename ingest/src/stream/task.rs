@@ -280,7 +280,8 @@ impl StreamTask {
                     let last = self.standing.discontinuity();
                     let life =
                         Life::begin(&self.id, epoch, last, &self.ladder, &segment, &self.parts);
-                    self.told.begins(epoch, life.renditions());
+                    self.told
+                        .begins(epoch, life.token().clone(), life.renditions());
                     self.standing.has(epoch);
                     life
                 }

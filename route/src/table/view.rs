@@ -49,7 +49,7 @@ impl Standing {
             Self::Blocked(_) => "blocked",
             Self::Ejected(..) => "ejected",
             Self::Trial => "trial",
-            Self::ZoneLeft => "zone-left",
+            Self::ZoneLeft => "zone-abandoned",
             Self::Draining => "draining",
         }
     }

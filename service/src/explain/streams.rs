@@ -28,6 +28,9 @@ pub struct LiveStream {
     /// The epoch, from the first segment on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub epoch: Option<String>,
+    /// What transcode nodes call it in this epoch, in their logs too: they do not know its name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<String>,
     /// Names of the renditions that are made beside the source.
     pub renditions: Vec<String>,
     /// Of how many of its last segments the next figure tells; 30 at most.

@@ -56,7 +56,7 @@ async fn transcode(front: &Front, peer: Peer, request: Request<Incoming>) -> Res
     match timeout_at(deadline.into(), events.recv()).await {
         Ok(Some(Event::Failed { code, message })) => {
             log::warn!(
-                rackcast_stream = stream, rackcast_segment = sequence,
+                rackcast_token = stream, rackcast_segment = sequence,
                 rackcast_reason = code.as_str();
                 "the segment was not transcoded: {message}"
             );

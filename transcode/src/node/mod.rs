@@ -82,8 +82,7 @@ pub async fn run(mut live: Live<Config>, shutdown: CancellationToken) -> Result<
     let serving = front.serve(segments.listener, closing.clone(), GOODBYE);
     let serving = vital::spawn("the front", &closing, serving);
     log::info!(
-        segments = segments_at.to_string(), admin = admin_at.to_string(), workers = workers;
-        "serving"
+        "serving segments at {segments_at} with {workers} workers; admin address {admin_at}"
     );
 
     shutdown.cancelled().await;

@@ -42,7 +42,7 @@ impl std::fmt::Display for Because {
 pub(super) async fn run(slot: &Slot, mut job: Assignment, why: Because) {
     let (stream, segment) = (job.job.stream.to_string(), job.job.sequence.0);
     log::warn!(
-        rackcast_stream = stream, rackcast_segment = segment, rackcast_worker = slot.post.number;
+        rackcast_token = stream, rackcast_segment = segment, rackcast_worker = slot.post.number;
         "the segment goes into quarantine: {why}"
     );
     // The time counts the start of a process.
@@ -57,7 +57,7 @@ pub(super) async fn run(slot: &Slot, mut job: Assignment, why: Because) {
     };
     slot.scheduler.metrics.workers.quarantine(result);
     log::warn!(
-        rackcast_stream = stream, rackcast_segment = segment, rackcast_worker = slot.post.number,
+        rackcast_token = stream, rackcast_segment = segment, rackcast_worker = slot.post.number,
         rackcast_reason = result;
         "the segment has left quarantine: {result}"
     );

@@ -123,7 +123,7 @@ pub async fn serve(settings: Settings) -> Result<(), WorkerError> {
                 None => return Ok(()),
                 Some((ToWorker::Start { job, stream, sequence, spec }, segment)) => {
                     log::debug!(
-                        rackcast_stream = stream.to_string(), rackcast_segment = sequence.0;
+                        rackcast_token = stream.to_string(), rackcast_segment = sequence.0;
                         "a job has come"
                     );
                     let cancel = CancellationToken::new();

@@ -1,6 +1,7 @@
 //! Clips through nodes that take turns, counted as an ingest counts them.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use bytes::Bytes;
 use rackcast_segment::id::Sequence;
@@ -36,8 +37,10 @@ impl Maker {
     /// A process of its own, which has the time that it needs on a machine that is busy.
     pub(crate) async fn node(encoder: Encoder) -> Self {
         let encoder = encoder.as_str();
-        let patient = "heartbeat_timeout = '20s'\nstall_timeout = '20s'";
-        let config = format!("[worker]\ncount = 1\n{patient}\n[encoder]\nencoder = '{encoder}'");
+        let config = format!(
+            "[front]\nmax_deadline = '10min'\n[worker]\ncount = 1\nheartbeat_timeout = '20s'\n\
+             stall_timeout = '20s'\n[encoder]\nencoder = '{encoder}'"
+        );
         Self::Node(Box::new(Node::start(&config).await))
     }
 
@@ -59,6 +62,7 @@ impl Maker {
             }
             Self::Node(node) => {
                 let job = Job {
+                    deadline: Duration::from_secs(600),
                     spec: job.clone(),
                     ..self::job(segment)
                 };

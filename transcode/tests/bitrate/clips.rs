@@ -19,9 +19,9 @@ pub(crate) enum Clip {
 impl Clip {
     pub(crate) const ALL: [Self; 4] = [Self::Motion, Self::Grain, Self::Cuts, Self::Slides];
 
-    /// Whether its pictures can use the bits of its ladder.
-    pub(crate) fn can_use_all(self) -> bool {
-        self != Self::Slides
+    /// The least of its target that it may have on average: its pictures may need less.
+    pub(crate) fn least_mean(self) -> f64 {
+        if self == Self::Slides { 0.0 } else { 0.95 }
     }
 
     /// The clip at a quality of x264's scale, cut every two seconds.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use rackcast_segment::id::Sequence;
+use rackcast_segment::ladder::RenditionSpec;
 use rackcast_segment::rate::{Account, EncoderName, Policy, expected_bandwidth};
 use rackcast_segment::verify::{Expectation, verify};
 use rackcast_segment::wire::HEADER_ENCODER;
@@ -160,15 +161,18 @@ pub(crate) fn head() {
     println!("|---|---|---|---|---|---|");
 }
 
-/// A line for each rung of a clip; those that are out of bounds.
-pub(crate) async fn outside(
+/// A line for each rung of a clip, and what it got over what it was to have. Those that are out of bounds,
+/// the mean of which may be no less than this, go to `wrong`.
+pub(crate) async fn means(
     clip: Clip,
+    least_mean: f64,
     segments: &[Segment],
     (called, nodes, late): (&str, &mut [Maker], usize),
-) -> Vec<String> {
-    let mut wrong = Vec::new();
+    wrong: &mut Vec<String>,
+) -> Vec<f64> {
     let delivered = deliver(segments, nodes, late).await;
-    for (spec, rung) in segments[0].job.renditions.iter().zip(delivered) {
+    let rungs = segments[0].job.renditions.iter().zip(delivered);
+    let mean = |(spec, rung): (&RenditionSpec, Delivered)| {
         let mean = rung.got / rung.due;
         let each = || rung.each.iter().copied();
         let (least, most) = (each().fold(9.0, f64::min), each().fold(0.0, f64::max));
@@ -181,10 +185,10 @@ pub(crate) async fn outside(
         if std::env::var_os("RACKCAST_EACH").is_some() {
             println!("{:.2?}", rung.each);
         }
-        let from = if clip.can_use_all() { 0.95 } else { 0.0 };
-        if !(from..=1.05).contains(&mean) || highest > 1.0 {
+        if !(least_mean..=1.05).contains(&mean) || highest > 1.0 {
             wrong.push(line);
         }
-    }
-    wrong
+        mean
+    };
+    rungs.map(mean).collect()
 }

@@ -11,7 +11,7 @@ use nix::sys::signal::Signal;
 use rackcast_service::status::{Phase, fetch};
 use rackcast_tests::http::Http;
 use rackcast_tests::player::{Player, Recording};
-use rackcast_tests::process::{Process, kill9, program, signal};
+use rackcast_tests::process::{Process, kill9, program, runs, signal};
 use rackcast_tests::publish::{Broadcaster, Sample, publish};
 use rackcast_tests::rack::Ingest;
 use rackcast_tests::wait::{wait_for, wait_until};
@@ -182,6 +182,76 @@ async fn at_its_limit_an_older_generation_sends_its_publishers_to_the_newer_one(
     recording.assert_sound();
     assert_eq!(recording.outages, Vec::<String>::new());
     assert_eq!(broadcast.stop(), 2, "connections of the publisher");
+}
+
+/// However far a hand-over has come when its new generation dies: somebody accepts, the publisher stays,
+/// and the next hand-over is a whole one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hand_over_whose_new_generation_dies_at_any_moment_costs_no_publisher() {
+    let ingest = Ingest::start(OPEN).await;
+    let mut early = publisher(&ingest, "show");
+    let player = Player::follow(&master(&ingest, "show")).await;
+    player.segments(2).await;
+    let first = ingest.generations();
+    let begin = async || {
+        let before = ingest.generations();
+        ingest.signal(Signal::SIGUSR2);
+        wait_for("a new generation", LIMIT, async || {
+            let now = ingest.generations();
+            now.into_iter().find(|pid| !before.contains(pid))
+        })
+        .await
+    };
+    // As it begins, on its way, and when it accepts.
+    for after in [Some(0), Some(150), None] {
+        let new = begin().await;
+        match after {
+            Some(ms) => tokio::time::sleep(Duration::from_millis(ms)).await,
+            None => at_rest(&ingest).await,
+        }
+        let before = phases(&ingest).await;
+        kill9(new);
+        wait_until("it to be gone", LIMIT, || !runs(new)).await;
+        at_rest(&ingest).await;
+        println!("{before:?}, then {:?}", phases(&ingest).await);
+        let seen = player.so_far().common();
+        player.segments(seen + 1).await;
+    }
+
+    let new = begin().await;
+    at_rest(&ingest).await;
+    let late = publisher(&ingest, "late");
+    let late_player = Player::follow(&master(&ingest, "late")).await;
+    late_player.segments(1).await;
+    let generations = ingest.generations();
+    assert!(generations.contains(&new) && generations.contains(&first[0]));
+    assert!(
+        early.ended().is_none(),
+        "the publisher has the connection that it had"
+    );
+    let recording = player.stop().await;
+    recording.assert_sound();
+    assert_eq!(epochs(&recording).len(), 1);
+    late_player.stop().await.assert_sound();
+    drop(late);
+}
+
+async fn phases(ingest: &Ingest) -> Vec<(u64, Phase)> {
+    let status = fetch(&ingest.socket).await.unwrap();
+    let generations = status.generations.iter();
+    generations.map(|g| (g.number, g.phase)).collect()
+}
+
+/// Waits until one generation accepts, none is on its way there or out, and there are no others.
+async fn at_rest(ingest: &Ingest) {
+    wait_for("one generation that accepts", LIMIT, async || {
+        let phases = phases(ingest).await;
+        let serving = phases.iter().filter(|(_, p)| *p == Phase::Serving);
+        let settled = |(_, phase): &(u64, Phase)| matches!(phase, Phase::Serving | Phase::Retired);
+        let rests = serving.count() == 1 && phases.iter().all(settled);
+        (rests && phases.len() == ingest.generations().len()).then_some(())
+    })
+    .await;
 }
 
 /// Puts a program in another's place, as a package does.

@@ -82,7 +82,8 @@ proptest! {
         let at = at.min(ts.len() / PACKET) * PACKET;
         let bytes = [&ts[..at], &junk, &ts[at..]].concat();
         let read = parse(&bytes);
-        prop_assert!(read.damage.any());
+        // Junk of a packet's length may be a packet of a stream that nobody knows.
+        prop_assert!(read.damage.any() || read.foreign > 0);
         // A run of junk that looks like packets may cost the packets around it.
         prop_assert!(read.video.len() >= 45 && read.audio.len() >= 80);
     }
@@ -302,6 +303,13 @@ fn limits_and_other_bytes_are_errors() {
     assert_eq!(any(b""), TsError::NoSync);
     assert_eq!(any(&[7; 4_000]), TsError::NoSync);
     assert_eq!(any(&ts[..PACKET]), TsError::NoProgram);
+}
+
+#[test]
+fn a_picture_as_large_as_an_rtmp_message_is_read() {
+    let video = [access_unit(900_000, 900_000, true, (16 << 20) - 1)];
+    let ts = Writer::new(BOTH).segment(&video, None);
+    assert_eq!(parse(&ts).video, video);
 }
 
 #[test]

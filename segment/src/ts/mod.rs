@@ -19,6 +19,7 @@ mod psi;
 mod read;
 mod restamp;
 mod stream;
+mod wrap;
 mod write;
 
 pub use bounds::{Damage, Limits};

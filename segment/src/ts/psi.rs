@@ -26,6 +26,8 @@ pub(super) struct Program {
     pub(super) video: Option<u16>,
     pub(super) codec: Codec,
     pub(super) audio: Option<u16>,
+    /// Streams that it has beside these.
+    pub(super) others: u32,
 }
 
 /// CRC-32/MPEG-2: over a section with its checksum it is 0.
@@ -191,16 +193,17 @@ mod parse {
             .map(|(body, _)| body)
     }
 
-    /// The PMT's PID of the first program.
-    pub(crate) fn pat(section: &[u8]) -> Option<u16> {
-        body(section, PAT_TABLE)?
-            .chunks_exact(4)
-            .find_map(|entry| match *entry {
-                // Program 0 is the network's information.
-                [0, 0, ..] => None,
-                [_, _, high, low] => Some(u16::from_be_bytes([high & 0x1f, low])),
-                _ => None,
-            })
+    /// The PMT's PID of the first program, and how many others there are.
+    pub(crate) fn pat(section: &[u8]) -> Option<(u16, u32)> {
+        let entries = body(section, PAT_TABLE)?.chunks_exact(4);
+        let mut programs = entries.filter_map(|entry| match *entry {
+            // Program 0 is the network's information.
+            [0, 0, ..] => None,
+            [_, _, high, low] => Some(u16::from_be_bytes([high & 0x1f, low])),
+            _ => None,
+        });
+        let first = programs.next()?;
+        Some((first, u32::try_from(programs.count()).unwrap_or(u32::MAX)))
     }
 
     /// The first H.264 or HEVC and the first AAC stream.
@@ -221,8 +224,8 @@ mod parse {
                         Codec::H264
                     };
                 }
-                ADTS => program.audio = program.audio.or(pid),
-                _ => {}
+                ADTS if program.audio.is_none() => program.audio = pid,
+                _ => program.others = program.others.saturating_add(1),
             }
             rest = tail.get(usize::from(u16::from_be_bytes([high & 0xf, low]))..)?;
         }
@@ -238,6 +241,7 @@ mod tests {
         video: Some(0x100),
         codec: Codec::Hevc,
         audio: Some(0x101),
+        others: 0,
     };
 
     #[test]
@@ -248,13 +252,38 @@ mod tests {
             sections.push(true, &pat_packet(0)[4..], |s| found.push(pat(s))),
             0
         );
-        assert_eq!(found, [Some(PMT_PID)]);
+        assert_eq!(found, [Some((PMT_PID, 0))]);
         let mut found = Vec::new();
         assert_eq!(
             sections.push(true, &pmt_packet(3, PROGRAM)[4..], |s| found.push(pmt(s))),
             0
         );
         assert_eq!(found, [Some(PROGRAM)]);
+    }
+
+    #[test]
+    fn what_is_passed_over_is_counted() {
+        let read = |packet: [u8; PACKET]| {
+            let mut found = Vec::new();
+            Sections::default().push(true, &packet[4..], |s| found.push(s.to_vec()));
+            found.remove(0)
+        };
+        let streams = [(H264, 0), (0x03, 1), (ADTS, 2), (ADTS, 3), (HEVC, 4)];
+        let streams = streams
+            .iter()
+            .flat_map(|(kind, pid)| [*kind, 0xe1, *pid, 0xf0, 0]);
+        let body: Vec<u8> = [0xe1, 0, 0xf0, 0].into_iter().chain(streams).collect();
+        let found = pmt(&read(table_packet(PMT_PID, 0, PMT_TABLE, &body)));
+        let expected = Program {
+            video: Some(0x100),
+            codec: Codec::H264,
+            audio: Some(0x102),
+            others: 3,
+        };
+        assert_eq!(found, Some(expected));
+        let programs = [0, 0, 0xe0, 0x10, 0, 1, 0xf0, 0, 0, 2, 0xf1, 0];
+        let found = pat(&read(table_packet(PAT_PID, 0, PAT_TABLE, &programs)));
+        assert_eq!(found, Some((0x1000, 1)));
     }
 
     #[test]

@@ -15,6 +15,7 @@ use super::bounds::{Damage, Limits, count};
 use super::packet::{Arrival, Continuity, Packet, Packets};
 use super::psi::{self, PAT_PID, Program};
 use super::stream::{Stream, Table};
+use super::wrap::nearest;
 use super::{NULL_PID, TsError, WRAP};
 
 /// What a segment is made of.
@@ -31,6 +32,9 @@ pub struct Demuxed {
     pub audio_config: Option<AudioConfig>,
     /// What could not be read.
     pub damage: Damage,
+    /// What was passed over, though a player may not: packets of other streams, other programs and
+    /// streams that the tables name, and tables that change.
+    pub foreign: u32,
 }
 
 /// Takes a segment apart. Timestamps are unwrapped from 33 bits to the value nearest `near`,
@@ -102,10 +106,16 @@ impl<'a> Demuxer<'a> {
         if packet.pid == NULL_PID {
             Ok(())
         } else if packet.pid == PAT_PID {
-            let mut pmt_pid = self.pmt_pid;
-            let found = |section: &[u8]| pmt_pid = psi::pat(section).or(pmt_pid);
+            let (mut pmt_pid, mut others) = (self.pmt_pid, 0u32);
+            let found = |section: &[u8]| {
+                if let Some((pid, more)) = psi::pat(section) {
+                    (pmt_pid, others) = (Some(pid), others.saturating_add(more));
+                }
+            };
             self.pat.packet(packet, &mut self.out.damage, found);
+            self.out.foreign = self.out.foreign.saturating_add(others);
             if pmt_pid != self.pmt_pid {
+                self.changes(self.pmt_pid.is_some());
                 (self.pmt_pid, self.pmt) = (pmt_pid, Table::default());
             }
             Ok(())
@@ -119,7 +129,15 @@ impl<'a> Demuxer<'a> {
         } else if pid == program.audio {
             self.audio_packet(packet)
         } else {
+            count(&mut self.out.foreign);
             Ok(())
+        }
+    }
+
+    /// Tables say something else than before, if they said anything.
+    fn changes(&mut self, something: bool) {
+        if something {
+            count(&mut self.out.foreign);
         }
     }
 
@@ -128,6 +146,8 @@ impl<'a> Demuxer<'a> {
             return Ok(());
         }
         let (old, new) = (self.program.unwrap_or_default(), now.unwrap_or_default());
+        self.changes(self.program.is_some());
+        self.out.foreign = self.out.foreign.saturating_add(new.others);
         if (old.video, old.codec) != (new.video, new.codec) {
             self.end_video()?;
             self.video.continuity = Continuity::default();
@@ -263,33 +283,5 @@ impl<'a> Demuxer<'a> {
             }
         }
         Ok(out)
-    }
-}
-
-/// The value on the wrap-free line that is nearest `near`.
-fn nearest(raw: u64, near: Timestamp) -> Timestamp {
-    const HALF: i64 = WRAP / 2;
-    let raw = i64::try_from(raw).unwrap_or(0);
-    // In -HALF..HALF.
-    let ahead = raw
-        .wrapping_sub(near.0)
-        .wrapping_add(HALF)
-        .rem_euclid(WRAP)
-        .saturating_sub(HALF);
-    Timestamp(near.0.saturating_add(ahead))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn nearest_goes_over_the_wrap_in_both_directions() {
-        assert_eq!(nearest(5, Timestamp(0)), Timestamp(5));
-        assert_eq!(nearest(5, Timestamp(WRAP - 5)), Timestamp(WRAP + 5));
-        assert_eq!(
-            nearest((1 << 33) - 5, Timestamp(7 * WRAP + 5)),
-            Timestamp(7 * WRAP - 5)
-        );
     }
 }

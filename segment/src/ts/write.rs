@@ -49,6 +49,7 @@ impl Writer {
             video: layout.video.then_some(VIDEO_PID),
             codec: Codec::H264,
             audio: layout.audio.then_some(AUDIO_PID),
+            others: 0,
         };
         Self {
             program,

@@ -26,6 +26,9 @@ pub enum Defect {
     /// Sound in a rendition of pictures.
     #[error("{0} audio frames where there should be none")]
     Audio(usize),
+    /// Other streams or programs: players may play what is not looked at here.
+    #[error("{0} packets, streams or programs beside the pictures'")]
+    Foreign(u32),
     /// Pictures in another codec.
     #[error("a stream of {got}, {expected} expected")]
     Stream {
@@ -51,6 +54,9 @@ pub enum Defect {
     /// The first picture has no SPS or no PPS in front.
     #[error("the first frame carries no {0}")]
     NoParameterSet(&'static str),
+    /// A later SPS is another one: what was compared is not what is played.
+    #[error("frame {0} carries another SPS than the first")]
+    OtherParameterSet(usize),
     /// The SPS cannot be read.
     #[error("the parameter sets are not valid: {0}")]
     ParameterSets(CodecError),
@@ -136,11 +142,13 @@ impl Defect {
             Self::Unreadable(_) => "unreadable",
             Self::Damaged(_) => "damaged",
             Self::Audio(_) => "audio",
+            Self::Foreign(_) => "foreign",
             Self::Stream { .. } => "stream",
             Self::Frames { .. } => "frames",
             Self::Empty(_) => "empty",
             Self::NotIdr => "not-idr",
             Self::NoParameterSet(_) => "no-parameter-set",
+            Self::OtherParameterSet(_) => "other-parameter-set",
             Self::ParameterSets(_) => "parameter-sets",
             Self::Size { .. } => "size",
             Self::Samples(_) => "samples",

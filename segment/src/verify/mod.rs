@@ -17,8 +17,9 @@ mod defect;
 #[cfg(test)]
 mod tests;
 
+use crate::h264::nal_units;
 use crate::ladder::RenditionSpec;
-use crate::media::{AccessUnit, VideoFormat};
+use crate::media::{AccessUnit, Codec, VideoFormat};
 use crate::shape::{Shape, assign_dts, reorder_depth};
 use crate::time::Timestamp;
 use crate::ts;
@@ -69,6 +70,9 @@ pub fn verify(ts: &[u8], expect: &Expectation<'_>) -> Result<Verified, Defect> {
     }
     if !demuxed.audio.is_empty() {
         return Err(Defect::Audio(demuxed.audio.len()));
+    }
+    if demuxed.foreign > 0 {
+        return Err(Defect::Foreign(demuxed.foreign));
     }
     if demuxed.codec != spec.codec {
         return Err(Defect::Stream {
@@ -129,6 +133,12 @@ fn check_format(
         sps = sps.or(Some(set));
     }
     let sps = sps.ok_or(Defect::NoParameterSet("SPS"))?;
+    if let Some(frame) = video
+        .iter()
+        .position(|au| has_other_sps(au, spec.codec, sps))
+    {
+        return Err(Defect::OtherParameterSet(frame));
+    }
     let format = spec.codec.check_sps(sps).map_err(Defect::ParameterSets)?;
     let (expected, got) = ((spec.width, spec.height), (format.width, format.height));
     if got != expected {
@@ -160,6 +170,12 @@ fn check_format(
         return Err(Defect::SampleAspect { expected, got });
     }
     Ok(format)
+}
+
+/// Whether a player that reads on would be told something else than the first SPS.
+fn has_other_sps(au: &AccessUnit, codec: Codec, first: &[u8]) -> bool {
+    let mut all = nal_units(&au.data).filter(|nal| nal.first().is_some_and(|h| codec.is_sps(*h)));
+    all.any(|sps| sps != first)
 }
 
 fn check_times(

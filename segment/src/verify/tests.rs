@@ -1,14 +1,15 @@
 #![allow(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
+mod stream;
+
 use bytes::Bytes;
 
 use super::*;
 use crate::h264::parse_sps;
-use crate::media::{AudioConfig, AudioFrame, Codec};
+use crate::media::Codec;
 use crate::shape::Profile;
 use crate::shape::{Colour, Ratio};
 use crate::time::Ticks;
-use crate::ts::TsError;
 use crate::ts::{Layout, Writer};
 
 const SPS: [u8; 26] = [
@@ -249,52 +250,4 @@ fn wrong_times() {
             got
         }
     );
-}
-
-#[test]
-fn wrong_stream() {
-    let Question {
-        spec,
-        source,
-        shape,
-    } = question();
-    let expect = Expectation {
-        spec: &spec,
-        source: &source,
-        shape: &shape,
-    };
-    assert_eq!(
-        verify(&[], &expect),
-        Err(Defect::Unreadable(TsError::NoSync))
-    );
-    let limit = 800_000 * (21_000 + 90_000) / (8 * 90_000) * 4 + (1 << 16);
-    let huge = vec![0x47; limit + 1];
-    let (limit, got) = (limit as u64, limit as u64 + 1);
-    assert_eq!(verify(&huge, &expect), Err(Defect::TooLarge { limit, got }));
-
-    let ts = Writer::new(Layout {
-        video: true,
-        audio: false,
-    })
-    .segment(&answer(), None);
-    let cut = [&ts[..4 * 188], &ts[5 * 188..]].concat();
-    assert!(matches!(verify(&cut, &expect), Err(Defect::Damaged(d)) if d.gaps == 1));
-
-    let asc = Bytes::from_static(&[0x12, 0x10]);
-    let config = AudioConfig {
-        asc,
-        object_type: 2,
-        sample_rate: 44_100,
-        channels: 2,
-    };
-    let sound = [AudioFrame {
-        pts: Timestamp(900_000),
-        data: Bytes::from_static(&[1]),
-    }];
-    let mut writer = Writer::new(Layout {
-        video: true,
-        audio: true,
-    });
-    let ts = writer.segment(&answer(), Some((&config, &sound)));
-    assert_eq!(verify(&ts, &expect), Err(Defect::Audio(1)));
 }

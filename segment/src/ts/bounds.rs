@@ -1,5 +1,9 @@
 //! What a reader may be given, and what it had to leave out.
 
+/// The largest access unit: what fits into an RTMP message, which is below 16 MiB, and the parameter
+/// sets in front of it.
+const ACCESS_UNIT: usize = (16 << 20) + (128 << 10);
+
 /// What a segment may cost its reader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -12,11 +16,11 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// 64 MiB, 8 MiB, 8192: a segment of eight seconds at 60 Mb/s or at 1000 pictures a second.
+    /// 64 MiB, 16 MiB and what parameter sets add, 8192: a segment of eight seconds at 60 Mb/s or at 1000 pictures a second.
     fn default() -> Self {
         Self {
             bytes: 64 << 20,
-            access_unit: 8 << 20,
+            access_unit: ACCESS_UNIT,
             units: 8192,
         }
     }

@@ -33,14 +33,12 @@ pub struct AudioFrame {
     pub data: Bytes,
 }
 
-/// What a decoder must know of the video before the first picture; from the parameter sets.
+/// How the video is coded. Pictures coded otherwise do not follow from those before.
 #[derive(Debug, Clone, PartialEq)]
 pub struct VideoConfig {
     /// Sequence parameter set, one NAL unit without start code.
     pub sps: Bytes,
-    /// Picture parameter set, one NAL unit without start code.
-    pub pps: Bytes,
-    /// What the parameter sets say.
+    /// What it says.
     pub format: VideoFormat,
 }
 

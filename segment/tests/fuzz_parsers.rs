@@ -189,6 +189,11 @@ fn parse_avc_decoder_config() {
     bolero::check!().for_each(|input: &[u8]| {
         for bytes in [input.to_vec(), changed(&valid, input)] {
             if let Ok(config) = h264::parse_avc_decoder_config(&bytes) {
+                assert!(config.sets.is_complete());
+                let au = Bytes::copy_from_slice(input);
+                let whole = config.sets.in_front_of(au.clone());
+                assert!(h264::is_idr(&whole) == h264::is_idr(&au));
+                let _ = config.sets.active_sps(&au);
                 let length = config.length_size;
                 if let Ok(annex_b) = h264::avcc_to_annex_b(input, length, 100) {
                     assert!(annex_b.len() <= 100);

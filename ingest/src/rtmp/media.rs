@@ -6,13 +6,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use rackcast_segment::aac::{AacError, parse_audio_specific_config};
 use rackcast_segment::h264::{
-    AvcConfig, H264Error, avcc_to_annex_b, has_picture, is_idr, parameter_sets,
-    parse_avc_decoder_config, parse_sps, with_parameter_sets,
+    AvcConfig, H264Error, avcc_to_annex_b, has_picture, is_idr, parse_avc_decoder_config,
 };
 use rackcast_segment::media::{AccessUnit, AudioConfig, AudioFrame, MediaEvent, VideoConfig};
 use rackcast_segment::time::{Ticks, Timestamp};
 
 use super::clock::{Clock, SampleGrid, Track};
+use super::coding::Coding;
 use super::flv::{self, FlvError};
 
 /// The furthest that a picture may be shown before it is decoded, in milliseconds: some
@@ -97,7 +97,7 @@ impl From<Notice> for Output {
 pub struct Media {
     clock: Clock,
     max_picture: usize,
-    video: Option<AvcConfig>,
+    video: Option<Coding>,
     video_track: Track,
     last_dts: Option<Timestamp>,
     shift: Ticks,
@@ -131,13 +131,14 @@ impl Media {
         out: &mut VecDeque<Output>,
     ) -> Result<(), MediaError> {
         match flv::video(tag) {
-            Ok(flv::Video::Config(record)) => {
-                let config = parse_avc_decoder_config(&record)?;
-                if self.video.as_ref() != Some(&config) {
-                    out.push_back(Output::Media(MediaEvent::VideoConfig(config.video.clone())));
-                    self.video = Some(config);
+            Ok(flv::Video::Config(record)) => match parse_avc_decoder_config(&record) {
+                Ok(record) => self.video_config(record, out),
+                // What is in force stays.
+                Err(error) if self.video.is_some() || record.is_empty() => {
+                    out.push_back(malformed(&error));
                 }
-            }
+                Err(error) => return Err(error.into()),
+            },
             Ok(flv::Video::Picture { composition, data }) => {
                 self.picture(timestamp, composition, &data, out);
             }
@@ -148,6 +149,18 @@ impl Media {
         Ok(())
     }
 
+    fn video_config(&mut self, record: AvcConfig, out: &mut VecDeque<Output>) {
+        let announce = match &mut self.video {
+            Some(coding) => coding.record(record),
+            None => {
+                let video = record.video.clone();
+                self.video = Some(Coding::new(record));
+                Ok(Some(video))
+            }
+        };
+        announced(announce, out);
+    }
+
     fn picture(
         &mut self,
         timestamp: u32,
@@ -155,31 +168,27 @@ impl Media {
         data: &[u8],
         out: &mut VecDeque<Output>,
     ) {
-        let Some(config) = &mut self.video else {
+        let Some(coding) = &mut self.video else {
             return out.push_back(Notice::VideoBeforeConfig.into());
         };
         if !(MIN_COMPOSITION..=MAX_COMPOSITION).contains(&composition) {
             let what = format!("a composition time of {composition} ms");
             return out.push_back(malformed(&what));
         }
-        let data = match avcc_to_annex_b(data, config.length_size, self.max_picture) {
+        let data = match avcc_to_annex_b(data, coding.length_size(), self.max_picture) {
             Ok(data) => data.freeze(),
             Err(error) => return out.push_back(malformed(&error)),
         };
-        match in_band(&data, &config.video) {
-            Ok(Some(video)) => {
-                out.push_back(Output::Media(MediaEvent::VideoConfig(video.clone())));
-                config.video = video;
-            }
-            Ok(None) => {}
-            Err(error) => out.push_back(malformed(&error)),
+        if let Err(error) = coding.learn(&data) {
+            out.push_back(malformed(&error));
         }
         if !has_picture(&data) {
             return;
         }
         let idr = is_idr(&data);
         let data = if idr {
-            with_parameter_sets(data, &config.video)
+            announced(coding.idr(&data), out);
+            coding.complete(data)
         } else {
             data
         };
@@ -217,18 +226,13 @@ impl Media {
         out: &mut VecDeque<Output>,
     ) -> Result<(), MediaError> {
         match flv::audio(tag) {
-            Ok(flv::Audio::Config(asc)) => {
-                let config = parse_audio_specific_config(&asc)?;
-                if self
-                    .audio
-                    .as_ref()
-                    .is_none_or(|(known, _)| *known != config)
-                {
-                    out.push_back(Output::Media(MediaEvent::AudioConfig(config.clone())));
-                    let grid = SampleGrid::new(config.sample_rate);
-                    self.audio = Some((config, grid));
+            Ok(flv::Audio::Config(asc)) => match parse_audio_specific_config(&asc) {
+                Ok(config) => self.audio_config(config, out),
+                Err(error) if self.audio.is_some() || asc.is_empty() => {
+                    out.push_back(malformed(&error));
                 }
-            }
+                Err(error) => return Err(error.into()),
+            },
             Ok(flv::Audio::Frame(data)) => {
                 let Some((_, grid)) = &mut self.audio else {
                     out.push_back(Notice::AudioBeforeConfig.into());
@@ -247,25 +251,24 @@ impl Media {
         }
         Ok(())
     }
+
+    fn audio_config(&mut self, config: AudioConfig, out: &mut VecDeque<Output>) {
+        let known = self.audio.as_ref();
+        if known.is_none_or(|(known, _)| *known != config) {
+            out.push_back(Output::Media(MediaEvent::AudioConfig(config.clone())));
+            let grid = SampleGrid::new(config.sample_rate);
+            self.audio = Some((config, grid));
+        }
+    }
 }
 
-/// The parameter sets of an access unit, where they differ from those that are known.
-fn in_band(data: &[u8], known: &VideoConfig) -> Result<Option<VideoConfig>, H264Error> {
-    let (sps, pps) = parameter_sets(data);
-    let sps = sps.filter(|sps| *sps != known.sps);
-    let pps = pps.filter(|pps| *pps != known.pps);
-    if sps.is_none() && pps.is_none() {
-        return Ok(None);
+/// What an attempt to follow the pictures' coding is to tell.
+fn announced(video: Result<Option<VideoConfig>, H264Error>, out: &mut VecDeque<Output>) {
+    match video {
+        Ok(Some(video)) => out.push_back(Output::Media(MediaEvent::VideoConfig(video))),
+        Ok(None) => {}
+        Err(error) => out.push_back(malformed(&error)),
     }
-    let mut config = known.clone();
-    if let Some(sps) = sps {
-        config.format = parse_sps(sps)?;
-        config.sps = Bytes::copy_from_slice(sps);
-    }
-    if let Some(pps) = pps {
-        config.pps = Bytes::copy_from_slice(pps);
-    }
-    Ok(Some(config))
 }
 
 fn step(track: &'static str, by: Option<Ticks>, out: &mut VecDeque<Output>) {

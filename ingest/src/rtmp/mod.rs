@@ -22,6 +22,7 @@
 pub mod amf;
 pub mod chunk;
 pub mod clock;
+mod coding;
 mod config;
 mod connection;
 pub mod flv;

@@ -33,11 +33,10 @@ fn sample() -> ts::Demuxed {
 }
 
 fn events(sample: ts::Demuxed) -> Vec<MediaEvent> {
-    let (sps, pps) = h264::parameter_sets(&sample.video[0].data);
-    let (sps, pps) = (sps.unwrap(), pps.unwrap());
+    let (sps, _) = h264::parameter_sets(&sample.video[0].data);
+    let sps = sps.unwrap();
     let video = VideoConfig {
         sps: Bytes::copy_from_slice(sps),
-        pps: Bytes::copy_from_slice(pps),
         format: h264::parse_sps(sps).unwrap(),
     };
     let mut timed: Vec<_> = sample.video.into_iter().map(MediaEvent::Video).collect();

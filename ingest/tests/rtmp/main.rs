@@ -5,6 +5,7 @@
 mod amf;
 mod chunk;
 mod clock;
+mod coding;
 mod media;
 mod pauses;
 mod server;

@@ -13,13 +13,14 @@ use crate::support::{
     AVC_320X180, AVC_640X360, aac_config, aac_frame, avc_config, avc_picture, avc_units, hex,
 };
 
-struct Publisher {
+/// What becomes of a publisher's tags.
+pub(crate) struct Publisher {
     media: Media,
     out: VecDeque<Output>,
 }
 
 impl Publisher {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let media = Media::new(100_000, Duration::from_secs(30));
         Self {
             media,
@@ -27,15 +28,23 @@ impl Publisher {
         }
     }
 
-    fn video(&mut self, timestamp: u32, tag: impl Into<Bytes>) -> Result<(), MediaError> {
+    pub(crate) fn video(
+        &mut self,
+        timestamp: u32,
+        tag: impl Into<Bytes>,
+    ) -> Result<(), MediaError> {
         self.media.video(timestamp, &tag.into(), &mut self.out)
     }
 
-    fn audio(&mut self, timestamp: u32, tag: impl Into<Bytes>) -> Result<(), MediaError> {
+    pub(crate) fn audio(
+        &mut self,
+        timestamp: u32,
+        tag: impl Into<Bytes>,
+    ) -> Result<(), MediaError> {
         self.media.audio(timestamp, &tag.into(), &mut self.out)
     }
 
-    fn notices(&self) -> Vec<Notice> {
+    pub(crate) fn notices(&self) -> Vec<Notice> {
         let notice = |o: &Output| match o {
             Output::Notice(notice) => Some(notice.clone()),
             Output::Media(_) => None,
@@ -43,14 +52,14 @@ impl Publisher {
         self.out.iter().filter_map(notice).collect()
     }
 
-    fn events(&self) -> impl Iterator<Item = &MediaEvent> {
+    pub(crate) fn events(&self) -> impl Iterator<Item = &MediaEvent> {
         self.out.iter().filter_map(|o| match o {
             Output::Media(event) => Some(event),
             Output::Notice(_) => None,
         })
     }
 
-    fn pictures<'a>(&'a self) -> Vec<&'a AccessUnit> {
+    pub(crate) fn pictures<'a>(&'a self) -> Vec<&'a AccessUnit> {
         let picture = |e: &'a MediaEvent| {
             if let MediaEvent::Video(p) = e {
                 Some(p)
@@ -61,7 +70,7 @@ impl Publisher {
         self.events().filter_map(picture).collect()
     }
 
-    fn frames<'a>(&'a self) -> Vec<&'a AudioFrame> {
+    pub(crate) fn frames<'a>(&'a self) -> Vec<&'a AudioFrame> {
         let frame = |e: &'a MediaEvent| {
             if let MediaEvent::Audio(f) = e {
                 Some(f)
@@ -72,7 +81,7 @@ impl Publisher {
         self.events().filter_map(frame).collect()
     }
 
-    fn video_configs<'a>(&'a self) -> Vec<&'a VideoConfig> {
+    pub(crate) fn video_configs<'a>(&'a self) -> Vec<&'a VideoConfig> {
         let config = |e: &'a MediaEvent| {
             if let MediaEvent::VideoConfig(c) = e {
                 Some(c)
@@ -85,7 +94,7 @@ impl Publisher {
 }
 
 /// SPS and PPS of a record with one of each.
-fn sets(record: &str) -> (Vec<u8>, Vec<u8>) {
+pub(crate) fn sets(record: &str) -> (Vec<u8>, Vec<u8>) {
     let record = hex(record);
     let length = usize::from(u16::from_be_bytes([record[6], record[7]]));
     (
@@ -145,7 +154,6 @@ fn an_empty_sps_is_refused() {
         "0142c01effe1000001000468ce0fc8",
         "0142c01effe0",
         "0142c01effe100016701",
-        "",
     ] {
         let error = p.video(0, avc_config(record)).unwrap_err();
         assert!(matches!(error, MediaError::Video(_)), "{record}: {error}");
@@ -332,10 +340,6 @@ fn a_change_of_the_audio_configuration() {
             .count(),
         2
     );
-    assert!(matches!(
-        p.audio(0, vec![0xaf, 0]),
-        Err(MediaError::Audio(_))
-    ));
 }
 
 #[test]

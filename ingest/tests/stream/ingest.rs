@@ -180,11 +180,8 @@ pub(crate) fn config() -> MediaEvent {
         samples: Default::default(),
         codec: Default::default(),
     };
-    let (sps, pps) = (
-        Bytes::from_static(&[0x67, 1]),
-        Bytes::from_static(&[0x68, 1]),
-    );
-    MediaEvent::VideoConfig(VideoConfig { sps, pps, format })
+    let sps = Bytes::from_static(&[0x67, 1]);
+    MediaEvent::VideoConfig(VideoConfig { sps, format })
 }
 
 /// Sends `seconds` of pictures, a keyframe every two seconds, as if from a new connection.

@@ -1,17 +1,19 @@
 //! The form with length prefixes, in which RTMP and MP4 carry H.264.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{BufMut, BytesMut};
 
 use crate::media::VideoConfig;
 
-use super::{H264Error, NalType, parse_sps};
+use super::{H264Error, NalType, ParameterSets, parse_sps};
 
 /// What an `AVCDecoderConfigurationRecord` says.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AvcConfig {
     /// Bytes of the length in front of every NAL unit: 1, 2 or 4.
     pub length_size: usize,
-    /// The first SPS and PPS of the record, and what they say.
+    /// The parameter sets of the record.
+    pub sets: ParameterSets,
+    /// The first SPS that can be read.
     pub video: VideoConfig,
 }
 
@@ -63,8 +65,8 @@ fn prefixed<'a>(rest: &mut &'a [u8], length_size: usize) -> Option<&'a [u8]> {
 /// first picture in RTMP.
 ///
 /// # Errors
-/// A record that is cut short, of an unknown version, without SPS or PPS, or whose SPS cannot
-/// be read or is not supported.
+/// A record that is cut short, of an unknown version, without SPS or PPS, or none of whose SPS can
+/// be read and is supported.
 pub fn parse_avc_decoder_config(record: &[u8]) -> Result<AvcConfig, H264Error> {
     const CUT: H264Error = H264Error::Truncated("AVC configuration record");
     let [
@@ -87,43 +89,54 @@ pub fn parse_avc_decoder_config(record: &[u8]) -> Result<AvcConfig, H264Error> {
         return Err(H264Error::LengthSize(length_size));
     }
     let mut rest = rest;
-    let sps = parameter_set(&mut rest, sps_count & 0x1f, NalType::Sps)?;
+    let mut sets = ParameterSets::default();
+    parameter_sets(&mut rest, sps_count & 0x1f, NalType::Sps, &mut sets)?;
     let [pps_count, tail @ ..] = rest else {
         return Err(CUT);
     };
     rest = tail;
-    let pps = parameter_set(&mut rest, *pps_count, NalType::Pps)?;
-    let format = parse_sps(sps)?;
-    let video = VideoConfig {
-        sps: Bytes::copy_from_slice(sps),
-        pps: Bytes::copy_from_slice(pps),
-        format,
-    };
-    Ok(AvcConfig { length_size, video })
+    parameter_sets(&mut rest, *pps_count, NalType::Pps, &mut sets)?;
+    let mut video = Err(H264Error::Missing("sequence parameter set"));
+    for sps in sets.all_sps() {
+        let format = parse_sps(sps);
+        video = video.or(format.map(|format| VideoConfig {
+            sps: sps.clone(),
+            format,
+        }));
+    }
+    Ok(AvcConfig {
+        length_size,
+        video: video?,
+        sets,
+    })
 }
 
-/// The first of `count` parameter sets; the others are passed over.
-fn parameter_set<'a>(rest: &mut &'a [u8], count: u8, kind: NalType) -> Result<&'a [u8], H264Error> {
+/// Learns `count` parameter sets. One that cannot be used is passed over, unless there is no other.
+fn parameter_sets(
+    rest: &mut &[u8],
+    count: u8,
+    kind: NalType,
+    sets: &mut ParameterSets,
+) -> Result<(), H264Error> {
     let (name, expected) = match kind {
         NalType::Sps => ("sequence parameter set", 7),
         _ => ("picture parameter set", 8),
     };
-    let mut first = None;
+    let mut learned = Err(H264Error::Missing(name));
     for _ in 0..count {
         let set = prefixed(rest, 2).ok_or(H264Error::Truncated(name))?;
-        first = first.or(Some(set));
+        let header = set.first().copied();
+        let got = header.map_or(0, |header| header & 0x1f);
+        learned = match header.map(NalType::of) {
+            None => learned,
+            Some(of) if of != kind => learned.or(Err(H264Error::NalType { expected, got })),
+            Some(_) => match (sets.learn(set), learned) {
+                (Ok(()), _) | (_, Ok(())) => Ok(()),
+                (Err(error), Err(_)) => Err(error),
+            },
+        };
     }
-    let set = first
-        .filter(|set| !set.is_empty())
-        .ok_or(H264Error::Missing(name))?;
-    let header = set.first().copied().unwrap_or(0);
-    if NalType::of(header) != kind {
-        return Err(H264Error::NalType {
-            expected,
-            got: header & 0x1f,
-        });
-    }
-    Ok(set)
+    learned
 }
 
 #[cfg(test)]
@@ -157,6 +170,24 @@ mod tests {
             avcc_to_annex_b(&[2, 1, 1], 1, 5),
             Err(H264Error::TooLarge(5))
         );
+    }
+
+    #[test]
+    fn all_parameter_sets_of_a_record_are_known() {
+        let sps = [
+            0x67, 0x64, 0, 0x1f, 0xac, 0xd9, 0x40, 0xa0, 0x2f, 0xf9, 0x70, 0x11, 0, 0, 3, 0, 1, 0,
+            0, 3, 0, 0x3c, 0x0f, 0x18, 0x31, 0x96,
+        ];
+        // An SPS that is none, and PPS 0 and 1.
+        let record = [
+            &[1, 100, 0, 31, 0xff, 0xe2, 0, 2, 0x67, 0x64, 0, 26][..],
+            &sps,
+            &[3, 0, 2, 0x68, 0xeb, 0, 0, 0, 2, 0x68, 0x5b],
+        ];
+        let config = parse_avc_decoder_config(&record.concat()).unwrap();
+        assert_eq!(config.video.sps, &sps[..]);
+        assert_eq!(config.sets.all_sps().count(), 1);
+        assert_eq!(config.sets.all_pps().count(), 2);
     }
 
     #[test]

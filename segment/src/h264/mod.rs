@@ -19,6 +19,7 @@ mod avcc;
 mod escape;
 mod level;
 mod nal;
+mod sets;
 mod sps;
 mod tolerant;
 
@@ -26,10 +27,11 @@ pub use avcc::{AvcConfig, avcc_to_annex_b, parse_avc_decoder_config};
 pub use escape::{escape, unescape};
 pub(crate) use level::level_for;
 pub use nal::{
-    NalType, first_nal_type, has_picture, is_idr, nal_units, parameter_sets, strip_delimiter,
-    with_parameter_sets,
+    NalType, before_picture, first_nal_type, has_picture, is_idr, nal_units, parameter_sets,
+    strip_delimiter,
 };
 pub(crate) use nal::{headers, strip};
+pub use sets::ParameterSets;
 pub use sps::{MAX_DIMENSION, check_sps, codec_string, parse_sps};
 
 /// Why bytes are not H.264 that Rackcast can carry. The input is at fault: a retry cannot help.
@@ -58,6 +60,9 @@ pub enum H264Error {
         /// The type that is here.
         got: u8,
     },
+    /// More parameter sets than are kept of a stream.
+    #[error("parameter sets of more than {0} bytes together are not kept")]
+    Sets(usize),
     /// The sequence parameter set breaks the standard.
     #[error("the sequence parameter set is not valid: {0}")]
     Sps(String),

@@ -1,11 +1,8 @@
 //! NAL units in Annex B form.
 
-use bytes::{BufMut, Bytes, BytesMut};
 use memchr::memmem;
 
-use crate::media::VideoConfig;
-
-const START_CODE: [u8; 4] = [0, 0, 0, 1];
+pub(super) const START_CODE: [u8; 4] = [0, 0, 0, 1];
 
 /// The kinds of NAL unit that matter without decoding (`nal_unit_type`, Table 7-1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +35,11 @@ impl NalType {
             9 => Self::Delimiter,
             other => Self::Other(other),
         }
+    }
+
+    /// Whether it is part of a picture.
+    pub fn is_slice(self) -> bool {
+        matches!(self, Self::Slice | Self::Idr)
     }
 
     fn of_unit(nal: &[u8]) -> Option<Self> {
@@ -100,50 +102,30 @@ fn trim_zeros(mut nal: &[u8]) -> &[u8] {
 
 /// Whether the access unit's picture is IDR: decided by its first slice.
 pub fn is_idr(annex_b: &[u8]) -> bool {
-    nal_types(annex_b).find(|t| matches!(t, NalType::Slice | NalType::Idr)) == Some(NalType::Idr)
+    nal_types(annex_b).find(|t| t.is_slice()) == Some(NalType::Idr)
 }
 
 /// Whether the access unit holds a picture at all.
 pub fn has_picture(annex_b: &[u8]) -> bool {
-    nal_types(annex_b).any(|t| matches!(t, NalType::Slice | NalType::Idr))
+    nal_types(annex_b).any(NalType::is_slice)
+}
+
+/// The NAL units that stand before the first slice.
+pub fn before_picture(annex_b: &[u8]) -> impl Iterator<Item = &[u8]> {
+    nal_units(annex_b).take_while(|nal| !NalType::of_unit(nal).is_some_and(NalType::is_slice))
 }
 
 /// The first SPS and the first PPS that stand before the first slice.
 pub fn parameter_sets(annex_b: &[u8]) -> (Option<&[u8]>, Option<&[u8]>) {
     let (mut sps, mut pps) = (None, None);
-    for nal in nal_units(annex_b) {
+    for nal in before_picture(annex_b) {
         match NalType::of_unit(nal) {
             Some(NalType::Sps) => sps = sps.or(Some(nal)),
             Some(NalType::Pps) => pps = pps.or(Some(nal)),
-            Some(NalType::Slice | NalType::Idr) => break,
             _ => {}
         }
     }
     (sps, pps)
-}
-
-/// The access unit with SPS and PPS in front, as every IDR must carry them. One that has both
-/// is returned as it is, without a copy.
-pub fn with_parameter_sets(au: Bytes, config: &VideoConfig) -> Bytes {
-    let before_slice =
-        || nal_types(&au).take_while(|t| !matches!(t, NalType::Slice | NalType::Idr));
-    if before_slice().any(|t| t == NalType::Sps) && before_slice().any(|t| t == NalType::Pps) {
-        return au;
-    }
-    // A delimiter must stay in front of the parameter sets: the writer makes a new one.
-    let picture = strip_delimiter(&au);
-    let sets = [&config.sps, &config.pps];
-    let size = sets
-        .iter()
-        .map(|s| s.len().saturating_add(START_CODE.len()))
-        .sum::<usize>();
-    let mut out = BytesMut::with_capacity(size.saturating_add(picture.len()));
-    for set in sets {
-        out.put_slice(&START_CODE);
-        out.put_slice(set);
-    }
-    out.put_slice(picture);
-    out.freeze()
 }
 
 /// The access unit without the access unit delimiter that may stand in front: the delimiter is

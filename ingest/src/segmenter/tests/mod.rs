@@ -24,7 +24,6 @@ fn at(ms: i64) -> Timestamp {
 fn video_config(width: u32) -> VideoConfig {
     VideoConfig {
         sps: Bytes::from_static(b"sps"),
-        pps: Bytes::from_static(b"pps"),
         format: VideoFormat {
             width,
             height: 360,

@@ -42,7 +42,7 @@ pub(super) enum Answer {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "input", rename_all = "kebab-case")]
 pub(super) enum Message {
-    /// The payload is the SPS and behind it the PPS.
+    /// The payload is the SPS; what a generation of an earlier version sends behind it is not needed.
     VideoConfig {
         format: VideoFormat,
         sps: usize,
@@ -70,9 +70,8 @@ impl Message {
     pub(super) fn of(event: MediaEvent) -> (Self, Bytes) {
         match event {
             MediaEvent::VideoConfig(config) => {
-                let payload = [config.sps.as_ref(), config.pps.as_ref()].concat();
                 let (format, sps) = (config.format, config.sps.len());
-                (Self::VideoConfig { format, sps }, payload.into())
+                (Self::VideoConfig { format, sps }, config.sps)
             }
             MediaEvent::AudioConfig(config) => {
                 let message = Self::AudioConfig {
@@ -97,11 +96,7 @@ impl Message {
         Some(match self {
             Self::VideoConfig { format, sps } => {
                 let sps = payload.split_to(sps.min(payload.len()));
-                MediaEvent::VideoConfig(VideoConfig {
-                    sps,
-                    pps: payload,
-                    format,
-                })
+                MediaEvent::VideoConfig(VideoConfig { sps, format })
             }
             Self::AudioConfig {
                 object_type,

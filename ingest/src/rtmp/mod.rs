@@ -19,6 +19,7 @@
     clippy::panic
 )]
 
+mod aggregate;
 pub mod amf;
 pub mod chunk;
 pub mod clock;

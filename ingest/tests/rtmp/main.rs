@@ -2,6 +2,7 @@
 //! input that the service must survive.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod aggregate;
 mod amf;
 mod chunk;
 mod clock;

@@ -196,8 +196,6 @@ fn commands_out_of_turn_are_errors() {
     assert_eq!(refused(&unnamed, Pair::shaken()), "command");
     let long = chunks(3, &command(0, &[text("x"), text(&"y".repeat(20_000))]));
     assert_eq!(refused(&long, Pair::connected()), "command");
-    let aggregate = chunks(3, &message(kind::AGGREGATE, 1, 0, vec![0; 20]));
-    assert_eq!(refused(&aggregate, Pair::publishing()), "command");
 }
 
 #[test]

@@ -18,6 +18,7 @@ use bytes::{Bytes, BytesMut};
 use rackcast_segment::id::AppName;
 
 use super::Config;
+use super::aggregate;
 use super::amf;
 use super::chunk::{Message, Reader, kind};
 use super::handshake::Handshake;
@@ -184,7 +185,13 @@ impl Session {
                 }
             }
             kind::AGGREGATE => {
-                return Err(SessionError::Command("aggregate messages are not taken"));
+                for part in aggregate::parts(message) {
+                    match part {
+                        Ok(part) if aggregate::is_tag(&part) => self.message(&part)?,
+                        Ok(_) => {}
+                        Err(error) => self.malformed(&error),
+                    }
+                }
             }
             _ => {}
         }
@@ -227,9 +234,12 @@ impl Session {
                 self.events
                     .extend(encoder.map(|name| Event::Encoder(name.to_owned())));
             }
-            Err(error) => self
-                .events
-                .push_back(Event::Notice(Notice::Malformed(error.to_string()))),
+            Err(error) => self.malformed(&error),
         }
+    }
+
+    fn malformed(&mut self, why: &impl ToString) {
+        let notice = Notice::Malformed(why.to_string());
+        self.events.push_back(Event::Notice(notice));
     }
 }

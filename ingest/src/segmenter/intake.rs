@@ -32,6 +32,7 @@ impl Segmenter {
             self.keyframe(picture.pts, out);
         }
         self.last_dts = Some(picture.dts);
+        self.sound_at_picture = None;
         self.last_pts = self.last_pts.max(Some(picture.pts));
         // What is coded anew has nothing to stand on before its own IDR.
         let open = self.open.as_ref();
@@ -88,8 +89,12 @@ impl Segmenter {
             }
             self.jump(out);
         }
+        let before = self.last_audio.unwrap_or(frame.pts);
+        let since = *self.sound_at_picture.get_or_insert(before);
+        let lag = ticks(self.config.video_lag);
         match with_video {
-            Some(true) => self.overrun(frame.pts - ticks(self.config.video_lag), out),
+            Some(true) if frame.pts - since > lag => self.overrun(frame.pts - lag, out),
+            Some(true) => {}
             Some(false) => self.pace_audio(frame.pts, out),
             None => {}
         }
@@ -173,8 +178,8 @@ impl Segmenter {
     /// Audio has come for so long that there will be no video.
     fn begin_without_video(&mut self, now: Timestamp) {
         let wait = match self.video_config {
-            None => self.config.video_wait,
-            Some(_) => self.config.max_target,
+            None if !self.had_video => self.config.video_wait,
+            _ => self.config.max_target,
         };
         let Some(first) = self.early.front().map(|f| f.pts) else {
             return;

@@ -5,8 +5,8 @@
 //! without drift. What makes it act is only the media's own time.
 //!
 //! - **Start.** Pictures before the first IDR are dropped, and so is audio that lies before
-//!   it. A stream that shows no video for `video_wait` is an audio-only one, cut at audio
-//!   frames on the grid of the target. The first segment waits until the target duration is
+//!   it. A stream that shows no video for `video_wait` (or `max_target`, if it had video before its
+//!   publisher returned) is an audio-only one, cut at audio frames on the grid of the target. The first segment waits until the target duration is
 //!   known (`target.rs` says how long that is).
 //! - **Audio** goes into the segment whose time it belongs to. When the video is cut, the
 //!   segment waits for its last audio until audio of the next one comes, or the video is
@@ -16,8 +16,9 @@
 //!   (what players round down) without ending is cut at the last keyframe inside it, if there
 //!   is one, and else at the target duration itself, between two pictures: the next piece is
 //!   not `independent`, and the next IDR ends it, however short it is.
-//! - **Stalled video.** Once audio is `video_lag` ahead its clock drives the same rule, so
-//!   that the audio goes on; pieces without a picture are gaps in every video rendition.
+//! - **Stalled video.** Once audio has gone on by `video_lag` without a picture its clock drives
+//!   the same rule, so that the audio goes on; pieces without a picture are gaps in every video
+//!   rendition. Audio that is sent earlier than the pictures of its time is no stall.
 //! - **Change of configuration.** The next IDR ends the segment and begins a discontinuity; a
 //!   picture coded anew before that is dropped, audio coded anew waits for it.
 //! - **A jump** forward by more than `max_pause` is a discontinuity; a clock that stands or
@@ -106,11 +107,15 @@ pub struct Segmenter {
     /// As announced last; a segment takes them over when it begins.
     video_config: Option<Arc<VideoConfig>>,
     audio_config: Option<Arc<AudioConfig>>,
+    /// A publication before this one had video.
+    had_video: bool,
     /// The next segment to begin does not follow from what was before.
     discontinuity: bool,
     last_dts: Option<Timestamp>,
     last_pts: Option<Timestamp>,
     last_audio: Option<Timestamp>,
+    /// The latest audio when the last picture came; `None` if none has come since.
+    sound_at_picture: Option<Timestamp>,
     /// Audio that waits for a segment that it can go into.
     early: VecDeque<AudioFrame>,
     /// Being filled.
@@ -133,10 +138,12 @@ impl Segmenter {
             next: first,
             video_config: None,
             audio_config: None,
+            had_video: false,
             discontinuity: false,
             last_dts: None,
             last_pts: None,
             last_audio: None,
+            sound_at_picture: None,
             early: VecDeque::new(),
             open: None,
             opening: true,
@@ -178,7 +185,8 @@ impl Segmenter {
     pub fn flush(&mut self, out: &mut Vec<Segment>) {
         self.close(out);
         if let Some(open) = self.open.take().filter(|open| !open.is_empty()) {
-            let end = open.natural_end();
+            let end = open.natural_end(self.target.limit(self.config.max_target));
+            self.target.fix(end - open.start, self.config.max_target);
             self.complete(open, end, out);
         }
         if !self.held.is_empty() {
@@ -191,11 +199,13 @@ impl Segmenter {
     /// A publisher came back after a [`flush`](Self::flush): its configurations are expected
     /// anew, its timestamps go on above those before, and the next segment is a discontinuity.
     pub fn resume(&mut self) {
+        self.had_video |= self.video_config.is_some();
         self.video_config = None;
         self.audio_config = None;
         self.last_dts = None;
         self.last_pts = None;
         self.last_audio = None;
+        self.sound_at_picture = None;
         self.discontinuity = true;
     }
 

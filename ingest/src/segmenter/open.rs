@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use rackcast_segment::media::{AccessUnit, AudioConfig, AudioFrame, VideoConfig};
-use rackcast_segment::time::{Ticks, Timestamp};
+use rackcast_segment::time::{TICKS_PER_SECOND, Ticks, Timestamp};
 
 /// The length of a picture where nothing else says it.
 const NOMINAL_PICTURE: Ticks = Ticks::from_millis(40);
@@ -133,8 +133,8 @@ impl Open {
     }
 
     /// Where it ends if nothing follows: its last picture or audio frame and how long that
-    /// lasts.
-    pub(super) fn natural_end(&self) -> Timestamp {
+    /// lasts, but never so late that it rounds to more than `limit`.
+    pub(super) fn natural_end(&self, limit: Ticks) -> Timestamp {
         let mut times: Vec<_> = self.video.iter().map(|p| p.pts).collect();
         times.sort_unstable();
         let end = match (times.as_slice(), self.audio.last(), &self.audio_config) {
@@ -143,7 +143,8 @@ impl Open {
             ([], Some(last), Some(config)) => last.pts + config.frame_duration(),
             ([], ..) => self.start,
         };
-        end.max(self.start + Ticks(1))
+        let latest = self.start + limit + Ticks(TICKS_PER_SECOND / 2 - 1);
+        end.min(latest).max(self.start + Ticks(1))
     }
 }
 

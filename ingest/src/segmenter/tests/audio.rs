@@ -102,6 +102,20 @@ fn audio_announced_after_the_first_picture_belongs_to_the_stream() {
 }
 
 #[test]
+fn audio_that_is_sent_far_ahead_is_no_stall() {
+    let segments = Publisher::default()
+        .video_config(640)
+        .audio_config(48_000)
+        .video(0, 8000, &[2000, 4000, 6000])
+        .audio(0, 8000)
+        .interleave(-1600)
+        .cut();
+    let whole = |n: i64| (n * 2000, 2000, 50, 100);
+    assert_eq!(shape(&segments), [0, 1, 2, 3].map(whole));
+    assert!(segments.iter().all(|s| s.independent));
+}
+
+#[test]
 fn audio_goes_on_while_the_video_stalls() {
     let segments = Publisher::default()
         .video_config(640)

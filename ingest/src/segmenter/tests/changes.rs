@@ -131,6 +131,39 @@ fn a_returning_publisher_continues_with_a_discontinuity() {
 }
 
 #[test]
+fn a_returning_publisher_may_be_heard_before_it_is_seen() {
+    let mut segmenter = Segmenter::new(Config::default(), Sequence(0));
+    let mut out = Publisher::default()
+        .video_config(640)
+        .audio_config(48_000)
+        .video(0, 4000, &[2000])
+        .audio(0, 4000)
+        .interleave(0)
+        .send(&mut segmenter);
+    segmenter.flush(&mut out);
+    segmenter.resume();
+    let mut back = Publisher::default()
+        .audio_config(48_000)
+        .audio(9000, 12_000);
+    back.0.extend(
+        Publisher::default()
+            .video_config(640)
+            .video(12_000, 14_000, &[])
+            .audio(12_000, 14_000)
+            .interleave(0)
+            .0,
+    );
+    out.extend(back.send(&mut segmenter));
+    segmenter.flush(&mut out);
+    assert_eq!(
+        shape(&out)[2..],
+        [(12_000, 2000, 50, 100)],
+        "no segment without pictures"
+    );
+    assert!(out.iter().all(|s| s.video_config.is_some()));
+}
+
+#[test]
 fn a_jump_without_a_word_is_a_discontinuity_too() {
     let segments = Publisher::default()
         .video_config(640)

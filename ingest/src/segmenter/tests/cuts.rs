@@ -218,6 +218,24 @@ fn a_segment_has_a_largest_size() {
     );
 }
 
+#[test]
+fn the_last_segment_is_no_longer_than_the_target_duration() {
+    // Pictures that became rare, and then the publisher was lost.
+    let mut rare = Publisher::default()
+        .video_config(640)
+        .video(0, 4300, &[2000, 4000]);
+    rare.0.push(picture(6400, 6400, false));
+    let segments = rare.cut();
+    let last = segments.last().unwrap();
+    assert_eq!(targets(&segments), [2]);
+    assert!((2400 * 90..2500 * 90).contains(&last.duration.0));
+    // Lost in the first GOP: it decides.
+    let first = Publisher::default().video_config(640).video(0, 5000, &[]);
+    let segments = first.cut();
+    assert_eq!(shape(&segments), [(0, 5000, 125, 0)]);
+    assert_eq!(targets(&segments), [5]);
+}
+
 proptest! {
     /// Whatever comes, in whatever order: starts and durations make one line, every segment
     /// rounds to the target duration at most, numbers have no hole and memory is bounded.
@@ -251,11 +269,13 @@ proptest! {
             prop_assert!(segment.video.len() <= config.max_frames);
             prop_assert_eq!(segment.target_duration, out[0].target_duration);
         }
+        for segment in &out {
+            let rounded = (segment.duration.0 + 45_000) / 90_000;
+            prop_assert!(rounded <= i64::from(segment.target_duration), "{:?}", segment.duration);
+        }
         for pair in out.windows(2) {
             if !pair[1].discontinuity {
                 prop_assert_eq!(pair[0].start + pair[0].duration, pair[1].start);
-                let rounded = (pair[0].duration.0 + 45_000) / 90_000;
-                prop_assert!(rounded <= i64::from(pair[0].target_duration));
             }
         }
     }

@@ -9,26 +9,26 @@ use std::time::{Duration, SystemTime};
 
 use humantime_serde::re::humantime::format_rfc3339_millis;
 
+use rackcast_segment::id::RenditionName;
+
 use super::window::List;
 
 /// The last second that has four digits of year.
 const LATEST: Duration = Duration::from_secs(253_402_300_799);
 
+/// What `EXT-X-GAP` needs: always, since it may not change either when a gap comes or goes.
+const VERSION: u32 = 8;
+
 /// The text of one rendition's playlist.
 pub(super) fn media(list: &List<'_>) -> String {
-    // EXT-X-GAP needs 8, fractional durations need 3.
-    let version = if list.slots.iter().all(|(_, media)| *media) {
-        3
-    } else {
-        8
-    };
     let first = list.slots.first().map_or(0, |(s, _)| s.info.sequence.0);
     let mut text = format!(
-        "#EXTM3U\n#EXT-X-VERSION:{version}\n#EXT-X-TARGETDURATION:{}\n\
+        "#EXTM3U\n#EXT-X-VERSION:{VERSION}\n#EXT-X-TARGETDURATION:{}\n\
          #EXT-X-MEDIA-SEQUENCE:{first}\n#EXT-X-DISCONTINUITY-SEQUENCE:{}\n",
         list.target, list.discontinuities
     );
-    if list.track.independent {
+    // Pieces of a long GOP stand in the source only, and no tag of a playlist may come or go.
+    if list.track.name != RenditionName::source() {
         text.push_str("#EXT-X-INDEPENDENT-SEGMENTS\n");
     }
     let name = &list.track.name;

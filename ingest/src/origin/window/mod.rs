@@ -139,11 +139,10 @@ impl Window {
             (RenditionName::source(), source),
             (RenditionName::audio(), audio),
         ];
-        for track in &mut self.tracks {
+        for track in &self.tracks {
             if let Some((name, bytes)) = own.iter_mut().find(|(name, _)| *name == track.name) {
                 let rendered = bytes.take().map_or(Rendered::Gap, Rendered::Media);
                 media.push((name.clone(), rendered));
-                track.independent &= info.independent || *name == RenditionName::audio();
             } else if !info.independent {
                 media.push((track.name.clone(), Rendered::Gap));
             }

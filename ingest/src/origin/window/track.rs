@@ -14,8 +14,6 @@ pub(in crate::origin) struct Track {
     /// The first segment that it does not list yet.
     pub(super) next: Sequence,
     pub(in crate::origin) rate: Rate,
-    /// Every segment so far began with an IDR.
-    pub(in crate::origin) independent: bool,
 }
 
 /// Source, ladder, audio: in the order of the master playlist.
@@ -25,7 +23,6 @@ pub(super) fn tracks(info: &StreamInfo) -> Vec<Track> {
         own,
         next: info.first_sequence,
         rate,
-        independent: true,
     };
     let video = info.video.iter();
     let frame_rate = info.video.as_ref().and_then(|v| v.frame_rate);

@@ -97,6 +97,45 @@ fn an_epoch_that_the_playlists_cannot_go_on_with_ends_them() {
 }
 
 #[test]
+fn a_publisher_that_returns_without_a_track_ends_the_playlists_that_had_it() {
+    let audio_only = StreamInfo {
+        video: None,
+        ladder: Vec::new(),
+        ..info()
+    };
+    let silent = StreamInfo {
+        audio: None,
+        ..info()
+    };
+    for later in [audio_only, silent] {
+        let mut rig = Rig::small();
+        rig.whole(0);
+        let first_sequence = Sequence(1);
+        let later = StreamInfo {
+            first_sequence,
+            ..later
+        };
+        rig.stream = rig.origin.open(id(), Epoch(8), &later);
+        for rendition in ["source", "720p", "audio"] {
+            let (status, text) = rig.get(&format!("7/{rendition}.m3u8"));
+            assert_eq!(status, 200, "{rendition}");
+            assert!(text.ends_with("#EXT-X-ENDLIST\n"), "{text}");
+        }
+        // With both again it goes on from there.
+        rig.add(Rig::info(1));
+        let first_sequence = Sequence(2);
+        let both = StreamInfo {
+            first_sequence,
+            ..info()
+        };
+        rig.stream = rig.origin.open(id(), Epoch(9), &both);
+        rig.whole(2);
+        assert!(rig.get("master.m3u8").1.contains("8/source.m3u8"));
+        assert_eq!(rig.get("9/source/2.ts").0, 200);
+    }
+}
+
+#[test]
 fn a_rendition_s_own_address_leads_to_the_newest_with_its_query() {
     let rig = again(Config::default());
     rig.whole(1);

@@ -83,9 +83,18 @@ impl Window {
     }
 
     /// Whether an epoch may go on in the same playlists: RFC 8216 lets nothing follow an end, no
-    /// number come again, and the target duration not change.
+    /// number come again, and the target duration not change. Nor where the publisher's own pictures
+    /// or its sound are gone: players of nothing else give up for good if their playlist is not found,
+    /// and end in peace where it ends.
     pub(super) fn can_carry_on(&self, info: &StreamInfo) -> bool {
-        !self.ended && info.first_sequence >= self.next && info.target_duration <= self.target
+        let stays = |track: &Track| match track.name == RenditionName::audio() {
+            true => info.audio.is_some(),
+            false => info.video.is_some(),
+        };
+        !self.ended
+            && info.first_sequence >= self.next
+            && info.target_duration <= self.target
+            && self.tracks.iter().filter(|track| track.own).all(stays)
     }
 
     /// Goes on with another epoch, whose renditions may be others. What the epoch before left

@@ -273,7 +273,10 @@ impl Life {
             .video_config
             .as_ref()
             .is_none_or(|c| Arc::ptr_eq(c, &picture.config) || **c == *picture.config);
-        if unchanged {
+        // Where a publisher returned the choice may be mended: there is a discontinuity anyway.
+        let frames = segment.video.len();
+        let off = segment.discontinuity && format::is_off(picture.rate, frames, segment.duration);
+        if unchanged && !off {
             return;
         }
         self.picture = Picture::of(segment, &self.ladder, &picture.renditions);

@@ -69,6 +69,27 @@ fn muxed_is_video_and_audio_in_one_the_same_each_time() {
 }
 
 #[test]
+fn muxed_segments_have_the_same_tables_with_sound_and_without() {
+    let rig = Rig::small();
+    rig.stream.segment(Rig::info(0), None, None);
+    assert!(rig.settle(0, "720p", Rendered::Media(video_ts(900_000, 50))));
+    let stream = rig.origin.find(&id()).unwrap();
+    let (name, sequence) = (name("720p"), Sequence(0));
+    let halves = lock(&stream).now().window.halves(Epoch(7), &name, sequence);
+    let halves = halves.unwrap();
+    let silent = (halves.mux)(&halves.video, &halves.audio.unwrap()).unwrap();
+    let layout = Layout {
+        video: true,
+        audio: true,
+    };
+    let tables = Writer::new(layout).segment(&[], None);
+    assert_eq!(silent[..tables.len()], tables[..]);
+    let read = ts::read(&silent, Timestamp(900_000), &ts::Limits::default()).unwrap();
+    assert!(!read.damage.any(), "{:?}", read.damage);
+    assert_eq!((read.video.len(), read.audio.len()), (50, 0));
+}
+
+#[test]
 fn what_cannot_be_packaged_is_a_gap() {
     let rig = Rig::small();
     rig.add(Rig::info(0));

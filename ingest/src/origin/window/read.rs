@@ -56,10 +56,14 @@ impl Window {
         sequence: Sequence,
     ) -> Option<Halves> {
         let audio = RenditionName::audio();
-        let inside = (*name != audio).then(|| self.media(epoch, &audio, sequence));
+        let slot = self.slots.get(self.position(sequence)?)?;
+        // A segment without sound in an epoch that has some is none without a track for it: the
+        // tables of a stream do not change.
+        let silent = || slot.get(&audio).map(|_| Bytes::new());
+        let inside = || self.media(epoch, &audio, sequence).or_else(silent);
         Some(Halves {
             video: self.media(epoch, name, sequence)?,
-            audio: inside.flatten(),
+            audio: (*name != audio).then(inside).flatten(),
             mux: self.packager.mux(),
         })
     }

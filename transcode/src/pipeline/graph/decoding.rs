@@ -38,6 +38,8 @@ impl Decoding {
         let decoder = make(&chain.decoder)?;
         if SOFTWARE_DECODERS.contains(&chain.decoder.as_str()) {
             decoder.set_property("max-threads", 1i32);
+            // As `auto` is here, where nothing is live: no picture comes before one that is shown earlier.
+            decoder.set_property_from_str("std-compliance", "strict");
         }
         on_its_node(&decoder, &key.encoder)?;
         let bin = gst::Bin::builder().name("decoding").build();

@@ -96,7 +96,7 @@ async fn a_node_says_that_it_has_hevc_and_does_it() {
 }
 
 #[tokio::test]
-async fn a_node_without_it_refuses_before_the_body_and_goes_on() {
+async fn a_node_without_hevc_refuses_it_before_the_body_and_goes_on() {
     let node = Node::start("[[device]]\nkind = 'simulated'\npixel_rate = 50_000_000").await;
     let plain = make(&SOURCE, &["-g", "50"], LADDER).remove(0);
     let workers = node.workers();

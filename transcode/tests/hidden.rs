@@ -25,7 +25,7 @@ const ROUNDS: usize = 2;
 const LITTLE: u64 = 1 << 20;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn callers_notice_nothing_and_nothing_is_left() {
+async fn callers_notice_no_worker_that_is_killed_stopped_or_starved() {
     let config = "[worker]\ncount = 2\nheartbeat_timeout = '1s'";
     let node = Arc::new(Node::start(config).await);
     node.until_load("both workers are up", |l| l.slots == 2)

@@ -102,7 +102,7 @@ fn media(n: u64) -> Bytes {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
     #[test]
-    fn whatever_the_order(steps in prop::collection::vec(step(), 1..150)) {
+    fn playlists_keep_the_rules_of_hls_whatever_the_order(steps in prop::collection::vec(step(), 1..150)) {
         let config = Config { listed: 4, kept: 2, ..Config::default() };
         let origin = Origin::new(config, &prometheus::Registry::new()).unwrap();
         let mut stream = origin.open(id(), Epoch(1), &info(format(), aac(), 5));

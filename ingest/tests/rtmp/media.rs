@@ -328,7 +328,7 @@ fn audio_only() {
 }
 
 #[test]
-fn a_change_of_the_audio_configuration() {
+fn a_changed_audio_configuration_is_told_once_and_an_empty_one_is_refused() {
     let mut p = Publisher::new();
     p.audio(0, aac_config()).unwrap();
     p.audio(0, aac_config()).unwrap();

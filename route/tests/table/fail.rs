@@ -88,7 +88,7 @@ fn who_may_not_wait_takes_what_has_room() {
 }
 
 #[test]
-fn trials_are_few() {
+fn of_200_segments_at_most_seven_are_trials_of_nodes_that_fail() {
     let ids: Vec<String> = (0..20).map(|i| format!("n{i}")).collect();
     let mut w = World::new(&ids.iter().map(String::as_str).collect::<Vec<_>>());
     w.settle();

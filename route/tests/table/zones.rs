@@ -61,7 +61,7 @@ fn a_node_that_works_on_while_others_turn_bad_keeps_its_zone() {
 }
 
 #[test]
-fn jobs_that_are_late_are_enough() {
+fn two_nodes_whose_jobs_are_late_are_enough_to_leave_a_zone() {
     let mut w = world();
     let _silent = [w.start(w.node("n6")), w.start(w.node("n7"))];
     w.pass(ms(700));
@@ -81,7 +81,7 @@ fn when_everything_turns_bad_no_zone_is_left() {
 }
 
 #[test]
-fn it_comes_back_by_one_segment_and_then_by_a_trickle() {
+fn a_zone_that_was_left_comes_back_by_one_segment_and_then_by_a_trickle() {
     let mut w = world();
     w.pass(Duration::from_secs(1));
     w.fail("n6", FailureKind::TimedOut);

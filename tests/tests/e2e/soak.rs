@@ -18,7 +18,7 @@ pub(crate) fn duration() -> Duration {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "takes as many minutes as RACKCAST_SOAK_MINUTES says"]
-async fn soak() {
+async fn soak_while_transcoders_are_killed_in_turns() {
     let length = duration();
     let mut dev = Dev::start(&["--transcoders", "3", "--no-publisher", "--ladder", LADDER]).await;
     let sample = Sample {

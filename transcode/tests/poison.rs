@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use common::{Node, Segment, answer, full, h264_bits, job, make, segment, segments, ts_of};
+use rackcast_segment::h264::nal_units;
 use rackcast_segment::shape::Ratio;
 use rackcast_segment::wire::job::Job;
 use rackcast_segment::wire::reply::RefusalCode::{self, TooLarge, Undecodable, Unsupported};
@@ -198,6 +199,19 @@ async fn poison_is_refused_with_its_reason_and_harms_nobody() {
     end.cancel();
     other.await.unwrap();
     assert_eq!(node.workers(), serving, "none of this kills a worker");
+}
+
+/// A stray byte behind the end, as cameras that are sold write it: only a reader of parameter sets
+/// would mind.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_decoders_forgive_is_no_poison() {
+    let node = Node::start("[worker]\ncount = 1").await;
+    let mut units = segments()[0].units.clone();
+    let sps = nal_units(&units[0].data).find(|nal| nal[0] & 0x1f == 7);
+    let stray = [sps.unwrap(), &[4]].concat();
+    units[0].data = h264_bits::replace_sps(&units[0].data, &stray);
+    node.until_load("a worker is up", |l| l.slots == 1).await;
+    node.transcode(&segment(&units, "180p@300k")).await.unwrap();
 }
 
 /// More than a worker may have of memory: the job of a segment that really kills.

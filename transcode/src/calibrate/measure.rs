@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::error::CalibrationError;
 use super::report::Step;
 use crate::admission::{Rates, SlotId, Work};
-use crate::device::Device;
+use crate::device::{Device, Kind};
 use crate::metrics::Metrics;
 use crate::scheduler::{Event, Scheduler};
 use crate::worker::{Blueprint, Post, supervise};
@@ -32,7 +32,8 @@ const LONGEST_JOB: Duration = Duration::from_secs(50);
 /// How long a device may take in all: its workers' start, and four rounds of jobs, of which hardly any
 /// takes the longest.
 pub(super) const LONGEST: Duration = Duration::from_secs(180);
-/// The most workers of a device that are tried.
+/// The most workers of a device that are tried; of the CPU no more than it has processors, of which each worker
+/// fills one.
 const MOST_WORKERS: usize = 16;
 /// How often it is looked whether workers are up.
 const POLL: Duration = Duration::from_millis(10);
@@ -81,11 +82,14 @@ pub(super) async fn search(
     device: &Device,
 ) -> Result<Vec<Step>, CalibrationError> {
     let mut steps: Vec<Step> = Vec::new();
-    let mut numbers: Vec<_> = (0..)
-        .map(|power| 1 << power)
-        .take_while(|n| *n <= MOST_WORKERS)
-        .collect();
-    numbers.push(device.workers.clamp(1, MOST_WORKERS));
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let most = match device.kind {
+        Kind::Cpu => processors.min(MOST_WORKERS),
+        _ => MOST_WORKERS,
+    };
+    let powers = (0..).map(|power| 1 << power);
+    let mut numbers: Vec<_> = powers.take_while(|n| *n < most).collect();
+    numbers.extend([most, device.workers.clamp(1, MOST_WORKERS)]);
     numbers.sort_unstable();
     numbers.dedup();
     for workers in numbers {

@@ -9,6 +9,7 @@
 //! ([`at_start`]). `rackcast-transcode calibrate` takes longer and tries how many workers are best.
 //! From then on what jobs really take [corrects](crate::admission::Speed) it.
 
+mod busy;
 mod error;
 mod fingerprint;
 mod measure;
@@ -82,7 +83,10 @@ pub async fn at_start(devices: &mut [Device], state: Option<&Path>, like: &Bluep
 pub async fn thorough(devices: &[Device], state: Option<&Path>, like: &Blueprint) -> Report {
     let hardware = Hardware::read(Path::new("/"));
     let mut store = state.map(Store::read).unwrap_or_default();
-    let mut report = Report::default();
+    let mut report = Report {
+        busy: busy::share().await,
+        ..Report::default()
+    };
     for device in devices {
         let result = measure::search(like, device).await;
         if let Ok(steps) = &result

@@ -13,6 +13,8 @@ use crate::device::{Device, Kind};
 /// lines.
 const LADDER: f64 =
     30.0 * (1920.0 * 1080.0 + 1280.0 * 720.0 + 854.0 * 480.0 + 640.0 * 360.0 + 426.0 * 240.0);
+/// A machine that is busier than this with something else is not measured as it is.
+const BUSY: f64 = 0.1;
 /// More workers must do so much more to be better.
 const BETTER: f64 = 1.03;
 
@@ -51,6 +53,8 @@ pub struct Report {
     pub devices: Vec<DeviceReport>,
     /// Where it is kept, if it is.
     pub kept: Option<PathBuf>,
+    /// The share of the processors' time that was spent on something else before it began, if that is known.
+    pub busy: Option<f64>,
 }
 
 /// What was found of a device.
@@ -107,25 +111,36 @@ impl fmt::Display for Report {
                 writeln!(f, "  not measured: {error}")?;
                 continue;
             }
+            writeln!(f, "  million pixels a second, by each worker and by all:")?;
+            writeln!(f, "  workers  decode  encode  the default ladder by all")?;
             for step in &device.steps {
                 let million = |rate: f64| rate / 1e6;
                 writeln!(
                     f,
-                    "  {:2} workers  decode {:6.0}, encode {:6.0} million pixels a second each; \
-                     {:6.0} of the default ladder together",
+                    "  {:7}  {:6.0}  {:6.0}  {:6.0}",
                     step.workers,
                     million(step.rates.decode),
                     million(step.rates.encode),
                     million(step.pixel_rate())
                 )?;
             }
+            let (number, streams) = (device.workers, device.streams);
+            let workers = if number == 1 { "worker" } else { "workers" };
+            write!(
+                f,
+                "  {number} {workers}: {streams:.1} streams of the default ladder (1080p30) at {BAR} of real time"
+            )?;
+            match device.best_workers {
+                Some(best) if best != number => writeln!(f, "; {best} would be best")?,
+                _ => writeln!(f)?,
+            }
+        }
+        if let Some(busy) = self.busy.filter(|busy| *busy > BUSY) {
             writeln!(
                 f,
-                "  carries {:.1} streams of the default ladder (1080p30) at {BAR} of real time with \
-                 {} workers; {} are best",
-                device.streams,
-                device.workers,
-                device.best_workers.unwrap_or(device.workers)
+                "The machine was busy with something else, {:.0} % of its processors' time: it can do more \
+                 than this, with fewer workers. Stop what else runs, and measure again.",
+                busy * 100.0
             )?;
         }
         match &self.kept {
@@ -149,6 +164,19 @@ mod tests {
         let steps = [step(1, 100.0), step(2, 90.0), step(4, 46.0)];
         assert_eq!(best(&steps).map(|s| s.workers), Some(2));
         assert!(best(&[]).is_none());
+    }
+
+    #[test]
+    fn it_says_when_it_is_not_to_be_believed() {
+        let text = |busy| {
+            let report = Report {
+                busy,
+                ..Report::default()
+            };
+            report.to_string()
+        };
+        assert!(text(Some(0.5)).contains("busy with something else, 50 %"));
+        assert!(![None, Some(0.05)].iter().any(|b| text(*b).contains("busy")));
     }
 
     #[test]

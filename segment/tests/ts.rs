@@ -82,10 +82,25 @@ proptest! {
         let at = at.min(ts.len() / PACKET) * PACKET;
         let bytes = [&ts[..at], &junk, &ts[at..]].concat();
         let read = parse(&bytes);
-        // Junk of a packet's length may be a packet of a stream that nobody knows.
-        prop_assert!(read.damage.any() || read.foreign > 0);
+        // Junk of a packet's length may be a packet of a stream that nobody knows, or none is to know.
+        prop_assert!(read.damage.any() || read.foreign > 0 || junk.len() == PACKET);
         // A run of junk that looks like packets may cost the packets around it.
         prop_assert!(read.video.len() >= 45 && read.audio.len() >= 80);
+    }
+}
+
+#[test]
+fn packets_of_another_stream_are_counted_and_what_names_the_service_is_not() {
+    let ts = written(900_000);
+    for (pid, foreign) in [(0x11u8, 0), (0x1f, 0), (0x20, 1)] {
+        let mut other = [0xff; PACKET];
+        other[..4].copy_from_slice(&[0x47, 0x40, pid, 0x10]);
+        let read = parse(&[&ts[..], &other].concat());
+        assert_eq!(
+            (read.damage.any(), read.foreign),
+            (false, foreign),
+            "{pid:#x}"
+        );
     }
 }
 

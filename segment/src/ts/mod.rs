@@ -33,6 +33,9 @@ pub const PACKET: usize = 188;
 const SYNC: u8 = 0x47;
 /// The PID of stuffing packets.
 const NULL_PID: u16 = 0x1fff;
+/// PIDs up to this one are for what receivers are told of networks and services; no program's
+/// streams have them (ISO/IEC 13818-1, ETSI EN 300 468).
+const LAST_SERVICE_PID: u16 = 0x1f;
 /// Timestamps count modulo this.
 const WRAP: i64 = 1 << 33;
 

@@ -16,7 +16,7 @@ use super::packet::{Arrival, Continuity, Packet, Packets};
 use super::psi::{self, PAT_PID, Program};
 use super::stream::{Stream, Table};
 use super::wrap::nearest;
-use super::{NULL_PID, TsError, WRAP};
+use super::{LAST_SERVICE_PID, NULL_PID, TsError, WRAP};
 
 /// What a segment is made of.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -129,7 +129,10 @@ impl<'a> Demuxer<'a> {
         } else if pid == program.audio {
             self.audio_packet(packet)
         } else {
-            count(&mut self.out.foreign);
+            // Who muxes for broadcast names the service in every segment: ffmpeg does.
+            if packet.pid > LAST_SERVICE_PID {
+                count(&mut self.out.foreign);
+            }
             Ok(())
         }
     }

@@ -37,6 +37,10 @@ pub(super) fn pictures(
         .zip(data)
         .enumerate()
         .map(|(i, ((pts, dts), data))| {
+            let data = match spec.codec {
+                Codec::Hevc => behind_broken_headers(data),
+                Codec::H264 => data,
+            };
             let idr = spec.codec.is_idr(&data);
             if idr != (i == 0) {
                 let text = format!("{}: picture {i} breaks the closed GOP", spec.name);
@@ -94,6 +98,16 @@ fn normalised_hevc(data: &[u8], level_idc: u8) -> Result<Bytes, PipelineError> {
         out.extend(nal.map_err(|e| PipelineError::Internal(e.to_string()))?);
     }
     Ok(out.into())
+}
+
+/// x265enc (1.22) puts a copy of the parameter sets before those that x265 repeats, and behind its PPS whatever lay in
+/// memory, start codes included: a picture begins with its last VPS.
+fn behind_broken_headers(data: Bytes) -> Bytes {
+    const VPS: [u8; 5] = [0, 0, 1, 0x40, 1];
+    match data.windows(VPS.len()).rposition(|window| window == VPS) {
+        Some(at) => data.slice(at..),
+        None => data,
+    }
 }
 
 /// Buffering period, picture timing (they hang on parts of the VUI that are gone) and user

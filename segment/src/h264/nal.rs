@@ -93,7 +93,7 @@ fn after_start_code(bytes: &[u8]) -> Option<&[u8]> {
     memmem::find(bytes, &[0, 0, 1]).and_then(|at| bytes.get(at.checked_add(3)?..))
 }
 
-fn trim_zeros(mut nal: &[u8]) -> &[u8] {
+pub(super) fn trim_zeros(mut nal: &[u8]) -> &[u8] {
     while let [head @ .., 0] = nal {
         nal = head;
     }

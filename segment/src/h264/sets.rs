@@ -4,13 +4,14 @@
 //! front of it, or one picture long ago. A segment must be decodable by itself, so all that are known
 //! stand in front of its first picture.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use h264_reader::rbsp::{BitRead, BitReader};
 
-use super::nal::{START_CODE, before_picture};
-use super::{H264Error, NalType, nal_units, strip_delimiter, unescape};
+use super::nal::{START_CODE, before_picture, trim_zeros};
+use super::{H264Error, NalType, escape, nal_units, strip_delimiter, unescape};
 
 /// What all sets of a stream may have together, in bytes: 32 SPS and 256 PPS can be numbered.
 const MAX_BYTES: usize = 64 << 10;
@@ -46,6 +47,7 @@ impl ParameterSets {
                 });
             }
         };
+        let nal = &*escaped(trim_zeros(nal));
         let numbers = match kind {
             // Profile, constraints and level stand in front.
             NalType::Sps => codes::<1>(nal, 4).map(|[id]| (id, id)),
@@ -156,6 +158,17 @@ impl ParameterSets {
     }
 }
 
+/// With emulation prevention. Some cameras send none in their records, where a length tells the end; behind
+/// a start code what looks like another one would end the set.
+fn escaped(nal: &[u8]) -> Cow<'_, [u8]> {
+    if !nal.windows(3).any(|w| matches!(w, [0, 0, 0..=2])) {
+        return nal.into();
+    }
+    let mut out = Vec::with_capacity(nal.len().saturating_add(8));
+    escape(nal, &mut out);
+    out.into()
+}
+
 /// The first Exp-Golomb codes of a NAL unit, behind so many bytes.
 fn codes<const N: usize>(nal: &[u8], skip: usize) -> Option<[u32; N]> {
     let payload = nal.get(skip..)?;
@@ -172,6 +185,7 @@ fn codes<const N: usize>(nal: &[u8], skip: usize) -> Option<[u32; N]> {
 mod tests {
     #![allow(clippy::indexing_slicing)]
 
+    use super::super::is_idr;
     use super::*;
 
     /// Number 0 and number 1, and their like with other contents.
@@ -214,6 +228,18 @@ mod tests {
         let own = annex_b(&[&[9, 0xf0], SPS[1], PPS[1], IDR[1]]);
         assert_eq!(sets.in_front_of(own), whole);
         assert_eq!(sets.in_front_of(whole.clone()).as_ptr(), whole.as_ptr());
+    }
+
+    #[test]
+    fn a_set_that_looks_like_two_stays_one() {
+        let mut sets = ParameterSets::default();
+        sets.learn(&[0x67, 66, 0, 30, 0x80, 0, 0, 1, 0x65, 0x88, 0, 0])
+            .unwrap();
+        sets.learn(PPS[0]).unwrap();
+        let escaped: &[u8] = &[0x67, 66, 0, 30, 0x80, 0, 0, 3, 1, 0x65, 0x88];
+        assert_eq!(sets.all_sps().collect::<Vec<_>>(), [escaped]);
+        let whole = sets.in_front_of(annex_b(&[&[0x41, 0xe0]]));
+        assert!(!is_idr(&whole) && nal_units(&whole).count() == 3);
     }
 
     #[test]

@@ -54,7 +54,7 @@ fn mix_block<const N: usize>(
         };
         let weight = _mm256_set1_epi16(*weight);
         for ([low, high], samples) in mixed.iter_mut().zip(samples.as_chunks().0) {
-            let samples = _mm256_xor_si256(load(samples), grey);
+            let samples = _mm256_xor_si256(load_bytes(samples), grey);
             let (a, b) = (
                 _mm256_unpacklo_epi8(zero, samples),
                 _mm256_unpackhi_epi8(zero, samples),
@@ -69,8 +69,8 @@ fn mix_block<const N: usize>(
         let (first, second) = out.split_at_mut(WHOLE);
         // Unpacked, the halves of each are a quarter of the row apart.
         if let ([first], [second]) = (first.as_chunks_mut().0, second.as_chunks_mut().0) {
-            store(first, _mm256_permute2x128_si256::<0x20>(low, high));
-            store(second, _mm256_permute2x128_si256::<0x31>(low, high));
+            store_words(first, _mm256_permute2x128_si256::<0x20>(low, high));
+            store_words(second, _mm256_permute2x128_si256::<0x31>(low, high));
         }
     }
 }
@@ -84,7 +84,7 @@ pub(super) fn turn(lines: &[i16], stride: usize, columns: &mut [Column<i16>]) {
                 return;
             };
             let row = |i: usize| match lines.get(i * stride..).and_then(|l| l.first_chunk()) {
-                Some(samples) => load16(samples),
+                Some(samples) => load_words(samples),
                 None => _mm256_setzero_si256(),
             };
             let rows = [
@@ -103,8 +103,8 @@ pub(super) fn turn(lines: &[i16], stride: usize, columns: &mut [Column<i16>]) {
                 let low = first.as_chunks_mut::<FEW>().0;
                 let high = second.as_chunks_mut::<FEW>().0;
                 if let (Some(low), Some(high)) = (low.get_mut(y), high.get_mut(y)) {
-                    store8(low, _mm256_castsi256_si128(word));
-                    store8(high, _mm256_extracti128_si256::<1>(word));
+                    store_few(low, _mm256_castsi256_si128(word));
+                    store_few(high, _mm256_extracti128_si256::<1>(word));
                 }
             }
         }
@@ -147,7 +147,7 @@ pub(super) fn mix_column(window: &[Column<i16>], weights: &[i16], out: &mut Colu
     for (column, weight) in window.iter().zip(weights) {
         let weight = _mm256_set1_epi16(*weight);
         for (mixed, samples) in mixed.iter_mut().zip(column.as_chunks().0) {
-            *mixed = _mm256_add_epi16(*mixed, _mm256_mulhi_epi16(load16(samples), weight));
+            *mixed = _mm256_add_epi16(*mixed, _mm256_mulhi_epi16(load_words(samples), weight));
         }
     }
     let grey = _mm256_set1_epi8(GREY as i8);
@@ -157,7 +157,7 @@ pub(super) fn mix_column(window: &[Column<i16>], weights: &[i16], out: &mut Colu
             _mm256_srai_epi16::<{ DOWN as i32 }>(*b),
         );
         let packed = _mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_packs_epi16(a, b));
-        store32(out, _mm256_xor_si256(packed, grey));
+        store_bytes(out, _mm256_xor_si256(packed, grey));
     }
 }
 
@@ -166,7 +166,7 @@ pub(super) fn mix_column(window: &[Column<i16>], weights: &[i16], out: &mut Colu
 pub(super) fn turn_back(few: &[Column<u8>; FEW], target: &mut [u8], stride: usize, rows: usize) {
     let mut lines = target.chunks_mut(stride).take(rows);
     for y in 0..ROWS / WHOLE {
-        let column = |i: usize| load128(&few[i].as_chunks::<WHOLE>().0[y]);
+        let column = |i: usize| load_half(&few[i].as_chunks::<WHOLE>().0[y]);
         let turned = turn_bytes([
             column(0),
             column(1),
@@ -218,50 +218,26 @@ fn turn_bytes([a, b, c, d, e, f, g, h]: [__m128i; FEW]) -> [__m128i; FEW] {
 }
 
 macro_rules! memory {
-    ($load:ident, $store:ident, $array:ty, $vector:ty, $from:ident, $to:ident) => {
+    ($name:ident, $from:ident: $array:ty => $vector:ty) => {
         #[target_feature(enable = "avx2")]
         #[inline]
-        #[allow(unsafe_code, dead_code, reason = "the array is as long as the vector")]
-        fn $load(from: &$array) -> $vector {
+        #[allow(unsafe_code, reason = "the array is as long as the vector")]
+        fn $name(from: &$array) -> $vector {
             unsafe { $from(from.as_ptr().cast()) }
         }
+    };
+    ($name:ident, $to:ident: $vector:ty, into $array:ty) => {
         #[target_feature(enable = "avx2")]
         #[inline]
-        #[allow(unsafe_code, dead_code, reason = "the array is as long as the vector")]
-        fn $store(to: &mut $array, vector: $vector) {
+        #[allow(unsafe_code, reason = "the array is as long as the vector")]
+        fn $name(to: &mut $array, vector: $vector) {
             unsafe { $to(to.as_mut_ptr().cast(), vector) }
         }
     };
 }
-memory!(
-    load,
-    store32,
-    [u8; 32],
-    __m256i,
-    _mm256_loadu_si256,
-    _mm256_storeu_si256
-);
-memory!(
-    load16,
-    store,
-    [i16; 16],
-    __m256i,
-    _mm256_loadu_si256,
-    _mm256_storeu_si256
-);
-memory!(
-    load128,
-    store128,
-    [u8; 16],
-    __m128i,
-    _mm_loadu_si128,
-    _mm_storeu_si128
-);
-memory!(
-    load8,
-    store8,
-    [i16; 8],
-    __m128i,
-    _mm_loadu_si128,
-    _mm_storeu_si128
-);
+memory!(load_bytes, _mm256_loadu_si256: [u8; BYTES] => __m256i);
+memory!(load_words, _mm256_loadu_si256: [i16; WHOLE] => __m256i);
+memory!(load_half, _mm_loadu_si128: [u8; WHOLE] => __m128i);
+memory!(store_bytes, _mm256_storeu_si256: __m256i, into [u8; BYTES]);
+memory!(store_words, _mm256_storeu_si256: __m256i, into [i16; WHOLE]);
+memory!(store_few, _mm_storeu_si128: __m128i, into [i16; FEW]);

@@ -24,22 +24,9 @@ pub struct DaemonArgs {
 }
 
 impl DaemonArgs {
-    /// The configuration, or the status to exit with at once: it was refused (the reason is on
-    /// standard error), or only `--check` was asked for.
-    ///
-    /// `check` looks for cross-field nonsense.
-    ///
-    /// # Errors
-    /// The status to exit with.
-    pub fn configuration<T: DeserializeOwned>(
-        &self,
-        check: impl FnOnce(&T) -> Result<(), String>,
-    ) -> Result<T, ExitCode> {
-        self.judged(config::load_checked(&self.config, check))
-    }
-
-    /// The same, as a configuration that can [change](crate::reload). `text` is that of the file,
-    /// where it was read before.
+    /// The configuration, which can [change](crate::reload), or the status to exit with at once: it was
+    /// refused (the reason is on standard error), or only `--check` was asked for. `text` is that of the
+    /// file, where it was read before; `check` looks for cross-field nonsense.
     ///
     /// # Errors
     /// The status to exit with.

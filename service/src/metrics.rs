@@ -1,7 +1,10 @@
 //! What every daemon's metrics have in common.
 
+mod make;
+
 use std::collections::HashMap;
 
+pub use make::Make;
 use prometheus::{Encoder, IntGaugeVec, Opts, Registry, TextEncoder};
 
 /// Registers `rackcast_build_info{role, version}`, always 1.

@@ -7,7 +7,7 @@ use std::time::Instant;
 use prometheus::{Gauge, GaugeVec, IntGauge, IntGaugeVec, Registry};
 use rackcast_route::Router;
 
-use super::metrics::Make;
+use rackcast_service::metrics::Make;
 
 /// Standings that are shown as 0 when no node has them.
 const STANDINGS: [&str; 10] = [
@@ -47,22 +47,22 @@ impl Gauges {
             nodes: make.gauges(
                 "rackcast_ingest_discovery_nodes",
                 "Transcode nodes by how they stand with this ingest",
-                "standing",
+                &["standing"],
             )?,
             zones: make.gauges(
                 "rackcast_ingest_route_zones",
                 "Zones of transcode nodes that get work (open), or that are abandoned as a whole",
-                "state",
+                &["state"],
             )?,
             slots: make.gauges(
                 "rackcast_ingest_route_slots",
                 "Slots of the nodes that this ingest may give work, and the free ones of them",
-                "state",
+                &["state"],
             )?,
             budgets: make.gauges(
                 "rackcast_ingest_dispatch_budget_available",
                 "Requests that could be made at this instant, by the budget that they draw on",
-                "budget",
+                &["budget"],
             )?,
             subset: make.gauge(
                 "rackcast_ingest_route_subset_nodes",
@@ -71,7 +71,7 @@ impl Gauges {
             pressure: make.fractions(
                 "rackcast_ingest_route_pressure_ratio",
                 "What degradation was last decided by",
-                "share",
+                &["share"],
             )?,
             level: make.fraction(
                 "rackcast_ingest_route_degradation_level",
@@ -84,7 +84,7 @@ impl Gauges {
             slow: make.fractions(
                 "rackcast_ingest_route_slow_ratio",
                 "Multiple of the predicted time beyond which a segment of so many pixels is hedged",
-                "pixels",
+                &["pixels"],
             )?,
         })
     }

@@ -2,12 +2,10 @@
 
 use std::time::Duration;
 
-use prometheus::{
-    Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
-    IntGaugeVec, Opts, Registry,
-};
+use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, Registry};
 use rackcast_route::plan::{AttemptId, Cause, End, GiveUp, NotHedged, Step, Trail, Wait};
 use rackcast_route::table::{Change, FailureKind, ZoneChange};
+use rackcast_service::metrics::Make;
 
 /// Counters of dispatch. What is decided is counted when its segment is done, from its trail.
 #[derive(Debug)]
@@ -46,37 +44,37 @@ impl Metrics {
             attempts: make.counters(
                 "rackcast_ingest_dispatch_attempts_total",
                 "Requests to nodes, by how they ended",
-                "result",
+                &["result"],
             )?,
             retries: make.counters(
                 "rackcast_ingest_dispatch_retries_total",
                 "Requests after a segment's first, by what they were made for",
-                "cause",
+                &["cause"],
             )?,
             refusals: make.counters(
                 "rackcast_ingest_dispatch_refusals_total",
                 "Requests that a node pushed back before it read the body, by code",
-                "code",
+                &["code"],
             )?,
             hedges: make.counters(
                 "rackcast_ingest_dispatch_hedges_total",
                 "Requests that were late, by what came of a second one beside them",
-                "result",
+                &["result"],
             )?,
             denied: make.counters(
                 "rackcast_ingest_dispatch_budget_denied_total",
                 "Requests that were not made because a budget was spent, by budget",
-                "budget",
+                &["budget"],
             )?,
             picks: make.counters(
                 "rackcast_ingest_route_picks_total",
                 "Decisions for a node, by reason",
-                "reason",
+                &["reason"],
             )?,
             ejections: make.counters(
                 "rackcast_ingest_route_ejections_total",
                 "Nodes that were left alone for a while, by reason",
-                "reason",
+                &["reason"],
             )?,
             zones: make.counter(
                 "rackcast_ingest_route_zones_abandoned_total",
@@ -89,12 +87,12 @@ impl Metrics {
             defects: make.counters(
                 "rackcast_ingest_dispatch_defects_total",
                 "Renditions that were not the answer to the question, by defect",
-                "defect",
+                &["defect"],
             )?,
             missing: make.counters(
                 "rackcast_ingest_dispatch_missing_renditions_total",
                 "Renditions of segments that did not come, by reason",
-                "reason",
+                &["reason"],
             )?,
             deadline_misses: make.counter(
                 "rackcast_ingest_dispatch_deadline_misses_total",
@@ -103,7 +101,7 @@ impl Metrics {
             turnaround: make.histograms(
                 "rackcast_ingest_dispatch_turnaround_seconds",
                 "From a segment's order to its last rendition, by outcome",
-                "outcome",
+                &["outcome"],
                 &[0.1, 0.2, 0.4, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0, 8.0, 13.0],
             )?,
             verification: make.histogram(
@@ -218,77 +216,4 @@ fn helped(trail: &Trail, request: AttemptId) -> bool {
         matches!(entry.step,
             Step::Rendition { attempt, counted: true, .. } if attempt == request)
     })
-}
-
-/// Makes metrics and registers them.
-pub(super) struct Make<'a>(pub(super) &'a Registry);
-
-impl Make<'_> {
-    fn register<T>(&self, metric: T) -> Result<T, prometheus::Error>
-    where
-        T: prometheus::core::Collector + Clone + 'static,
-    {
-        self.0.register(Box::new(metric.clone()))?;
-        Ok(metric)
-    }
-
-    fn counter(&self, name: &str, help: &str) -> Result<IntCounter, prometheus::Error> {
-        self.register(IntCounter::new(name, help)?)
-    }
-
-    fn counters(
-        &self,
-        name: &str,
-        help: &str,
-        label: &str,
-    ) -> Result<IntCounterVec, prometheus::Error> {
-        self.register(IntCounterVec::new(Opts::new(name, help), &[label])?)
-    }
-
-    pub(super) fn gauge(&self, name: &str, help: &str) -> Result<IntGauge, prometheus::Error> {
-        self.register(IntGauge::new(name, help)?)
-    }
-
-    pub(super) fn fraction(&self, name: &str, help: &str) -> Result<Gauge, prometheus::Error> {
-        self.register(Gauge::new(name, help)?)
-    }
-
-    pub(super) fn fractions(
-        &self,
-        name: &str,
-        help: &str,
-        label: &str,
-    ) -> Result<GaugeVec, prometheus::Error> {
-        self.register(GaugeVec::new(Opts::new(name, help), &[label])?)
-    }
-
-    pub(super) fn gauges(
-        &self,
-        name: &str,
-        help: &str,
-        label: &str,
-    ) -> Result<IntGaugeVec, prometheus::Error> {
-        self.register(IntGaugeVec::new(Opts::new(name, help), &[label])?)
-    }
-
-    fn histogram(
-        &self,
-        name: &str,
-        help: &str,
-        buckets: &[f64],
-    ) -> Result<Histogram, prometheus::Error> {
-        let options = HistogramOpts::new(name, help).buckets(buckets.to_vec());
-        self.register(Histogram::with_opts(options)?)
-    }
-
-    fn histograms(
-        &self,
-        name: &str,
-        help: &str,
-        label: &str,
-        buckets: &[f64],
-    ) -> Result<HistogramVec, prometheus::Error> {
-        let options = HistogramOpts::new(name, help).buckets(buckets.to_vec());
-        self.register(HistogramVec::new(options, &[label])?)
-    }
 }

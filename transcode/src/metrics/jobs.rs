@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec};
 use rackcast_segment::wire::job::JobSpec;
+use rackcast_service::metrics::Make;
 
-use super::SECONDS;
-use super::make::Make;
+use super::{OF_CLASS, SECONDS};
 use crate::pipeline::Spent;
 
 /// Working time over media time; 0.8 is the bar for real time.
@@ -71,8 +71,8 @@ impl Jobs {
             )?,
             refused: make.counters(
                 "rackcast_transcode_jobs_refused_total",
-                &["reason"],
                 "Requests refused or failed, by reason.",
+                &["reason"],
             )?,
             cancelled: make.counter(
                 "rackcast_transcode_jobs_cancelled_total",
@@ -83,34 +83,40 @@ impl Jobs {
                 "From admission to the body's end.",
                 &SECONDS,
             )?,
-            queue: make.by_class(
+            queue: make.histograms(
                 "rackcast_transcode_queue_seconds",
                 "From admission to a worker.",
+                &OF_CLASS,
                 &SECONDS,
             )?,
-            work: make.by_class(
+            work: make.histograms(
                 "rackcast_transcode_work_seconds",
                 "From a worker to the last rendition.",
+                &OF_CLASS,
                 &SECONDS,
             )?,
-            factor: make.by_class(
+            factor: make.histograms(
                 "rackcast_transcode_real_time_ratio",
                 "Working time over media time.",
+                &OF_CLASS,
                 &FACTOR,
             )?,
-            decode: make.by_class(
+            decode: make.histograms(
                 "rackcast_transcode_decode_cpu_seconds",
                 "Processor time to decode a segment.",
+                &OF_CLASS,
                 &STAGE,
             )?,
-            scale: make.by_class(
+            scale: make.histograms(
                 "rackcast_transcode_scale_cpu_seconds",
                 "Processor time to scale a segment's pictures.",
+                &OF_CLASS,
                 &STAGE,
             )?,
-            encode: make.by_class(
+            encode: make.histograms(
                 "rackcast_transcode_encode_cpu_seconds",
                 "Processor time to encode all renditions of a segment.",
+                &OF_CLASS,
                 &STAGE,
             )?,
             bytes_out: make.counter(

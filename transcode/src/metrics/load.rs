@@ -2,8 +2,9 @@
 
 use prometheus::{GaugeVec, IntGauge};
 use rackcast_segment::wire::load;
+use rackcast_service::metrics::Make;
 
-use super::make::Make;
+use super::OF_DEVICE;
 use crate::admission::DeviceLoad;
 
 /// Of the node as a whole, and of each device.
@@ -34,27 +35,35 @@ impl Load {
                 "rackcast_transcode_pixels_per_second",
                 "Output pixels a second of the default ladder, as measured.",
             )?,
-            device_slots: make
-                .of_device("rackcast_transcode_device_slots", "Workers that are up.")?,
-            device_busy: make.of_device(
+            device_slots: make.fractions(
+                "rackcast_transcode_device_slots",
+                "Workers that are up.",
+                &OF_DEVICE,
+            )?,
+            device_busy: make.fractions(
                 "rackcast_transcode_device_jobs_running",
                 "Jobs at a worker of the device.",
+                &OF_DEVICE,
             )?,
-            device_queued: make.of_device(
+            device_queued: make.fractions(
                 "rackcast_transcode_device_jobs_queued",
                 "Jobs uploading to the device or waiting for it.",
+                &OF_DEVICE,
             )?,
-            device_ratio: make.of_device(
+            device_ratio: make.fractions(
                 "rackcast_transcode_device_load_ratio",
                 "Busy time over media time of the device's streams, for each slot.",
+                &OF_DEVICE,
             )?,
-            device_slowdown: make.of_device(
+            device_slowdown: make.fractions(
                 "rackcast_transcode_device_slowdown_ratio",
                 "What jobs take over what they should by the calibration.",
+                &OF_DEVICE,
             )?,
-            device_pixel_rate: make.of_device(
+            device_pixel_rate: make.fractions(
                 "rackcast_transcode_device_pixels_per_second",
                 "Output pixels a second of the default ladder, as measured.",
+                &OF_DEVICE,
             )?,
         })
     }

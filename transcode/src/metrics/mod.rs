@@ -2,10 +2,10 @@
 
 mod jobs;
 mod load;
-mod make;
 mod workers;
 
 use prometheus::{IntCounter, IntGauge, Registry};
+use rackcast_service::metrics::Make;
 
 use crate::gpus;
 
@@ -14,9 +14,11 @@ pub(crate) use jobs::{Took, class};
 pub(crate) use workers::Sessions;
 
 use load::Load;
-use make::Make;
 use workers::Workers;
 
+/// Labels of what is told of each device, and of each class of its jobs.
+const OF_DEVICE: [&str; 1] = ["device"];
+const OF_CLASS: [&str; 2] = ["device", "class"];
 /// Seconds: from a small job on an idle node to a deadline.
 const SECONDS: [f64; 12] = [
     0.01, 0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.2, 1.6, 2.0, 3.0, 6.0,

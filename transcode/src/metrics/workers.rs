@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use prometheus::{Gauge, GaugeVec, Histogram, IntCounterVec};
+use rackcast_service::metrics::Make;
 
-use super::SECONDS;
-use super::make::Make;
+use super::{OF_DEVICE, SECONDS};
 
 /// Encoder sessions of one worker; none once this is dropped.
 pub(crate) struct Sessions {
@@ -42,13 +42,13 @@ impl Workers {
         Ok(Self {
             ends: make.counters(
                 "rackcast_transcode_worker_ends_total",
-                &["device", "reason"],
                 "Workers that ended, by reason.",
+                &["device", "reason"],
             )?,
             self_tests: make.counters(
                 "rackcast_transcode_self_tests_total",
-                &["result"],
                 "Self-tests of workers, by result.",
+                &["result"],
             )?,
             self_test: make.histogram(
                 "rackcast_transcode_self_test_seconds",
@@ -57,12 +57,13 @@ impl Workers {
             )?,
             quarantine: make.counters(
                 "rackcast_transcode_quarantine_jobs_total",
-                &["result"],
                 "Jobs that ran alone in a disposable worker, by result.",
+                &["result"],
             )?,
-            sessions: make.of_device(
+            sessions: make.fractions(
                 "rackcast_transcode_device_sessions",
                 "Encoders that the device's workers have open.",
+                &OF_DEVICE,
             )?,
         })
     }

@@ -171,7 +171,7 @@ async fn what_cannot_be_decoded_is_told_with_its_reason() {
 
 #[tokio::test]
 async fn who_does_not_take_an_answer_loses_the_connection_and_nobody_else_does() {
-    let node = Node::start("[worker]\ncount = 1\n[front]\nanswer_timeout = '200ms'").await;
+    let node = Node::start("[worker]\ncount = 1\n[front]\nanswer_timeout = '1s'").await;
     let s = &segments()[0];
     let stream = TcpStream::connect(node.at).await.unwrap();
     let (mut client, connection) = http2::Builder::new(TokioExecutor::new())

@@ -7,7 +7,7 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use rackcast_route::table::{
-    Ask, Config, Home, NodeRef, Outcome, Purpose, SubsetConfig, Table, Ticket,
+    Ask, Config, Home, NodeRef, Outcome, Purpose, Residence, SubsetConfig, Table, Ticket,
 };
 use rackcast_route::{Endpoint, Member};
 use rand::rngs::SmallRng;
@@ -18,6 +18,8 @@ const SPAN: Duration = Duration::from_secs(1);
 const WORK: u64 = 10_000_000;
 /// How long each job takes.
 const TAKES: Duration = Duration::from_millis(100);
+/// From one segment of a stream to the next.
+const PERIOD: Duration = Duration::from_secs(2);
 /// So many a node are under way, of five slots on average.
 const UNDER_WAY: f64 = 1.6;
 /// What the architecture promises.
@@ -32,6 +34,8 @@ struct World {
     pause: Duration,
     /// When each is over, in order.
     flying: VecDeque<(Instant, Ticket)>,
+    /// When the next segment of each stream is due, in order.
+    due: VecDeque<(Instant, Residence)>,
 }
 
 /// A fleet of unlike nodes in the midst of its work.
@@ -50,6 +54,7 @@ fn world(nodes: u32) -> World {
         homes: Vec::new(),
         pause: TAKES.div_f64(UNDER_WAY * f64::from(nodes)),
         flying: VecDeque::new(),
+        due: VecDeque::new(),
     };
     w.table.update_members(
         (0..nodes).map(|i| Member {
@@ -85,11 +90,17 @@ fn pick(w: &World, home: Option<Home>, tried: &[NodeRef], purpose: Purpose) -> (
     (choice.home, choice.node)
 }
 
-/// A job begins, and those end that are over.
+/// A stream's job begins, and those end that are over.
 fn turn(w: &mut World, node: NodeRef) {
     let ticket = w.table.start(node, WORK, TAKES, w.now);
     w.flying.push_back((w.now + TAKES, ticket));
+    let next = w.now + PERIOD;
+    w.due.push_back((next, w.table.expect(node, next)));
     w.now += w.pause;
+    while w.due.front().is_some_and(|(at, _)| *at <= w.now) {
+        let (_, residence) = w.due.pop_front().unwrap();
+        w.table.unexpect(&residence);
+    }
     while w.flying.front().is_some_and(|(end, _)| *end <= w.now) {
         let (_, ticket) = w.flying.pop_front().unwrap();
         let elapsed = TAKES.mul_f64(w.rng.random_range(0.8..1.2));

@@ -218,6 +218,9 @@ impl Plan {
         let Some(flight) = flight.filter(|f| f.outstanding().contains(index)) else {
             return;
         };
+        if flight.got.is_empty() {
+            cx.router.table_mut().begun(&flight.ticket, cx.now);
+        }
         flight.got = flight.got.union(Renditions::only(index));
         flight.last = cx.now;
         self.admitted(attempt, cx);

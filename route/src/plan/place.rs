@@ -71,7 +71,7 @@ impl Plan {
             return Some(self.wait(Wait::Retries, None, cx));
         }
         let moved_from = match purpose {
-            Purpose::First => cx.router.set_home(self.job.stream, choice.home),
+            Purpose::First => cx.router.set_home(self.job.stream, choice.home, cx.now),
             _ => None,
         };
         let first = self.next == 0;

@@ -13,6 +13,9 @@ use crate::table::{Ask, Choice, PickReason, Purpose, Standing};
 /// A submission of a class of which too little is known is slow after this many times what was
 /// predicted.
 const SLOW: f64 = 1.5;
+/// Of what a node has when it turns out to be late, what was sent last is hedged first: it gains
+/// most. What was sent before stands back by this part of the time that it has been out.
+const STANDS_BACK: f64 = 0.02;
 /// When a hedge is due.
 struct Due {
     at: Instant,
@@ -87,14 +90,19 @@ impl Plan {
             matches!(standing, Ejected(..) | Failed | ZoneLeft)
         });
         let late_from = table.late_from(flight.node);
-        if flight.got.is_empty() && late_from.is_some_and(|at| at <= cx.now) {
+        let late_since = late_from.filter(|at| *at <= cx.now);
+        if let Some(since) = late_since.filter(|_| flight.got.is_empty()) {
+            let at = since
+                + since
+                    .saturating_duration_since(flight.sent)
+                    .mul_f64(STANDS_BACK);
             return Due {
-                at: flight.sent,
-                look_at: expected,
+                at,
+                look_at: if at > cx.now { at } else { expected },
                 need: Need::Slow,
             };
         }
-        let late = late_from.is_some_and(|at| at <= cx.now);
+        let late = late_since.is_some();
         let suspect = bad || late || table.is_suspect(flight.node, cx.now);
         let suspect = suspect && cx.now >= expected;
         let look_at = if cx.now < expected { expected } else { slow };

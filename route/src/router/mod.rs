@@ -116,10 +116,10 @@ impl Router {
 
     /// A stream is over. Plans of it may still run.
     pub fn close(&mut self, stream: StreamKey) {
-        let known = self.streams.remove(&stream);
-        if let Some(entry) = known.and_then(|s| s.due) {
-            self.purse.unexpect(entry);
+        if let Some(known) = self.streams.get_mut(&stream) {
+            known.no_longer_due(&mut self.purse, &mut self.table);
         }
+        self.streams.remove(&stream);
     }
 
     /// Whether copies of the stream's segments run in parallel.
@@ -169,9 +169,7 @@ impl Router {
         let all = Renditions::first(rungs);
         if let Some(known) = self.streams.get_mut(&stream) {
             known.demands(works, media, &self.config.degrade.order, now);
-            if let Some(entry) = known.due.take() {
-                self.purse.unexpect(entry);
-            }
+            known.no_longer_due(&mut self.purse, &mut self.table);
         }
         self.degrade.begun();
         if self.degrade.is_due(now) {
@@ -264,9 +262,21 @@ impl Router {
 
     /// The stream's home from now on. The one that it moves away from, if it does: a home may
     /// have left the catalog since, and is remembered by name.
-    pub(crate) fn set_home(&mut self, stream: StreamKey, home: Home) -> Option<NodeId> {
+    pub(crate) fn set_home(
+        &mut self,
+        stream: StreamKey,
+        home: Home,
+        now: Instant,
+    ) -> Option<NodeId> {
+        let known = self.streams.get_mut(&stream)?;
+        if let Some(before) = known.lives.take() {
+            self.table.unexpect(&before);
+        }
+        if let Some(next) = known.next.filter(|at| *at > now) {
+            known.lives = Some(self.table.expect(home.node(), next));
+        }
         let id = &self.table.member(home.node())?.id;
-        self.streams.get_mut(&stream)?.set_home(home, id)
+        known.set_home(home, id)
     }
 
     pub(crate) fn purse(&mut self) -> &mut Purse {

@@ -1,12 +1,12 @@
 use std::time::{Duration, Instant};
 
 use super::circuit::Circuit;
-use super::purse::Entry;
+use super::purse::{Entry, Purse};
 use super::{IDLE_LEAST, IDLE_SEGMENTS};
 use crate::degrade::{self, Group, Level};
 use crate::member::NodeId;
 use crate::renditions::Renditions;
-use crate::table::Home;
+use crate::table::{Home, Residence, Table};
 
 /// A segment that is off its time by more than this tells nothing of the next.
 const REGULAR: Duration = Duration::from_millis(250);
@@ -33,6 +33,8 @@ pub(super) struct Stream {
     pub(super) next: Option<Instant>,
     /// Where that stands in the calendar, once its segments come when they should.
     pub(super) due: Option<Entry>,
+    /// Where it lives, while its next segment is to come.
+    pub(super) lives: Option<Residence>,
 }
 
 impl Stream {
@@ -48,6 +50,7 @@ impl Stream {
             last: now,
             next: None,
             due: None,
+            lives: None,
         }
     }
 
@@ -63,6 +66,16 @@ impl Stream {
                 None
             }
             before => before.replace((home, id.clone())).map(|(_, id)| id),
+        }
+    }
+
+    /// What was due has come, or will not.
+    pub(super) fn no_longer_due(&mut self, purse: &mut Purse, table: &mut Table) {
+        if let Some(entry) = self.due.take() {
+            purse.unexpect(entry);
+        }
+        if let Some(residence) = self.lives.take() {
+            table.unexpect(&residence);
         }
     }
 

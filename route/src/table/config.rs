@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::late::Surprise;
 use super::{health, home, late, subset, zone};
 
 /// The constants of the policy.
@@ -131,6 +132,8 @@ pub(super) struct Pace {
     /// A job is never late by less than this.
     pub(super) patience: f64,
     pub(super) most: u32,
+    /// What remains of a job when the time that was predicted for it is over, as a part of that: as far as is known.
+    pub(super) rest: f64,
 }
 
 impl From<&Config> for Pace {
@@ -144,6 +147,7 @@ impl From<&Config> for Pace {
             slow: config.slow,
             patience: config.late.least.as_secs_f64(),
             most: config.max_in_flight_per_node,
+            rest: Surprise::new(config.late).rest(),
         }
     }
 }

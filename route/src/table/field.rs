@@ -41,7 +41,7 @@ pub(super) struct Entry {
     pub(super) why: Option<Left>,
     /// Predicted, in seconds.
     pub(super) total: f64,
-    /// Predicted, with what a stream has to reckon with beyond this one segment.
+    /// Predicted, with what comes of it beyond this one segment: for the stream, and for those that live there.
     pub(super) score: f64,
     /// The score with the chance that tells equals apart.
     pub(super) drawn: f64,

@@ -8,8 +8,12 @@
 //! in many. Two of them are more than twice as much, since chance has nothing in common for
 //! both: where one takes longer than most and another that was sent to the same node takes
 //! longer than it should, the node is *late*. So it is when chance alone does not explain a
-//! single one. A job that a later one has outlived, by coming back as it should, is evidence
-//! only by itself.
+//! single one. A job tells by its first rendition, which comes before the rest, and by its last:
+//! until the first is there, it is held to what first renditions take. A job that a later one has
+//! outlived, by coming back as it should, is evidence only by itself.
+
+use super::config::Pace;
+use super::late::Marks;
 
 /// A job in flight. Times in seconds.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -26,16 +30,31 @@ pub(super) struct Flight {
     pub(super) contention: f64,
     /// Seconds per pixel that were predicted, what was late already included.
     pub(super) speed: f64,
-    /// From when on it should have been over.
+    /// When its first rendition came.
+    pub(super) first_at: Option<f64>,
+    /// From when on the next of it should be there.
     pub(super) due_at: f64,
     /// From when on it takes longer than most.
     pub(super) suspect_at: f64,
     /// From when on it is late.
     pub(super) late_at: f64,
+    /// From when on it is late with all of it.
+    pub(super) over_at: f64,
     /// Jobs on the node when it was sent, itself included.
     pub(super) beside: f64,
     /// It is what an ejected or doubted node is tried with.
     pub(super) trial: bool,
+    /// Its node was measured when it was sent.
+    pub(super) measured: bool,
+}
+
+impl Flight {
+    /// Sets from when on it is due, suspect and late; never by less than `patience` seconds.
+    pub(super) fn mark(&mut self, marks: Marks, patience: f64) {
+        let at = |times: f64| self.sent + self.predicted * times + patience;
+        (self.due_at, self.suspect_at, self.late_at) =
+            (at(marks.due), at(marks.suspect), at(marks.late));
+    }
 }
 
 /// The jobs of one node.
@@ -49,7 +68,7 @@ pub(super) struct Flights {
     /// The first to take longer than most, and from when on it does.
     worst: Option<(f64, Flight)>,
     late_at: f64,
-    /// From when on chance does not explain one of them.
+    /// From when on chance does not explain that one of them is not over.
     certain_at: f64,
     trials: u32,
 }
@@ -91,6 +110,18 @@ impl Flights {
         Some(flight)
     }
 
+    /// The first rendition of a job came; the rest is expected by these marks.
+    pub(super) fn begun(&mut self, id: u64, t: f64, marks: Marks, patience: f64) {
+        let Some(job) = self.jobs.iter_mut().find(|f| f.id == id) else {
+            return;
+        };
+        job.first_at = Some(t);
+        if job.measured {
+            job.mark(marks, patience);
+            self.judge();
+        }
+    }
+
     /// A job that was sent then came back as it should.
     pub(super) fn good(&mut self, sent: f64) {
         if sent > self.good_sent {
@@ -102,11 +133,12 @@ impl Flights {
     /// From when on the node is suspect, and late, should nothing else happen.
     fn judge(&mut self) {
         let mut worst: Option<(f64, &Flight)> = None;
-        let mut certain_at = f64::INFINITY;
+        let (mut certain_at, mut late_at) = (f64::INFINITY, f64::INFINITY);
         let (mut suspect_at, mut due_at, mut second_due_at) =
             (f64::INFINITY, f64::INFINITY, f64::INFINITY);
         for job in &self.jobs {
-            certain_at = certain_at.min(job.late_at);
+            certain_at = certain_at.min(job.over_at);
+            late_at = late_at.min(job.late_at);
             let outlived = job.sent < self.good_sent;
             let from = if outlived {
                 job.late_at
@@ -124,10 +156,11 @@ impl Flights {
         }
         self.worst = worst.map(|(from, job)| (from, *job));
         self.certain_at = certain_at;
-        self.late_at = certain_at.min(suspect_at.max(second_due_at));
+        self.late_at = late_at.min(suspect_at.max(second_due_at));
     }
 
-    /// Since when chance does not explain one of them: evidence enough against the whole zone.
+    /// Since when chance does not explain that one of them is not over: evidence enough against
+    /// the whole zone.
     pub(super) fn certain_since(&self, t: f64) -> Option<f64> {
         (t > self.certain_at).then_some(self.certain_at)
     }
@@ -170,14 +203,44 @@ impl Flights {
         t > self.late_at
     }
 
-    /// When the `n`-th of the jobs is expected to end, counted from 1.
-    pub(super) fn end(&self, n: usize) -> Option<f64> {
-        self.ends.get(n.checked_sub(1)?).copied()
+    /// When each of the jobs was expected to end when it was sent, ascending.
+    pub(super) fn ends(&self) -> &[f64] {
+        &self.ends
     }
+
+    /// In how many seconds the `n`-th of the jobs, counted from 1, is expected to end by what is
+    /// known now: what takes longer than was predicted ends neither at once nor all together.
+    pub(super) fn ends_in(&self, n: usize, t: f64, pace: &Pace) -> Option<f64> {
+        let mut first = [f64::INFINITY; LOOKED_AT];
+        let Some(first) = first.get_mut(..n).filter(|_| n <= self.jobs.len()) else {
+            return self.ends.get(n.checked_sub(1)?).map(|end| end - t);
+        };
+        for job in &self.jobs {
+            let bend = pace.rest * (job.predicted - job.wait);
+            let mut rest = rest(job.sent + job.predicted - t, bend);
+            for slot in &mut *first {
+                if rest < *slot {
+                    std::mem::swap(slot, &mut rest);
+                }
+            }
+        }
+        first.last().copied()
+    }
+}
+
+/// Of so many the ends are reckoned anew; a queue is rarely longer.
+const LOOKED_AT: usize = 32;
+
+/// How long a job goes on of which `left` seconds should remain and which, when none do, goes on for
+/// `bend`: a hyperbola from what was predicted, far before it is over, to nothing. So runs the mean
+/// residual life of times that vary log-normally, until they are far beyond.
+fn rest(left: f64, bend: f64) -> f64 {
+    0.5 * (left + left.hypot(2.0 * bend))
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::config::Config;
     use super::*;
 
     fn flight(id: u64, sent: f64, predicted: f64) -> Flight {
@@ -189,11 +252,14 @@ mod tests {
             wait: 0.0,
             contention: 1.0,
             speed: 1.0,
+            first_at: None,
             due_at: sent + predicted,
             suspect_at: sent + 2.0 * predicted,
             late_at: sent + 3.0 * predicted,
+            over_at: sent + 3.0 * predicted,
             beside: 1.0,
             trial: id == 9,
+            measured: true,
         }
     }
 
@@ -230,12 +296,56 @@ mod tests {
         f.add(flight(1, 0.0, 3.0));
         f.add(flight(9, 0.0, 1.0));
         f.add(flight(3, 0.0, 2.0));
-        assert_eq!((f.end(1), f.end(3), f.end(4)), (Some(1.0), Some(3.0), None));
-        assert_eq!(f.end(0), None);
+        assert_eq!(f.ends(), [1.0, 2.0, 3.0]);
         assert!(f.on_trial());
         assert!(f.remove(9).is_some() && f.remove(9).is_none());
         assert!(!f.on_trial());
-        assert_eq!((f.end(1), f.len()), (Some(2.0), 2));
+        assert_eq!((f.ends(), f.len()), (&[2.0, 3.0][..], 2));
+    }
+
+    fn pace() -> Pace {
+        Pace {
+            rest: 0.25,
+            ..Pace::from(&Config::default())
+        }
+    }
+
+    #[test]
+    fn what_takes_longer_than_was_predicted_ends_neither_at_once_nor_all_together() {
+        let mut f = Flights::default();
+        for (id, predicted) in [(1, 1.0), (2, 1.0), (3, 1.1), (4, 9.0)] {
+            f.add(flight(id, 0.0, predicted));
+        }
+        let times = |t| [1, 2, 3, 4].map(|n| f.ends_in(n, t, &pace()).unwrap_or(f64::NAN));
+        let near = |a: [f64; 4], b: [f64; 4]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 0.01);
+        assert!(
+            near(times(0.0), [1.06, 1.06, 1.16, 9.53]),
+            "{:?}",
+            times(0.0)
+        );
+        assert!(
+            near(times(1.0), [0.25, 0.25, 0.33, 8.59]),
+            "{:?}",
+            times(1.0)
+        );
+        assert!(
+            near(times(1.5), [0.10, 0.10, 0.14, 8.12]),
+            "{:?}",
+            times(1.5)
+        );
+        assert_eq!(
+            (f.ends_in(0, 1.0, &pace()), f.ends_in(5, 1.0, &pace())),
+            (None, None)
+        );
+    }
+
+    #[test]
+    fn of_a_long_queue_the_ends_are_those_that_were_predicted() {
+        let mut f = Flights::default();
+        for id in 0..40u32 {
+            f.add(flight(u64::from(id) + 10, 0.0, f64::from(id)));
+        }
+        assert_eq!(f.ends_in(LOOKED_AT + 1, 2.0, &pace()), Some(30.0));
     }
 
     #[test]

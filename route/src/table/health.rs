@@ -187,9 +187,10 @@ impl Health {
         self.failures
     }
 
-    /// Since when the node is doubted or ejected.
-    pub(super) fn bad_since(&self) -> Option<f64> {
-        (self.ejection.is_some() || self.doubt_until.is_some()).then_some(self.bad_since)
+    /// Since when the node is doubted or ejected, if it did not answer at all the last time, or far too late.
+    pub(super) fn cut_off_since(&self) -> Option<f64> {
+        let bad = self.ejection.is_some() || self.doubt_until.is_some();
+        (bad && !self.last.is_answer()).then_some(self.bad_since)
     }
 
     /// Softly ejected, trial included: counts against the cap.
@@ -255,6 +256,8 @@ impl Health {
         let enough = match kind {
             FailureKind::Connect => 1,
             FailureKind::WrongMedia => config.failures.min(2),
+            // Who is on its way back is not believed three times more.
+            _ if self.ejections > 0 && self.share(t, config) < 1.0 => 1,
             _ => config.failures,
         };
         let ejects = failure.decisive

@@ -186,3 +186,30 @@ fn beyond_the_cap_a_soft_ejection_is_marked() {
         Stand::Ejected { capped: false, .. }
     ));
 }
+
+#[test]
+fn who_is_on_its_way_back_is_out_again_with_one_failure() {
+    let mut r = Record::new();
+    let length = [1.0, 1.1, 1.2]
+        .map(|t| r.fail(SOFT, t))
+        .into_iter()
+        .flatten()
+        .next();
+    let back = 1.2 + length.unwrap_or_default();
+    assert!(r.succeed(back, back + 1.0));
+    assert!(
+        r.fail(SOFT, back + 2.0).is_some(),
+        "with a part of its share"
+    );
+    let mut r = Record::new();
+    let length = [1.0, 1.1, 1.2]
+        .map(|t| r.fail(SOFT, t))
+        .into_iter()
+        .flatten()
+        .next();
+    let back = 1.2 + length.unwrap_or_default();
+    assert!(r.succeed(back, back + 1.0));
+    assert_eq!(r.fail(SOFT, back + 12.0), None, "with all of it");
+    let mut new = Record::new();
+    assert_eq!(new.fail(SOFT, 1.0), None, "a new one has broken no promise");
+}

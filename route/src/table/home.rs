@@ -20,13 +20,14 @@ use super::slab::NodeRef;
 pub struct Config {
     /// A node that is better than the stream's own by this part, twice running, takes over.
     pub better: f64,
-    /// A gain that counts for nothing. Between this and `better` it takes more times running.
+    /// A gain that counts for nothing. Between this and `better` it takes more times running; a single
+    /// segment that would wait at home goes elsewhere for more than this.
     pub slack: f64,
     /// A gain of less time than this counts for nothing.
     #[serde(with = "humantime_serde")]
     pub least_gain: Duration,
-    /// How often a stream whose node carries twice as much as another one moves there: the
-    /// part of its segments at which that is considered.
+    /// How often a stream whose node carries much more than another one, which has a free slot and is
+    /// about as fast, moves there: the part of its segments at which that is considered.
     pub balance: f64,
 }
 
@@ -206,11 +207,10 @@ impl Home {
         let gain = (ours - theirs) / ours.max(1e-6);
         let counts = ours - theirs >= config.least_gain.as_secs_f64();
         let once = config.better - config.slack;
-        let spoken = match () {
-            () if !counts => -once,
-            // A slot that is taken now may be free next time.
-            () if waits => (gain - config.slack).min(once) * WAITING,
-            () => (gain - config.slack).min(once),
+        let spoken = if counts {
+            (gain - config.slack).min(once)
+        } else {
+            -once
         };
         let evidence = (f64::from(self.evidence) + spoken).max(0.0);
         if evidence >= 2.0 * once * (1.0 + f64::from(self.unrest)) - 1e-6 {
@@ -221,7 +221,7 @@ impl Home {
         self.evidence = evidence as f32;
         let settling = self.is_settling();
         self.calm();
-        if waits && counts && gain >= WORTH_IT && !settling {
+        if waits && counts && gain >= config.slack && !settling {
             self.second = Some(other);
             return (Stay::Move(PickReason::Left(Left::Waiting)), self);
         }
@@ -230,10 +230,6 @@ impl Home {
     }
 }
 
-/// A segment that would wait at home goes elsewhere if it gains this part.
-const WORTH_IT: f64 = 0.1;
-/// What a gain counts for that is owed to a slot being taken.
-const WAITING: f64 = 0.5;
 /// What a segment leaves of a stream's unrest.
 const CALM: f32 = 0.93;
 /// Unrest from which on a stream is not asked to move for others, and from which on it does
@@ -363,7 +359,7 @@ mod tests {
         assert_eq!(stay, Stay::Move(PickReason::Left(Left::Waiting)));
         assert_eq!(home.node(), A);
         assert_eq!(home.second(), Some(B));
-        let (stay, _) = Home::new(A).compare(1.0, B, 0.95, true, &config);
+        let (stay, _) = Home::new(A).compare(1.0, B, 0.96, true, &config);
         assert_eq!(stay, Stay::Keep, "not for a little");
         let fled = Home::new(B).leave(Left::Overdue, A);
         let (stay, _) = fled.compare(1.0, B, 0.5, true, &config);

@@ -1,6 +1,6 @@
-//! When a job is late: what chance explains follows from how far results differ from what was
-//! predicted, over all nodes, as the retransmission time-out of TCP follows from round trips (RFC
-//! 6298: some mean deviations above the mean).
+//! When a job is late, by its first rendition or by its last: what chance explains follows from
+//! how far results differ from what was predicted, over all nodes, as the retransmission time-out
+//! of TCP follows from round trips (RFC 6298: some mean deviations above the mean).
 
 use std::time::Duration;
 
@@ -47,32 +47,98 @@ impl Config {
 /// How far results differ from what was predicted.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Surprise {
+    config: Config,
+    /// Of the first rendition of a job, and of its last.
+    first: Spread,
+    last: Spread,
+    band: f64,
+}
+
+/// Ratios to what was predicted for a job.
+#[derive(Debug, Clone, Copy)]
+struct Spread {
     /// Mean and mean deviation of the logarithm of measured over predicted.
     mean: f64,
     deviation: f64,
-    config: Config,
-    due: f64,
-    suspect: f64,
-    late: f64,
-    band: f64,
+    marks: Marks,
+}
+
+/// Ratios to what was predicted for a job, beyond which something is to be thought of it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Marks {
+    /// Half of the jobs are still out: no reason for anything, and yet evidence beside another.
+    pub(super) due: f64,
+    /// Few are: reason enough to send the next one elsewhere, where that costs nothing.
+    pub(super) suspect: f64,
+    /// Chance does not explain it.
+    pub(super) late: f64,
+}
+
+impl Marks {
+    /// All at the same ratio.
+    pub(super) fn all(ratio: f64) -> Self {
+        Self {
+            due: ratio,
+            suspect: ratio,
+            late: ratio,
+        }
+    }
 }
 
 /// Mean deviations above the mean that a job takes half of the time, and beyond which a sample is
 /// more than noise: one in 120.
 const DUE: f64 = 0.0;
 const NOISE: f64 = 3.0;
+/// Mean deviations that remain of a job when the time that was predicted for it is over: of times
+/// that vary log-normally, one and a little. What waits for several of them is worse off, since what
+/// it waits for is what is late.
+const REST: f64 = 1.75;
 /// Samples that make a new average.
 const MEMORY: f64 = 64.0;
 
-impl Surprise {
-    pub(super) fn new(config: Config) -> Self {
-        let mut s = Self {
+impl Spread {
+    fn new(config: &Config) -> Self {
+        let mut spread = Self {
             mean: 0.0,
             deviation: 0.17,
+            marks: Marks::all(0.0),
+        };
+        spread.derive(config);
+        spread
+    }
+
+    fn observe(&mut self, ratio: f64, config: &Config) {
+        if !ratio.is_finite() {
+            return;
+        }
+        let off = ratio.clamp(0.25, 4.0).ln() - self.mean;
+        self.mean += off / MEMORY;
+        self.deviation += (off.abs() - self.deviation) / MEMORY;
+        self.derive(config);
+    }
+
+    fn beyond(&self, deviations: f64) -> f64 {
+        (self.mean + deviations * self.deviation).exp()
+    }
+
+    fn derive(&mut self, config: &Config) {
+        // However little noise was seen, some may come.
+        let least = self.mean.exp().min(1.0);
+        self.marks = Marks {
+            due: self.beyond(DUE).clamp(0.7 * least, 2.0),
+            suspect: self.beyond(config.suspect).clamp(1.1 * least, 3.0),
+            late: self.beyond(config.certain).clamp(1.25 * least, 4.0),
+        };
+    }
+}
+
+impl Surprise {
+    pub(super) fn new(config: Config) -> Self {
+        let spread = Spread::new(&config);
+        let mut s = Self {
             config,
-            due: 0.0,
-            suspect: 0.0,
-            late: 0.0,
+            first: spread,
+            last: spread,
             band: 0.0,
         };
         s.derive();
@@ -82,43 +148,48 @@ impl Surprise {
     /// Goes by other constants from now on.
     pub(super) fn reconfigure(&mut self, config: Config) {
         self.config = config;
+        self.first.derive(&config);
+        self.last.derive(&config);
         self.derive();
     }
 
-    /// A job took `ratio` times what was predicted.
-    pub(super) fn observe(&mut self, ratio: f64) {
-        if !ratio.is_finite() {
-            return;
+    /// A job's first and last rendition took `first` and `last` times what was predicted for it.
+    pub(super) fn observe(&mut self, first: Option<f64>, last: f64) {
+        if let Some(first) = first {
+            self.first.observe(first, &self.config);
         }
-        let off = ratio.clamp(0.25, 4.0).ln() - self.mean;
-        self.mean += off / MEMORY;
-        self.deviation += (off.abs() - self.deviation) / MEMORY;
+        self.last.observe(last, &self.config);
         self.derive();
     }
 
     fn derive(&mut self) {
-        let beyond = |deviations: f64| (self.mean + deviations * self.deviation).exp();
-        self.due = beyond(DUE).clamp(0.7, 2.0);
-        self.suspect = beyond(self.config.suspect).clamp(1.1, 3.0);
-        self.late = beyond(self.config.certain).clamp(1.25, 4.0);
-        self.band = beyond(NOISE).clamp(1.15, 3.0);
+        self.band = self.last.beyond(NOISE).clamp(1.15, 3.0);
     }
 
-    /// Ratio to the prediction beyond which half of the jobs are still out: no reason for
-    /// anything, and yet evidence beside another.
-    pub(super) fn due(&self) -> f64 {
-        self.due
+    /// What is to be thought of a job of which nothing has come: nodes may differ in when the first
+    /// rendition comes, but it comes no later than the last.
+    pub(super) fn first(&self) -> Marks {
+        let (first, last) = (self.first.marks, self.last.marks);
+        Marks {
+            due: first.due.min(last.due),
+            suspect: first.suspect.min(last.suspect),
+            late: first.late.min(last.late),
+        }
     }
 
-    /// Ratio to the prediction beyond which few jobs are still out: reason enough to send the
-    /// next one elsewhere, where that costs nothing.
-    pub(super) fn suspect(&self) -> f64 {
-        self.suspect
+    /// What is to be thought of a job of which not all has come.
+    pub(super) fn last(&self) -> Marks {
+        self.last.marks
     }
 
     /// Ratio to the prediction beyond which a job is late: chance does not explain it.
     pub(super) fn late(&self) -> f64 {
-        self.late
+        self.last.marks.late
+    }
+
+    /// What remains of a job when the time that was predicted for it is over, as a part of that.
+    pub(super) fn rest(&self) -> f64 {
+        (REST * self.last.deviation).clamp(0.02, 0.5)
     }
 
     /// Ratio to the average beyond which a sample is more than noise.
@@ -132,23 +203,40 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_first_rendition_is_expected_when_first_ones_come_and_no_later_than_the_last() {
+        let mut s = Surprise::new(Config::default());
+        for _ in 0..1000 {
+            s.observe(Some(0.5), 1.0);
+        }
+        let marks = |s: &Surprise| (s.first().suspect, s.first().late, s.last().suspect);
+        let (suspect, late, last) = marks(&s);
+        assert!((suspect - 0.55).abs() < 1e-3 && (late - 0.625).abs() < 1e-3);
+        assert_eq!(last, 1.1);
+        // Nodes that differ: what is known of the last rendition is the better mark.
+        for i in 0..1000u32 {
+            s.observe(Some(if i % 2 == 0 { 0.3 } else { 0.95 }), 1.0);
+        }
+        assert_eq!(marks(&s), (1.1, 1.25, 1.1));
+    }
+
+    #[test]
     fn late_follows_the_noise_that_was_seen() {
         let mut s = Surprise::new(Config::default());
         assert!((1.7..2.0).contains(&s.late()));
         for _ in 0..1000 {
-            s.observe(1.0);
+            s.observe(None, 1.0);
         }
         assert_eq!(
-            (s.suspect(), s.late()),
+            (s.last().suspect, s.late()),
             (1.1, 1.25),
             "no noise, no patience"
         );
         for i in 0..1000u32 {
-            s.observe(if i % 2 == 0 { 1.5 } else { 0.67 });
+            s.observe(None, if i % 2 == 0 { 1.5 } else { 0.67 });
         }
-        assert!(s.suspect() > 2.0 && s.suspect() < s.band());
+        assert!(s.last().suspect > 2.0 && s.last().suspect < s.band());
         assert!(s.late() > 3.0 && s.band() < s.late());
-        s.observe(f64::NAN);
+        s.observe(Some(f64::NAN), f64::NAN);
         assert!(s.late().is_finite());
     }
 }

@@ -8,6 +8,7 @@
 //! | `subset` | which nodes of a large fleet this ingest works with |
 //! | `node`, `estimate`, `usual`, `limit` | how long a segment takes there |
 //! | `late`, `flights` | that a job in flight is late, before it ends |
+//! | `residents` | what the streams that live on a node will want of it |
 //! | `health`, `claims` | when a node is doubted, ejected, tried and taken back |
 //! | `zone` | when a whole zone is left |
 //! | `home` | when a stream changes its node |
@@ -35,6 +36,7 @@ mod node;
 mod pick;
 mod probe;
 mod reason;
+mod residents;
 mod results;
 mod slab;
 mod subset;
@@ -55,6 +57,7 @@ pub use health::Config as EjectConfig;
 pub use home::{Config as HomeConfig, Home};
 pub use late::Config as LateConfig;
 pub use reason::{FailureKind, Left, NoNode, NoNodeReason, PickReason};
+pub use residents::Residence;
 pub use slab::NodeRef;
 pub use subset::Config as SubsetConfig;
 pub use view::{Capacity, NodeView, Standing, ZoneChange, ZoneView};
@@ -101,6 +104,7 @@ pub struct Table {
     waiting: Vec<NodeRef>,
     typical_work: f64,
     next_flight: u64,
+    next_due: u64,
     dice: u64,
     swept_at: f64,
     sized_at: f64,
@@ -137,6 +141,7 @@ impl Table {
             waiting: Vec::new(),
             typical_work: 0.0,
             next_flight: 0,
+            next_due: 0,
             dice: subset::hash(identity, "dice"),
             swept_at: f64::NEG_INFINITY,
             sized_at: f64::NEG_INFINITY,
@@ -155,6 +160,7 @@ impl Table {
         self.trials.set_rate(config.eject.trials);
         self.curiosity.set_rate(config.curiosity);
         self.surprise.reconfigure(config.late);
+        self.pace.rest = self.surprise.rest();
         self.config = config;
     }
 

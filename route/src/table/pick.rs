@@ -159,11 +159,13 @@ impl Table {
             field.none_free = true;
             return;
         }
-        let risk = match ask.purpose {
-            Purpose::First => node.utilisation.risk() * forecast.service,
+        let beyond = match ask.purpose {
+            Purpose::First => {
+                node.utilisation.risk() * forecast.service + node.crowding(&forecast, t)
+            }
             _ => 0.0,
         };
-        let score = forecast.total + risk;
+        let score = forecast.total + beyond;
         let entry = Entry {
             node: reference,
             tier,
@@ -189,7 +191,7 @@ impl Table {
                 field.offer_trial(Entry { total, ..entry }, trial, rng);
             }
         }
-        if field.balances && tier == Tier::Good {
+        if field.balances && tier == Tier::Good && !entry.waits {
             field.offer_balance(entry, node.utilisation.value(t));
         }
         field.add(entry);

@@ -249,6 +249,14 @@ impl FailureKind {
         }
     }
 
+    /// The node answered, if badly: what lies between is well.
+    pub(super) fn is_answer(self) -> bool {
+        matches!(
+            self,
+            Self::WrongMedia | Self::Protocol | Self::Internal | Self::FalseClaim
+        )
+    }
+
     /// No doubt is possible, so that neither the cap on ejections nor the panic threshold
     /// protects the node: nothing it was given could come out well.
     pub fn is_hard(self) -> bool {

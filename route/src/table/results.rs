@@ -12,6 +12,7 @@ use super::health::{Failure, Stand};
 use super::members::{zone, zone_mut};
 use super::node::Sent;
 use super::reason::FailureKind;
+use super::residents::{Due, Residence};
 use super::slab::NodeRef;
 use super::zone::Stand as ZoneStand;
 
@@ -62,6 +63,31 @@ impl Table {
             sent: now,
             predicted,
             trial,
+        }
+    }
+
+    /// A stream lives on `node`, and its next segment is due then.
+    pub fn expect(&mut self, node: NodeRef, due: Instant) -> Residence {
+        let at = self.clock.seconds(due);
+        self.next_due += 1;
+        let id = self.next_due;
+        let known = self.nodes.get_mut(node);
+        let due = known.map_or(Due::of(at, id), |n| n.residents.add(at, id));
+        Residence { node, due }
+    }
+
+    /// What was due has come, or will not.
+    pub fn unexpect(&mut self, residence: &Residence) {
+        if let Some(node) = self.nodes.get_mut(residence.node) {
+            node.residents.remove(residence.due);
+        }
+    }
+
+    /// The first rendition of a job came.
+    pub fn begun(&mut self, ticket: &Ticket, now: Instant) {
+        let t = self.clock.seconds(now);
+        if let Some(node) = self.nodes.get_mut(ticket.node) {
+            node.begun(ticket.flight, t, &self.pace, &self.surprise);
         }
     }
 
@@ -130,6 +156,7 @@ impl Table {
                 }
                 let elapsed = elapsed.as_secs_f64();
                 let slow = node.took(flight, elapsed, timing, t, &pace, surprise);
+                self.pace.rest = surprise.rest();
                 if slow {
                     return self.fail(reference, FailureKind::Slow, flight.sent, false, t, rng);
                 }

@@ -252,10 +252,10 @@ impl Table {
     }
 }
 
-/// Since when the node is evidence against its zone, if it is now.
+/// Since when the node is evidence against its zone, if it is now: who answers badly is not cut off.
 fn bad_from(node: &Node, zone: &Zone, t: f64, config: &zone::Config) -> Option<f64> {
     let bad_for = config.bad_for.as_secs_f64();
-    let since = node.health.bad_since();
+    let since = node.health.cut_off_since();
     let turned = since.filter(|at| t - at <= bad_for && *at >= zone.good_since());
     // Who has just answered well has only too much to do.
     let silent = t - node.last_good > config.good_for.as_secs_f64();

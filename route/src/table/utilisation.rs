@@ -5,9 +5,6 @@ use super::clock::fade;
 /// Time constant in seconds.
 const MEMORY: f64 = 5.0;
 
-/// How much of the risk of waiting remains where all jobs are ours.
-const OURS: f64 = 0.3;
-
 /// The average part of a node's slots that have a job, and that have one of ours.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Utilisation {
@@ -41,9 +38,9 @@ impl Utilisation {
         let part = |jobs: u32| (f64::from(jobs) / slots).min(1.5);
         self.now = part(ours.saturating_add(others));
         self.ours_now = part(ours);
-        // What is ours is known to the job; what others send is not.
+        // When ours are due is known; what others send is not.
         let theirs = 1.0 - (self.ours / self.value.max(1e-9)).min(1.0);
-        self.risk = risk(self.value.min(0.95), slots) * (OURS + (1.0 - OURS) * theirs);
+        self.risk = risk(self.value.min(0.95), slots) * theirs;
     }
 
     /// The average at `t`.
@@ -56,7 +53,7 @@ impl Utilisation {
         self.ours_now + (self.ours - self.ours_now) * fade((t - self.at) / MEMORY)
     }
 
-    /// How long a job will wait on average at this utilisation, in service times: what a
+    /// How long a job will wait for what others send, on average at this utilisation, in service times: what a
     /// stream that moves there has to reckon with beyond this one segment.
     pub(super) fn risk(&self) -> f64 {
         self.risk

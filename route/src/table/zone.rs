@@ -1,6 +1,6 @@
 //! Zones: nodes that share a network, a provider or a power line, and so share their fate.
 //!
-//! When most of a zone's nodes of which anything is known turn bad within a few seconds while
+//! When most of a zone's nodes of which anything is known do not answer, or too late, within a few seconds while
 //! other zones do not, it is the zone: it is left as a whole, at once, before each of its
 //! nodes has had the chance to fail by itself, and its neighbours take over. It comes back by
 //! a trickle: one segment is its trial, and then it is given more and more. When everything

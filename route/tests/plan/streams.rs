@@ -95,3 +95,33 @@ fn a_stream_that_moves_tells_from_where_though_that_node_is_gone() {
     assert_ne!(homes[0], homes[1]);
     assert_eq!(moved, [None, Some(homes[0].clone()), None]);
 }
+
+#[test]
+fn a_stream_goes_where_no_other_one_is_due() {
+    let mut i = Ingest::over(&[]);
+    let (now, members) = (i.now, [member("a", "x", 1), member("b", "y", 1)]);
+    i.router.table_mut().update_members(members, now);
+    let resident = i.stream;
+    let segment = |i: &mut Ingest, stream| {
+        i.stream = stream;
+        let now = i.now;
+        let _ = i.router.allowance(stream, &WORKS, MEDIA, now);
+        let mut s = i.begin();
+        let sent = s.last().clone();
+        i.complete(&mut s, sent.attempt, ms(100));
+        sent.name
+    };
+    let mut elsewhere = 0;
+    for turn in 0..50 {
+        let lives = segment(&mut i, resident);
+        i.pass(MEDIA - ms(150));
+        // It is due in 50 ms, and the only slot would be taken for 100.
+        let now = i.now;
+        let guest = i.router.open(false, now);
+        let there = segment(&mut i, guest) == lives;
+        i.router.close(guest);
+        // Who little is known of is tried out, whoever is due.
+        elsewhere += u32::from(!there && turn >= 10);
+    }
+    assert_eq!(elsewhere, 40);
+}

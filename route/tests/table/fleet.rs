@@ -97,7 +97,7 @@ fn its_share_grows_with_its_need_and_a_large_one_is_still_served_well() {
         }
         if let Ok(choice) = w.ask(Purpose::First, None, &[]) {
             let ticket = w.start_predicted(choice.node, choice.predicted);
-            flying.push((w.now + ms(100), ticket));
+            flying.push((w.now + choice.predicted, ticket));
         }
     }
     let size = subset(&w).len();

@@ -69,7 +69,7 @@ fn waiting_that_was_foreseen_is_not_held_against_the_node() {
     let a = w.node("a");
     let tickets: Vec<_> = (0..4).map(|_| w.start(a)).collect();
     let waiting = w.first(None).predicted;
-    assert_eq!(waiting, ms(200));
+    assert!((ms(200)..ms(210)).contains(&waiting), "{waiting:?}");
     let queued = w.start_predicted(a, waiting);
     w.pass(ms(100));
     for ticket in tickets {

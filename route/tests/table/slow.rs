@@ -43,6 +43,38 @@ fn a_job_that_is_late_speaks_before_it_ends() {
 }
 
 #[test]
+fn a_job_tells_by_its_first_rendition() {
+    let mut w = World::new(&["a", "b"]);
+    w.settle();
+    let (a, half) = (w.node("a"), ms(50));
+    for _ in 0..300 {
+        for node in [a, w.node("b")] {
+            let ticket = w.start(node);
+            w.pass(half);
+            w.table.begun(&ticket, w.now);
+            w.pass(half);
+            w.done(ticket);
+        }
+    }
+    // It should be there after 50 ms: a tenth more and 30 ms are suspect, a quarter more late.
+    let ticket = w.start(a);
+    w.pass(ms(84));
+    assert!(!w.table.is_suspect(a, w.now));
+    w.pass(ms(3));
+    assert!(w.table.is_suspect(a, w.now));
+    assert_eq!(w.view("a").standing, Standing::Good);
+    w.pass(ms(7));
+    assert_eq!(w.view("a").standing, Standing::Overdue);
+    // It comes: the last one is not late yet.
+    w.table.begun(&ticket, w.now);
+    assert!(!w.table.is_suspect(a, w.now));
+    w.pass(ms(47));
+    assert!(w.table.is_suspect(a, w.now), "after 140 ms");
+    w.pass(ms(15));
+    assert_eq!(w.view("a").standing, Standing::Overdue);
+}
+
+#[test]
 fn two_jobs_convict_a_node_sooner_than_one() {
     let (mut w, home) = world();
     let a = w.node("a");

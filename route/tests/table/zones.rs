@@ -46,6 +46,25 @@ fn two_of_three_that_turn_bad_take_the_third_with_them() {
 }
 
 #[test]
+fn nodes_that_answer_badly_do_not_cost_their_zone() {
+    for kind in [
+        FailureKind::WrongMedia,
+        FailureKind::Internal,
+        FailureKind::Protocol,
+    ] {
+        let mut w = world();
+        w.pass(Duration::from_secs(1));
+        w.run("n0", ms(100));
+        w.run("n3", ms(100));
+        for _ in 0..3 {
+            w.fail("n6", kind);
+            w.fail("n7", kind);
+        }
+        assert!(left(&w).is_empty(), "what lies between is well");
+    }
+}
+
+#[test]
 fn a_node_that_works_on_while_others_turn_bad_keeps_its_zone() {
     let mut w = world();
     w.pass(Duration::from_secs(1));

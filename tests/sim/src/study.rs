@@ -60,7 +60,7 @@ pub fn simulate(
                     let began = Instant::now();
                     let (record, nodes) = policy.run(scenario, seed, false);
                     let took = began.elapsed();
-                    let tally = Tally::of(scenario, &record, &nodes);
+                    let tally = Tally::of(scenario, &record);
                     let trace = (seed < traced).then(|| Trace::of(&record, nodes.len()));
                     let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
                     done.tallies.entry(policy).or_default().merge(&tally);

@@ -51,6 +51,15 @@ fn faults_of_the_network_and_of_the_catalog_are_survived() {
     }
 }
 
+/// What the streams that live on a node do to each other is where most of the distance to the oracle came from.
+#[test]
+fn streams_share_their_nodes_nearly_as_well_as_the_oracle_shares_them() {
+    let study = study("slow-node", &[Name::Ours, Name::Oracle]);
+    let oracle = study.figure(Name::Oracle, Figure::P99).unwrap();
+    let times = figure(&study, Figure::P99) / oracle;
+    assert!(times < 1.07, "{times}");
+}
+
 /// The one exception: all that was due within a second, and counted before it came, stays away.
 #[test]
 fn when_every_stream_ends_at_once_that_second_may_exceed_the_bound() {

@@ -7,6 +7,12 @@
 
 use super::Node;
 use crate::table::config::Pace;
+use crate::table::residents::Busy;
+
+/// A job that waits, waits for at least this part of its work.
+const LEAST_WAIT: f64 = 0.02;
+/// Crowding costs at most this part of a job's work: who finds its node full goes elsewhere for that segment.
+const MOST_CROWDING: f64 = 0.125;
 
 /// What is predicted for a job that would be sent now.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -47,9 +53,9 @@ impl Node {
             0.0
         } else if others < slots {
             // So many of ours must end before a slot is ours.
-            let end = self.flights.end((beside - slots) as usize);
+            let end = self.flights.ends_in((beside - slots) as usize, t, pace);
             // Sent now, it arrives when part of what is in flight has ended.
-            end.map_or(0.0, |end| (end - t - network).max(0.1 * service))
+            end.map_or(0.0, |end| (end - network).max(LEAST_WAIT * service))
         } else {
             (beside - slots) * service / slots
         };
@@ -64,5 +70,22 @@ impl Node {
             beside,
             overdue: overdue.is_some(),
         }
+    }
+
+    /// What a job with this forecast costs the streams that live here and are due while it is under way, in seconds.
+    pub(in crate::table) fn crowding(&self, forecast: &Forecast, t: f64) -> f64 {
+        let end = t + forecast.total;
+        let dues = self.residents.between(t, end);
+        if dues.is_empty() {
+            return 0.0;
+        }
+        let busy = Busy {
+            slots: self.slots(),
+            jobs: forecast.beside as u32 - 1,
+            ends: self.flights.ends(),
+            service: forecast.service,
+        };
+        let most = MOST_CROWDING * forecast.service;
+        busy.crowding(dues, end).min(most)
     }
 }

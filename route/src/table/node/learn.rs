@@ -57,7 +57,9 @@ impl Node {
             self.measured = true;
         } else {
             if !slow {
-                surprise.observe(elapsed / flight.predicted.max(1e-3));
+                let times = |took: f64| took / flight.predicted.max(1e-3);
+                let first = flight.first_at.map(|at| times(at - flight.sent));
+                surprise.observe(first, times(elapsed));
             }
             let alone = self.usual.speed().unwrap_or(sample);
             let ratio = sample / alone.max(f64::MIN_POSITIVE);

@@ -10,8 +10,9 @@ use super::config::Pace;
 use super::estimate::Estimate;
 use super::flights::{Flight, Flights};
 use super::health::{self, Health};
-use super::late::Surprise;
+use super::late::{Marks, Surprise};
 use super::limit::SlotLimit;
+use super::residents::Residents;
 use super::usual::Usual;
 use super::utilisation::Utilisation;
 use crate::member::{Load, Member};
@@ -30,6 +31,7 @@ pub(super) struct Node {
     pub(super) place: Option<u32>,
     pub(super) health: Health,
     pub(super) flights: Flights,
+    pub(super) residents: Residents,
     pub(super) utilisation: Utilisation,
     pub(super) probed_at: f64,
     pub(super) claims: super::claims::Claims,
@@ -81,6 +83,7 @@ impl Node {
             place: None,
             health: Health::new(t, config),
             flights: Flights::default(),
+            residents: Residents::default(),
             utilisation: Utilisation::new(t),
             probed_at: f64::NEG_INFINITY,
             claims: super::claims::Claims::new(t),
@@ -148,12 +151,11 @@ impl Node {
     /// A job is about to be sent.
     pub(super) fn sent(&mut self, job: Sent, t: f64, pace: &Pace, surprise: &Surprise) {
         let forecast = self.forecast(job.work, t, pace);
-        let (due, suspect, late) = if self.measured {
-            (surprise.due(), surprise.suspect(), surprise.late())
-        } else {
-            (UNMEASURED_LATE, UNMEASURED_LATE, UNMEASURED_LATE)
+        let (marks, over) = match self.measured {
+            true => (surprise.first(), surprise.late()),
+            false => (Marks::all(UNMEASURED_LATE), UNMEASURED_LATE),
         };
-        self.flights.add(Flight {
+        let mut flight = Flight {
             id: job.id,
             work: job.work,
             sent: t,
@@ -161,13 +163,23 @@ impl Node {
             wait: forecast.wait,
             contention: forecast.contention,
             speed: forecast.speed,
-            due_at: t + job.predicted * due + pace.patience,
-            suspect_at: t + job.predicted * suspect + pace.patience,
-            late_at: t + job.predicted * late + pace.patience,
+            first_at: None,
+            due_at: 0.0,
+            suspect_at: 0.0,
+            late_at: 0.0,
+            over_at: t + job.predicted * over + pace.patience,
             beside: forecast.beside,
             trial: job.trial,
-        });
+            measured: self.measured,
+        };
+        flight.mark(marks, pace.patience);
+        self.flights.add(flight);
         self.note_jobs(t, pace);
+    }
+
+    /// The first rendition of a job came.
+    pub(super) fn begun(&mut self, id: u64, t: f64, pace: &Pace, surprise: &Surprise) {
+        self.flights.begun(id, t, surprise.last(), pace.patience);
     }
 
     /// Brings the utilisation up to date after a change in what is in flight.

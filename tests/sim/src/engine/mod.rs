@@ -378,6 +378,7 @@ impl<'a, P: Policy> Engine<'a, P> {
             segment: attempt.segment,
             ingest: flight.ingest,
             node: attempt.node,
+            number: attempt.number,
         });
     }
 }
@@ -386,5 +387,6 @@ impl<'a, P: Policy> Engine<'a, P> {
 struct SentAttempt {
     segment: u32,
     node: u32,
+    number: u32,
     sent: Time,
 }

@@ -25,6 +25,7 @@ impl<P: Policy> Engine<'_, P> {
         let sent = SentAttempt {
             segment,
             node: node_index,
+            number: attempt.number,
             sent: attempt.sent,
         };
         let closed = attempt.closed;

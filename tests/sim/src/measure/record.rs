@@ -99,6 +99,8 @@ pub(crate) struct Sent {
     pub(crate) segment: u32,
     pub(crate) ingest: u32,
     pub(crate) node: u32,
+    /// Which of its segment's submissions this is.
+    pub(crate) number: u32,
 }
 
 /// A run.
@@ -179,7 +181,7 @@ impl Record {
     /// Puts the submissions in the order in which they were sent, and tells each segment of its
     /// own.
     pub(crate) fn close(&mut self) {
-        self.sent.sort_by_key(|s| s.at);
+        self.sent.sort_by_key(|s| (s.at, s.number));
         for sent in &self.sent {
             let s = &mut self.segments[sent.segment as usize];
             if s.submissions == 0 {
@@ -262,18 +264,19 @@ mod tests {
     fn the_first_submission_is_the_earliest_sent() {
         let mut r = Record::new(Vec::new());
         r.cut(Taken::new(0, at(0), at(3000), all(1), &[100], false));
-        for (ms, node) in [(20, 7), (10, 5), (30, 5)] {
+        for (number, ms, node) in [(2, 20, 7), (1, 10, 7), (0, 10, 5), (3, 30, 5)] {
             r.submitted(Sent {
                 at: at(ms),
                 segment: 0,
                 ingest: 0,
                 node,
+                number,
             });
         }
         r.close();
         let s = &r.segments[0];
-        assert_eq!((s.node, s.submissions, s.nodes()), (5, 3, 2));
+        assert_eq!((s.node, s.submissions, s.nodes()), (5, 4, 2));
         let firsts: Vec<_> = r.by_ingest()[0].iter().map(|s| s.first).collect();
-        assert_eq!(firsts, [true, false, false]);
+        assert_eq!(firsts, [true, false, false, false]);
     }
 }

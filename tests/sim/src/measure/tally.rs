@@ -9,7 +9,7 @@ use super::record::{Record, Taken};
 use crate::policy::excess;
 use crate::scenario::{Figure, Kind, Scenario};
 use crate::time::Time;
-use crate::world::{Episode, Spec};
+use crate::world::Episode;
 
 /// Whether a node is back is seen in windows of this length.
 const BACK_WINDOW: Duration = Duration::from_secs(5);
@@ -55,7 +55,7 @@ pub(crate) struct Tally {
 
 impl Tally {
     /// What one run comes to.
-    pub(crate) fn of(scenario: &Scenario, record: &Record, nodes: &[Spec]) -> Self {
+    pub(crate) fn of(scenario: &Scenario, record: &Record) -> Self {
         let mut t = Self {
             runs: 1,
             ..Self::default()
@@ -72,7 +72,7 @@ impl Tally {
         t.streams(record, &judged);
         t.lowest_by_stream(counted());
         for fault in &record.faults {
-            t.fair_share(record, fault, nodes);
+            t.fair_share(scenario, record, fault);
         }
         t.turns(scenario, record);
         t
@@ -167,15 +167,12 @@ impl Tally {
         self.lowest_worst = shares.min_by(f64::total_cmp);
     }
 
-    /// What the nodes that a fault befell carry, and when they are back.
-    fn fair_share(&mut self, record: &Record, fault: &Episode, nodes: &[Spec]) {
+    /// What the nodes that a fault befell carry, and when they are back: by what this policy gave them before. A share by
+    /// speed is not what a slow node gets while fast ones are free.
+    fn fair_share(&mut self, scenario: &Scenario, record: &Record, fault: &Episode) {
         if fault.nodes.is_empty() || matches!(fault.kind, Kind::Restart { .. }) {
             return;
         }
-        let power = |n: &Spec| n.slots as f64 * n.slot_rate;
-        let all: f64 = nodes.iter().map(power).sum();
-        let theirs: f64 = fault.nodes.iter().map(|n| power(&nodes[*n as usize])).sum();
-        let fair = theirs / all;
         let count = |from: Time, until: Time| {
             let start = record.sent.partition_point(|s| s.at < from);
             let sent = record.sent[start..].iter().take_while(|s| s.at < until);
@@ -186,6 +183,8 @@ impl Tally {
                 )
             })
         };
+        let (there, sent) = count(Time::after(scenario.warm_up), fault.from);
+        let fair = there / f64::max(sent, 1.0);
         let (there, sent) = count(fault.from, fault.until);
         self.faulty += there;
         self.fair += sent * fair;

@@ -92,7 +92,7 @@ fn pick(w: &World, home: Option<Home>, tried: &[NodeRef], purpose: Purpose) -> (
 
 /// A stream's job begins, and those end that are over.
 fn turn(w: &mut World, node: NodeRef) {
-    let ticket = w.table.start(node, WORK, TAKES, w.now);
+    let ticket = w.table.start(node, WORK, 3, TAKES, w.now);
     w.flying.push_back((w.now + TAKES, ticket));
     let next = w.now + PERIOD;
     w.due.push_back((next, w.table.expect(node, next)));

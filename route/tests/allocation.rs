@@ -59,6 +59,7 @@ fn picks(nodes: u32) -> u64 {
     let mut home = None;
     let mut tried = Vec::new();
     let mut counted = 0;
+    let mut lives = Vec::new();
     for i in 0..200u64 {
         now += Duration::from_millis(50);
         let purpose = [Purpose::First, Purpose::Retry, Purpose::Hedge][(i % 3) as usize];
@@ -80,7 +81,9 @@ fn picks(nodes: u32) -> u64 {
         if i % 3 != 2 {
             tried.push(choice.node);
         }
-        let ticket = table.start(choice.node, 10_000_000, choice.predicted, now);
+        // Streams that are due soon live wherever something went.
+        lives.push(table.expect(choice.node, now + Duration::from_millis(60)));
+        let ticket = table.start(choice.node, 10_000_000, 3, choice.predicted, now);
         let elapsed = Duration::from_millis(100);
         let outcome = Outcome::Done {
             elapsed,

@@ -46,6 +46,8 @@ pub(super) fn classify(
             load: refusal.and_then(|r| r.load.as_ref()).map(load),
         }),
         400 | 413 | 415 | 422 => Ended::from(End::Claim { code }),
+        // What stands between answers for a node that it cannot reach.
+        502 => failed(FailureKind::Broken, format!("status {status}, {code}")),
         408 | 504 => failed(FailureKind::TimedOut, format!("status {status}, {code}")),
         500..=599 => failed(FailureKind::Internal, format!("status {status}, {code}")),
         _ => failed(FailureKind::Protocol, format!("status {status}")),
@@ -144,7 +146,7 @@ mod tests {
             (408, FailureKind::TimedOut),
             (504, FailureKind::TimedOut),
             (500, FailureKind::Internal),
-            (502, FailureKind::Internal),
+            (502, FailureKind::Broken),
             (204, FailureKind::Protocol),
             (404, FailureKind::Protocol),
         ] {

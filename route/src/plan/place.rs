@@ -311,7 +311,13 @@ impl Plan {
         let suspect = !self.claims.is_empty();
         let table = cx.router.table_mut();
         let work = self.job.work(renditions);
-        let ticket = table.start(choice.node, work, choice.predicted, cx.now);
+        let ticket = table.start(
+            choice.node,
+            work,
+            renditions.len(),
+            choice.predicted,
+            cx.now,
+        );
         let trial = ticket.is_trial();
         let named = |node: NodeRef| table.member(node).map(|m| m.id.clone());
         let name = named(choice.node).unwrap_or_else(|| "".into());

@@ -21,7 +21,7 @@ use super::window::Window;
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// Failures in a row that eject a node. A refused connection ejects at once, and wrong
-    /// media after two.
+    /// media after two; a node on its way back is out with one of any kind.
     pub failures: u32,
     /// The least share of successes among the results of the last 30 s, once there are
     /// `samples` of them.
@@ -253,11 +253,13 @@ impl Health {
         if self.ejection.is_none() && self.doubt_until.is_none() {
             self.bad_since = t;
         }
+        // Who is on its way back is not believed so often once more.
+        let (back_at, _) = self.ramp;
+        let returning = self.ejections > 0 && self.share(t, config) < 1.0;
         let enough = match kind {
+            _ if returning && failure.sent >= back_at => 1,
             FailureKind::Connect => 1,
             FailureKind::WrongMedia => config.failures.min(2),
-            // Who is on its way back is not believed three times more.
-            _ if self.ejections > 0 && self.share(t, config) < 1.0 => 1,
             _ => config.failures,
         };
         let ejects = failure.decisive

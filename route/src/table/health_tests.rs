@@ -187,29 +187,39 @@ fn beyond_the_cap_a_soft_ejection_is_marked() {
     ));
 }
 
+/// A node that was ejected and came back, and when it did.
+fn returned() -> (Record, f64) {
+    let mut r = Record::new();
+    let ejected = [1.0, 1.1, 1.2].map(|t| r.fail(SOFT, t));
+    let back = 2.2 + ejected[2].unwrap_or_default();
+    assert!(r.succeed(back - 1.0, back));
+    (r, back)
+}
+
 #[test]
 fn who_is_on_its_way_back_is_out_again_with_one_failure() {
-    let mut r = Record::new();
-    let length = [1.0, 1.1, 1.2]
-        .map(|t| r.fail(SOFT, t))
-        .into_iter()
-        .flatten()
-        .next();
-    let back = 1.2 + length.unwrap_or_default();
-    assert!(r.succeed(back, back + 1.0));
-    assert!(
-        r.fail(SOFT, back + 2.0).is_some(),
-        "with a part of its share"
-    );
-    let mut r = Record::new();
-    let length = [1.0, 1.1, 1.2]
-        .map(|t| r.fail(SOFT, t))
-        .into_iter()
-        .flatten()
-        .next();
-    let back = 1.2 + length.unwrap_or_default();
-    assert!(r.succeed(back, back + 1.0));
-    assert_eq!(r.fail(SOFT, back + 12.0), None, "with all of it");
+    for kind in [SOFT, FailureKind::WrongMedia, FailureKind::Slow] {
+        let (mut r, back) = returned();
+        assert!(
+            r.fail(kind, back + 1.0).is_some(),
+            "with a part of its share"
+        );
+    }
+    let (mut r, back) = returned();
+    assert_eq!(r.fail(SOFT, back + 11.0), None, "with all of it");
     let mut new = Record::new();
     assert_eq!(new.fail(SOFT, 1.0), None, "a new one has broken no promise");
+}
+
+#[test]
+fn a_failure_of_what_was_sent_before_its_return_is_not_held_against_a_node() {
+    let (mut r, back) = returned();
+    let old = Failure {
+        kind: FailureKind::TimedOut,
+        sent: 0.5,
+        decisive: false,
+        capped: false,
+    };
+    let ejected = r.health.failure(old, back + 1.0, &r.config, &mut r.rng);
+    assert_eq!(ejected, None, "no more than a doubt");
 }

@@ -27,7 +27,7 @@ pub struct Config {
     #[serde(with = "humantime_serde")]
     pub least_gain: Duration,
     /// How often a stream whose node carries much more than another one, which has a free slot and is
-    /// about as fast, moves there: the part of its segments at which that is considered.
+    /// no slower or idle, moves there: the part of its segments at which that is considered.
     pub balance: f64,
 }
 

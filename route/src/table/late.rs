@@ -122,12 +122,10 @@ impl Spread {
     }
 
     fn derive(&mut self, config: &Config) {
-        // However little noise was seen, some may come.
-        let least = self.mean.exp().min(1.0);
         self.marks = Marks {
-            due: self.beyond(DUE).clamp(0.7 * least, 2.0),
-            suspect: self.beyond(config.suspect).clamp(1.1 * least, 3.0),
-            late: self.beyond(config.certain).clamp(1.25 * least, 4.0),
+            due: self.beyond(DUE).clamp(0.7, 2.0),
+            suspect: self.beyond(config.suspect).clamp(1.1, 3.0),
+            late: self.beyond(config.certain).clamp(1.25, 4.0),
         };
     }
 }
@@ -153,7 +151,7 @@ impl Surprise {
         self.derive();
     }
 
-    /// A job's first and last rendition took `first` and `last` times what was predicted for it.
+    /// A job's first and last rendition took `first` and `last` times what was predicted for them.
     pub(super) fn observe(&mut self, first: Option<f64>, last: f64) {
         if let Some(first) = first {
             self.first.observe(first, &self.config);
@@ -166,14 +164,14 @@ impl Surprise {
         self.band = self.last.beyond(NOISE).clamp(1.15, 3.0);
     }
 
-    /// What is to be thought of a job of which nothing has come: nodes may differ in when the first
-    /// rendition comes, but it comes no later than the last.
-    pub(super) fn first(&self) -> Marks {
+    /// What is to be thought of a job of which nothing has come, where the first rendition comes
+    /// after this part of the time: it comes no later than the last.
+    pub(super) fn first(&self, part: f64) -> Marks {
         let (first, last) = (self.first.marks, self.last.marks);
         Marks {
-            due: first.due.min(last.due),
-            suspect: first.suspect.min(last.suspect),
-            late: first.late.min(last.late),
+            due: (part * first.due).min(last.due),
+            suspect: (part * first.suspect).min(last.suspect),
+            late: (part * first.late).min(last.late),
         }
     }
 
@@ -206,17 +204,24 @@ mod tests {
     fn the_first_rendition_is_expected_when_first_ones_come_and_no_later_than_the_last() {
         let mut s = Surprise::new(Config::default());
         for _ in 0..1000 {
-            s.observe(Some(0.5), 1.0);
+            s.observe(Some(1.0), 1.0);
         }
-        let marks = |s: &Surprise| (s.first().suspect, s.first().late, s.last().suspect);
-        let (suspect, late, last) = marks(&s);
-        assert!((suspect - 0.55).abs() < 1e-3 && (late - 0.625).abs() < 1e-3);
-        assert_eq!(last, 1.1);
-        // Nodes that differ: what is known of the last rendition is the better mark.
+        let marks = |s: &Surprise, part| (s.first(part).suspect, s.first(part).late);
+        assert_eq!(marks(&s, 0.5), (0.55, 0.625));
+        // What is known of the last rendition is the better mark where first ones differ.
         for i in 0..1000u32 {
-            s.observe(Some(if i % 2 == 0 { 0.3 } else { 0.95 }), 1.0);
+            s.observe(Some(if i % 2 == 0 { 0.6 } else { 1.9 }), 1.0);
         }
-        assert_eq!(marks(&s), (1.1, 1.25, 1.1));
+        assert_eq!(marks(&s, 0.9), (1.1, 1.25));
+    }
+
+    #[test]
+    fn nobody_is_late_by_less_than_some_noise_however_high_predictions_are() {
+        let mut s = Surprise::new(Config::default());
+        for _ in 0..1000 {
+            s.observe(Some(0.8), 0.8);
+        }
+        assert_eq!((s.last().suspect, s.late()), (1.1, 1.25));
     }
 
     #[test]

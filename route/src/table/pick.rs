@@ -27,9 +27,13 @@ use super::{SCAN, Table};
 const JITTER: f64 = 0.04;
 /// Nodes of a large subset that are looked at by chance.
 const RANDOM: usize = 2;
-/// At most so much worse than the best is a stream's second node to be taken again, and a node that is late
-/// for a stream that just fled there to stay.
+/// At most so much worse than the best is a stream's second node to be taken again, and a node that
+/// is late for a stream that just fled there to stay.
 const AGAIN: f64 = 2.0;
+const FAR_WORSE: f64 = 3.0;
+/// A node that a stream has just left and that gave nothing good for so many seconds may have turned
+/// bad: nobody is there to tell.
+const QUIET: f64 = 1.0;
 /// A good node that has no room is waited for while there is so many times what the node at hand
 /// is predicted to take.
 const WAIT_TIME: f64 = 3.0;
@@ -40,8 +44,9 @@ const NOT_WORTH: f64 = 1.5;
 /// A stream moves to spread the load when its node is used so many times as much, and by more
 /// than this part of its slots.
 const UNBALANCED: (f64, f64) = (1.33, 0.1);
-/// And when it is not slower there by more than this.
-const AS_FAST: f64 = 1.1;
+/// And when it is no slower there. But a node of which less than this part is used, which has been
+/// away or has never been needed, may be slower by so much: so it is known how it is.
+const IDLE: (f64, f64) = (0.1, 1.4);
 
 impl Table {
     /// The node that should have this job. Allocates nothing.
@@ -333,7 +338,8 @@ impl Table {
         };
         let ours = field.entry(home.node());
         // Who just fled does not run again for what may be chance.
-        let stays = |e: &&Entry| home.is_settling() && e.unproven && e.total <= AGAIN * best.total;
+        let stays =
+            |e: &&Entry| home.is_settling() && e.unproven && e.total <= FAR_WORSE * best.total;
         let usable = ours.filter(|e| e.tier <= best.tier.max(Tier::Gated) || stays(e));
         let Some(ours) = usable else {
             let why = ours.and_then(|e| e.why).or(field.home_barred);
@@ -355,7 +361,10 @@ impl Table {
             return choice(field, ours, kept, home.stay());
         };
         let config = &self.config.home;
-        let (stay, next) = home.compare(ours.score, other.node, other.score, ours.waits, config);
+        let before = home.before().and_then(|n| self.nodes.get(n));
+        let may_have_fled = before.is_some_and(|n| t - n.last_good > QUIET);
+        let waits = ours.waits && !may_have_fled;
+        let (stay, next) = home.compare(ours.score, other.node, other.score, waits, config);
         if let Stay::Move(reason) = stay {
             return choice(field, other, reason, next);
         }
@@ -371,7 +380,8 @@ impl Table {
         let (other, theirs) = field.balance()?;
         let used = self.nodes.get(ours.node)?.utilisation.value(t);
         let less = used > UNBALANCED.0 * theirs && used - theirs > UNBALANCED.1;
-        (less && other.score <= ours.score * AS_FAST).then_some(other)
+        let slower = if theirs < IDLE.0 { IDLE.1 } else { 1.0 };
+        (less && other.score <= ours.score * slower).then_some(other)
     }
 
     fn no_node(&self, field: &Field) -> NoNode {

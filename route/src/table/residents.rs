@@ -49,11 +49,16 @@ impl Residents {
         }
     }
 
+    /// How many streams live here, those whose segments stay away included.
+    pub(super) fn len(&self) -> u32 {
+        u32::try_from(self.0.len()).unwrap_or(u32::MAX)
+    }
+
     /// What is due after `from` and before `until`: what should have come by now counts no more.
     pub(super) fn between(&self, from: f64, until: f64) -> &[Due] {
         let first = self.0.partition_point(|d| d.at <= from);
         let rest = self.0.get(first..).unwrap_or_default();
-        let count = rest.iter().take_while(|d| d.at < until).count();
+        let count = rest.partition_point(|d| d.at < until);
         rest.get(..count).unwrap_or_default()
     }
 }
@@ -64,7 +69,8 @@ pub(super) struct Busy<'a> {
     pub(super) slots: u32,
     /// Jobs, without the one at hand.
     pub(super) jobs: u32,
-    /// When those of them that are ours are expected to end, ascending.
+    /// When those of them that are ours were expected to end when they were sent, ascending: what
+    /// takes longer counts as ended, since what it will take is no more than a guess here.
     pub(super) ends: &'a [f64],
     /// How long a job takes there.
     pub(super) service: f64,

@@ -20,9 +20,16 @@ use super::zone::Stand as ZoneStand;
 const TYPICAL_GAIN: f64 = 0.02;
 
 impl Table {
-    /// A job of `work` pixels is about to be sent to `node`; `predicted` as the
+    /// A job of `work` pixels, in so many renditions, is about to be sent to `node`; `predicted` as the
     /// [`Choice`](super::Choice) said.
-    pub fn start(&mut self, node: NodeRef, work: u64, predicted: Duration, now: Instant) -> Ticket {
+    pub fn start(
+        &mut self,
+        node: NodeRef,
+        work: u64,
+        renditions: usize,
+        predicted: Duration,
+        now: Instant,
+    ) -> Ticket {
         let t = self.clock.seconds(now);
         self.upkeep(t);
         self.trials.segment(t);
@@ -48,6 +55,7 @@ impl Table {
                 id: flight,
                 work: pixels,
                 predicted: predicted.as_secs_f64(),
+                renditions,
                 trial,
             };
             n.sent(job, t, &self.pace, &self.surprise);

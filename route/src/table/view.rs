@@ -68,6 +68,8 @@ pub struct NodeView<'a> {
     pub standing: Standing,
     /// Our segments in flight.
     pub in_flight: u32,
+    /// Our streams that live there.
+    pub streams: u32,
     /// Jobs that it said it has from others, while that is fresh.
     pub others: u32,
     /// Slots that are believed.
@@ -126,6 +128,7 @@ impl Table {
                 in_subset: node.place.is_some(),
                 standing: self.standing(node, t),
                 in_flight: node.flights.len(),
+                streams: node.residents.len(),
                 others: node.others(t, &self.pace),
                 slots: node.slots(),
                 seconds_per_megapixel: node.speed(t, &self.pace) * 1e6,

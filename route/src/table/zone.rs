@@ -81,6 +81,9 @@ pub(super) struct Tally {
     pub(super) bad: u32,
 }
 
+/// It is not the zone if this part of the nodes elsewhere turned bad, too.
+const ELSEWHERE: f64 = 0.25;
+
 impl Tally {
     fn bad_share(self) -> f64 {
         f64::from(self.bad) / f64::from((self.good + self.bad).max(1))
@@ -92,7 +95,7 @@ impl Tally {
         self.bad >= 2
             && self.bad_share() >= config.share
             && rest.nodes > rest.bad
-            && rest.bad_share() < 0.5
+            && rest.bad_share() < ELSEWHERE
     }
 }
 
@@ -204,7 +207,11 @@ mod tests {
     fn a_zone_is_condemned_when_most_of_it_is_bad_and_the_rest_is_not() {
         let c = Config::default();
         assert!(tally(0, 2).condemns(tally(2, 0), &c));
-        assert!(tally(1, 4).condemns(tally(2, 1), &c));
+        assert!(tally(1, 4).condemns(tally(4, 1), &c));
+        assert!(
+            !tally(0, 4).condemns(tally(3, 1), &c),
+            "a quarter of the others are bad, too"
+        );
         assert!(!tally(1, 3).condemns(tally(2, 1), &c), "one works on");
         assert!(
             !tally(0, 1).condemns(tally(2, 0), &c),

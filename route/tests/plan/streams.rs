@@ -125,3 +125,30 @@ fn a_stream_goes_where_no_other_one_is_due() {
     }
     assert_eq!(elsewhere, 40);
 }
+
+#[test]
+fn a_stream_lives_on_one_node_while_it_is_to_come_and_on_none_when_it_is_over() {
+    let mut i = Ingest::over(&ZONES);
+    let streams: Vec<_> = (0..5).map(|_| i.router.open(false, i.now)).collect();
+    let live = |i: &Ingest| -> u32 { i.router.table().nodes(i.now).map(|n| n.streams).sum() };
+    for _ in 0..40 {
+        for stream in &streams {
+            i.stream = *stream;
+            let now = i.now;
+            let _ = i.router.allowance(*stream, &WORKS, MEDIA, now);
+            let mut s = i.begin();
+            let attempt = s.last().attempt;
+            i.complete(&mut s, attempt, ms(100));
+        }
+        assert_eq!(live(&i), 5);
+        i.pass(MEDIA - ms(500));
+    }
+    i.router.close(streams[0]);
+    assert_eq!(live(&i), 4, "whoever is over");
+    let now = i.now;
+    let _ = i.router.allowance(streams[1], &WORKS, MEDIA, now);
+    assert_eq!(live(&i), 3, "until it is known where the next one goes");
+    i.pass(Duration::from_secs(60));
+    streams[1..].iter().for_each(|s| i.router.close(*s));
+    assert_eq!(live(&i), 0);
+}

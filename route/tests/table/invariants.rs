@@ -174,7 +174,7 @@ proptest! {
                     for other in choice.alternatives.iter().flatten() {
                         prop_assert!(other.node != choice.node && !tried.contains(&other.node));
                     }
-                    tickets.push(w.table.start(choice.node, work, choice.predicted, w.now));
+                    tickets.push(w.table.start(choice.node, work, 1 + tickets.len() % 3, choice.predicted, w.now));
                 }
                 Step::Finish { which, how } => {
                     if !tickets.is_empty() {

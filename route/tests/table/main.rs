@@ -130,7 +130,7 @@ impl World {
     }
 
     pub(crate) fn start_predicted(&mut self, node: NodeRef, predicted: Duration) -> Ticket {
-        self.table.start(node, WORK, predicted, self.now)
+        self.table.start(node, WORK, 3, predicted, self.now)
     }
 
     pub(crate) fn finish(&mut self, ticket: Ticket, outcome: Outcome) -> Option<Change> {

@@ -75,6 +75,35 @@ fn a_job_tells_by_its_first_rendition() {
 }
 
 #[test]
+fn a_job_of_a_single_rendition_is_held_to_what_last_ones_take() {
+    let mut w = World::new(&["a", "b"]);
+    w.settle();
+    let (a, half) = (w.node("a"), ms(50));
+    for _ in 0..300 {
+        let ticket = w.start(a);
+        w.pass(half);
+        w.table.begun(&ticket, w.now);
+        w.pass(half);
+        w.done(ticket);
+    }
+    let single = w.table.start(a, WORK, 1, ms(100), w.now);
+    w.pass(ms(139));
+    assert!(!w.table.is_suspect(a, w.now));
+    w.pass(ms(2));
+    assert!(
+        w.table.is_suspect(a, w.now),
+        "a tenth and 30 ms after its end"
+    );
+    w.table.begun(&single, w.now);
+    w.done(single);
+    // Of `b` nobody knows yet when its first rendition comes.
+    let unknown = w.start(w.node("b"));
+    w.pass(ms(139));
+    assert!(!w.table.is_suspect(w.node("b"), w.now));
+    w.done(unknown);
+}
+
+#[test]
 fn two_jobs_convict_a_node_sooner_than_one() {
     let (mut w, home) = world();
     let a = w.node("a");

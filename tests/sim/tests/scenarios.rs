@@ -57,7 +57,10 @@ fn streams_share_their_nodes_nearly_as_well_as_the_oracle_shares_them() {
     let study = study("slow-node", &[Name::Ours, Name::Oracle]);
     let oracle = study.figure(Name::Oracle, Figure::P99).unwrap();
     let times = figure(&study, Figure::P99) / oracle;
-    assert!(times < 1.07, "{times}");
+    assert!(
+        times < 1.05,
+        "{times}: it was 1.069 when they met by chance"
+    );
 }
 
 /// The one exception: all that was due within a second, and counted before it came, stays away.

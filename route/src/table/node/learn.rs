@@ -58,8 +58,14 @@ impl Node {
         } else {
             if !slow {
                 let times = |took: f64| took / flight.predicted.max(1e-3);
-                let first = flight.first_at.map(|at| times(at - flight.sent));
-                surprise.observe(first, times(elapsed));
+                let first = flight.first_at.filter(|_| flight.several);
+                let first = first.map(|at| at - flight.sent);
+                let known = self.first_part.get().filter(|part| *part > 0.0);
+                let surprising = first.zip(known).map(|(took, part)| times(took) / part);
+                surprise.observe(surprising, times(elapsed));
+                if let Some(took) = first {
+                    self.first_part.observe(took / elapsed.max(1e-3));
+                }
             }
             let alone = self.usual.speed().unwrap_or(sample);
             let ratio = sample / alone.max(f64::MIN_POSITIVE);

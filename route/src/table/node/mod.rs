@@ -1,9 +1,12 @@
 //! One node: what it was measured to do, and what that predicts.
 
+mod first_part;
 mod forecast;
 mod learn;
 
 pub(super) use forecast::Forecast;
+
+use first_part::FirstPart;
 
 use super::clock::fade;
 use super::config::Pace;
@@ -44,6 +47,7 @@ pub(super) struct Node {
     /// A segment told it, and not only probes.
     network_known: bool,
     usual: Usual,
+    first_part: FirstPart,
     limit: SlotLimit,
     report: Option<Report>,
     blocked_until: f64,
@@ -66,6 +70,7 @@ pub(super) struct Sent {
     pub(super) id: u64,
     pub(super) work: f64,
     pub(super) predicted: f64,
+    pub(super) renditions: usize,
     pub(super) trial: bool,
 }
 
@@ -93,6 +98,7 @@ impl Node {
             network: Estimate::new(0.0, f64::NEG_INFINITY),
             network_known: false,
             usual: Usual::default(),
+            first_part: FirstPart::default(),
             limit: SlotLimit::default(),
             report: None,
             blocked_until: f64::NEG_INFINITY,
@@ -152,7 +158,7 @@ impl Node {
     pub(super) fn sent(&mut self, job: Sent, t: f64, pace: &Pace, surprise: &Surprise) {
         let forecast = self.forecast(job.work, t, pace);
         let (marks, over) = match self.measured {
-            true => (surprise.first(), surprise.late()),
+            true => (self.first_marks(job.renditions, surprise), surprise.late()),
             false => (Marks::all(UNMEASURED_LATE), UNMEASURED_LATE),
         };
         let mut flight = Flight {
@@ -171,10 +177,18 @@ impl Node {
             beside: forecast.beside,
             trial: job.trial,
             measured: self.measured,
+            several: job.renditions > 1,
         };
         flight.mark(marks, pace.patience);
         self.flights.add(flight);
         self.note_jobs(t, pace);
+    }
+
+    /// What is to be thought of a job until its first rendition is there: of a single one, what is thought of last
+    /// ones, and so while it is not known when the first comes here.
+    fn first_marks(&self, renditions: usize, surprise: &Surprise) -> Marks {
+        let part = self.first_part.get().filter(|_| renditions > 1);
+        part.map_or_else(|| surprise.last(), |part| surprise.first(part))
     }
 
     /// The first rendition of a job came.

@@ -183,7 +183,8 @@ impl Tally {
                 )
             })
         };
-        let (there, sent) = count(Time::after(scenario.warm_up), fault.from);
+        let first = record.faults.iter().map(|f| f.from).min();
+        let (there, sent) = count(Time::after(scenario.warm_up), first.unwrap_or(fault.from));
         let fair = there / f64::max(sent, 1.0);
         let (there, sent) = count(fault.from, fault.until);
         self.faulty += there;

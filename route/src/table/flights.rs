@@ -213,35 +213,38 @@ impl Flights {
     /// In how many seconds the `n`-th of the jobs, counted from 1, is expected to end by what is
     /// known now: what takes longer than was predicted ends neither at once nor all together.
     pub(super) fn ends_in(&self, n: usize, t: f64, pace: &Pace) -> Option<f64> {
-        let planned = *self.ends.get(n.checked_sub(1)?)? - t;
-        let mut first = [f64::INFINITY; LOOKED_AT];
-        let first = first.get_mut(..n.min(LOOKED_AT))?;
-        for job in &self.jobs {
-            let bend = pace.rest * (job.predicted - job.wait);
-            let mut rest = rest(job.sent + job.predicted - t, bend);
-            for slot in &mut *first {
-                if rest < *slot {
-                    std::mem::swap(slot, &mut rest);
-                }
-            }
+        let nth = n.checked_sub(1)?;
+        let planned = *self.ends.get(nth)? - t;
+        let bend = |job: &Flight| pace.rest * (job.predicted - job.wait);
+        let rests = self
+            .jobs
+            .iter()
+            .map(|job| rest(job.sent + job.predicted - t, bend(job)));
+        if n == 1 {
+            return rests.reduce(f64::min);
         }
-        let last = *first.last()?;
-        Some(if n > LOOKED_AT {
-            last.max(planned)
-        } else {
-            last
-        })
+        let mut looked_at = [0.0; LOOKED_AT];
+        let Some(looked_at) = looked_at.get_mut(..self.jobs.len()) else {
+            return self.jobs.first().map(|any| rest(planned, bend(any)));
+        };
+        for (slot, rest) in looked_at.iter_mut().zip(rests) {
+            *slot = rest;
+        }
+        let (_, rest, _) = looked_at.select_nth_unstable_by(nth, f64::total_cmp);
+        Some(*rest)
     }
 }
 
-/// Of so many the ends are reckoned anew; a queue is rarely longer.
-const LOOKED_AT: usize = 32;
+/// The ends of so many jobs are reckoned anew, one by one. Of more, which few nodes have from one ingest,
+/// only the one that was predicted to be the `n`-th.
+const LOOKED_AT: usize = 64;
 
 /// How long a job goes on of which `left` seconds should remain and which, when none do, goes on for
 /// `bend`: a hyperbola from what was predicted, far before it is over, to nothing. So runs the mean
 /// residual life of times that vary log-normally, until they are far beyond.
 fn rest(left: f64, bend: f64) -> f64 {
-    0.5 * (left + left.hypot(2.0 * bend))
+    let wide = 2.0 * bend;
+    0.5 * (left + (left * left + wide * wide).sqrt())
 }
 
 #[cfg(test)]
@@ -349,11 +352,13 @@ mod tests {
     #[test]
     fn of_a_long_queue_the_later_ends_are_those_that_were_predicted() {
         let mut f = Flights::default();
-        for id in 0..40u32 {
+        for id in 1..=65u32 {
             f.add(flight(u64::from(id) + 10, 0.0, f64::from(id)));
         }
-        assert_eq!(f.ends_in(LOOKED_AT + 3, 2.0, &pace()), Some(32.0));
-        let all_late = f.ends_in(LOOKED_AT + 3, 60.0, &pace());
+        assert!(f.jobs.len() > LOOKED_AT);
+        let soon = f.ends_in(35, 2.0, &pace()).unwrap();
+        assert!((33.0..34.0).contains(&soon), "{soon}");
+        let all_late = f.ends_in(35, 100.0, &pace());
         assert!(all_late.is_some_and(|rest| rest > 0.0), "{all_late:?}");
     }
 

@@ -11,7 +11,8 @@
 //! | `residents` | what the streams that live on a node will want of it |
 //! | `health`, `claims` | when a node is doubted, ejected, tried and taken back |
 //! | `zone` | when a whole zone is left |
-//! | `home` | when a stream changes its node |
+//! | `home`, `follow` | when a stream changes its node |
+//! | `grade`, `field` | what each node is good for, for one job |
 //! | `pick`, `tournament` | the choice among all these |
 //!
 //! What makes it act: every start and every end of a job, every probe, and every change of
@@ -27,6 +28,8 @@ mod estimate;
 mod field;
 mod fleet;
 mod flights;
+mod follow;
+mod grade;
 mod health;
 mod home;
 mod late;

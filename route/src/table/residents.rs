@@ -80,16 +80,37 @@ impl Busy<'_> {
     /// How many seconds more those that are due wait, in sum, if one more job has a slot until
     /// `end`, by when all of them are due.
     pub(super) fn crowding(&self, dues: &[Due], end: f64) -> f64 {
-        let all = usize::try_from(self.jobs).unwrap_or(usize::MAX);
-        let all = all.saturating_add(dues.len()).saturating_add(1);
-        if usize::try_from(self.slots).is_ok_and(|slots| all <= slots) {
+        let Some((dues, from)) = self.first_that_waits(dues) else {
             return 0.0;
-        }
-        let with = self.waits(dues, Some(end));
-        if with > 0.0 {
-            (with - self.waits(dues, None)).max(0.0)
-        } else {
-            0.0
+        };
+        let with = from.waits(dues, Some(end));
+        (with - from.waits(dues, None)).max(0.0)
+    }
+
+    /// Those that are due from the first on that finds no slot free if one more job has one, and what is
+    /// under way by then. Only who comes after as many as there are slots free can find none: the others
+    /// are not looked at.
+    fn first_that_waits<'d>(&self, dues: &'d [Due]) -> Option<(&'d [Due], Self)> {
+        let mut came = 0;
+        loop {
+            let left = dues.get(came..)?;
+            let at = left.first()?.at;
+            let ended = self.ends.partition_point(|end| *end <= at);
+            let jobs = u32::try_from(came).ok()?.saturating_add(self.jobs);
+            let jobs = jobs.saturating_sub(u32::try_from(ended).ok()?);
+            let free = self.slots.saturating_sub(jobs.saturating_add(1));
+            if free == 0 {
+                let ends = self.ends.get(ended..)?;
+                return Some((
+                    left,
+                    Self {
+                        jobs,
+                        ends,
+                        ..*self
+                    },
+                ));
+            }
+            came = came.saturating_add(usize::try_from(free).ok()?);
         }
     }
 
@@ -121,6 +142,9 @@ impl Busy<'_> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
     use super::*;
 
     fn residents(dues: &[f64]) -> Residents {
@@ -178,5 +202,23 @@ mod tests {
         assert!(crowding(&[0.3, 0.3], 2, &[0.5, 0.6]) < 1e-9);
         // Of three slots one is free for the first of them, who is now sent to wait with the second.
         assert!((crowding(&[0.3, 0.3], 3, &[0.5, 0.6]) - 0.3).abs() < 1e-9);
+    }
+    proptest! {
+        #[test]
+        fn looking_only_at_who_may_wait_changes_nothing(
+            mut dues in vec(0.01..0.99f64, 0..12),
+            mut ends in vec(0.0..1.2f64, 0..8),
+            others in 0..3u32,
+            slots in 1..10u32,
+        ) {
+            dues.sort_by(f64::total_cmp);
+            ends.sort_by(f64::total_cmp);
+            let residents = residents(&dues);
+            let dues = residents.between(0.0, 1.0);
+            let mut all = busy(slots, &ends);
+            all.jobs += others;
+            let plain = all.waits(dues, Some(1.0)) - all.waits(dues, None);
+            prop_assert!((all.crowding(dues, 1.0) - plain.max(0.0)).abs() < 1e-9);
+        }
     }
 }

@@ -41,10 +41,10 @@ impl Default for Sample {
 }
 
 impl Sample {
-    /// The usual picture for five minutes, for streams that outlive what is done to them.
+    /// The usual picture for a quarter of an hour, for streams that outlive what is done to them.
     pub fn long() -> Self {
         Self {
-            seconds: 300,
+            seconds: 900,
             ..Self::default()
         }
     }

@@ -1,5 +1,5 @@
 //! A simulated transcode node: it admits, queues and refuses as the real one does
-//! (`transcode/src/admission.rs`), and is as fast as the scenario says.
+//! (`transcode/src/admission/`), and is as fast as the scenario says.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The Ansible collection on six real hosts: from bare machines to streaming, and through their
+//! The Ansible collection on seven real hosts: from bare machines to streaming, and through their
 //! whole life.
 //!
 //! The hosts are booted once. The stories are one story: each takes the fleet over from the one before,

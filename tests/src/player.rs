@@ -8,6 +8,7 @@
 //! noted and survived.
 
 use std::collections::BTreeMap;
+use std::future::ready;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -19,7 +20,7 @@ use crate::hls::{self, Follower};
 use crate::http::Http;
 use crate::playlist::{Listed, Master, Media};
 pub use crate::recording::{Recording, Seen, Track};
-use crate::wait::{wait_for, wait_until};
+use crate::wait::{wait_for, wait_seeing, wait_until};
 
 const POLL: Duration = Duration::from_millis(250);
 
@@ -89,9 +90,28 @@ impl Player {
     /// # Panics
     /// It takes three times as long as it should.
     pub async fn segments(&self, count: usize) {
-        let limit = Duration::from_secs(20 + 6 * count as u64);
-        self.until(&format!("{count} segments"), limit, |r| r.common() >= count)
-            .await;
+        self.reaches(count, limit(count)).await;
+    }
+
+    /// Waits until every rendition has listed so many segments more than now.
+    ///
+    /// # Panics
+    /// It takes three times as long as it should.
+    pub async fn more(&self, segments: usize) {
+        let seen = self.recording.lock().unwrap().common();
+        self.reaches(seen + segments, limit(segments)).await;
+    }
+
+    async fn reaches(&self, count: usize, limit: Duration) {
+        let what = format!("{count} segments of every rendition");
+        wait_seeing(&what, limit, || {
+            let seen = self.recording.lock().unwrap();
+            let is_there = seen.common() >= count;
+            let of_each = seen.tracks.iter().map(|(name, t)| (name, t.len()));
+            let instead = || format!("{:?}", of_each.collect::<BTreeMap<_, _>>());
+            ready(is_there.then_some(()).ok_or_else(instead))
+        })
+        .await;
     }
 
     /// Plays to the end of so many renditions, within a minute: all that was seen.
@@ -128,6 +148,11 @@ impl Player {
         recording.faults.extend(faults);
         recording
     }
+}
+
+/// For how long so many segments of two seconds are waited for.
+fn limit(segments: usize) -> Duration {
+    Duration::from_secs(20 + 6 * segments as u64)
 }
 
 async fn run(http: Http, playlists: Vec<Url>, recording: Arc<Mutex<Recording>>) {

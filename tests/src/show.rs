@@ -1,13 +1,17 @@
 //! A stream with somebody who watches it, and several of them at once.
 
 use std::path::Path;
+use std::time::Duration;
 
 use futures_util::future::join_all;
 
 use crate::check;
 use crate::player::{Player, Recording};
-use crate::process::Process;
+use crate::process::{Process, runs};
 use crate::publish::publish;
+
+/// How often the publisher is looked at.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// A publisher, and a player of its stream.
 #[derive(Debug)]
@@ -30,10 +34,20 @@ impl Show {
     /// Waits for so many more segments of every rendition.
     ///
     /// # Panics
-    /// They do not come.
+    /// They do not come, or nobody is left to publish them.
     pub async fn goes_on(&self, segments: usize) {
-        let seen = self.player.so_far().common();
-        self.player.segments(seen + segments).await;
+        tokio::select! {
+            biased;
+            () = self.player.more(segments) => {}
+            () = self.is_over() => panic!("the publisher ended, and {segments} segments were to come"),
+        }
+    }
+
+    async fn is_over(&self) {
+        let pid = self.publisher.pid();
+        while runs(pid) {
+            tokio::time::sleep(LOOK).await;
+        }
     }
 
     /// The publisher had one connection all the time, and the viewer missed nothing: what was seen.

@@ -120,9 +120,9 @@ pub(crate) async fn an_old_generation_serves_on_and_is_stopped_at_its_limit(rack
         told.iter().all(|words| status.contains(words))
     })
     .await;
-    player.segments(player.so_far().common() + 3).await;
+    player.more(3).await;
     wait_until("the old one to end", SOON, || generations() == 1).await;
-    player.segments(player.so_far().common() + 3).await;
+    player.more(3).await;
     let recording = player.stop().await;
     recording.assert_sound();
     check::assert_same_pictures(&recording);

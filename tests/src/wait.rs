@@ -3,6 +3,8 @@
 use std::future::Future;
 use std::time::{Duration, Instant};
 
+use futures_util::FutureExt;
+
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// Asks again and again until the answer is `Some`.
@@ -14,11 +16,8 @@ where
     F: FnMut() -> Fut,
     Fut: Future<Output = Option<T>>,
 {
-    wait_seeing(what, limit, || {
-        let asking = ask();
-        async { asking.await.ok_or_else(String::new) }
-    })
-    .await
+    let mut ask = || ask().map(|answer| answer.ok_or_else(String::new));
+    wait_seeing(what, limit, &mut ask).await
 }
 
 /// Asks again and again until the answer is `Ok`. Another one says what there is instead.

@@ -1,7 +1,7 @@
 //! What the documents say is what the code does.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::read_to_string;
 use std::path::Path;
 use std::process::Command;
@@ -194,6 +194,102 @@ fn alerts_and_dashboards_ask_for_metrics_that_exist() {
             assert!(documented.contains(plain), "{}: {metric}", file.display());
         }
     }
+}
+
+/// Where the page tells of reasons, whose codes stand there, and what is a code besides.
+const REASONS: [(&str, &[&str], &[&str]); 9] = [
+    ("Why this node", &["PickReason", "Left"], &[]),
+    // The journal and the metric have the failure's kind instead.
+    ("What for", &["Cause"], &["retry"]),
+    ("What a node did", &["FailureKind"], &[]),
+    ("What a node says", &["RefusalCode"], &["unspecified"]),
+    (
+        "Waiting, or given up",
+        &["Wait", "GiveUp", "NoNodeReason", "Reduction"],
+        &[],
+    ),
+    ("Cancelled", &["CancelReason"], &[]),
+    ("Not hedged", &["NotHedged"], &[]),
+    ("How a node stands", &["Standing"], &[]),
+    ("Others", &[], &["complete"]),
+];
+
+/// Codes are what programs and alerts go by, and what whoever was woken looks up.
+#[test]
+fn the_page_on_explain_tells_of_every_reason_and_no_other() {
+    let page = read_to_string(root().join("docs/explain.md")).unwrap();
+    let page = page.split_once("\n## Reasons\n").unwrap().1;
+    let page = page.split("\n## ").next().unwrap();
+    let mut kinds = BTreeMap::new();
+    let reply = root().join("segment/src/wire/reply.rs");
+    for file in walk(&root().join("route/src"), "rs")
+        .into_iter()
+        .chain([reply])
+    {
+        kinds.extend(codes_by_type(&read_to_string(file).unwrap()));
+    }
+    // Not a reason: what a certificate says.
+    assert!(kinds.remove("Tier").is_some());
+
+    let dispatch = root().join("ingest/src/dispatch");
+    let words = root().join("ingest/src/explain/words.rs");
+    let words = read_to_string(words).unwrap();
+    let notes = read_to_string(dispatch.join("note.rs")).unwrap();
+    let mut loose = behind(&words, "why(\"");
+    loose.extend(behind(&notes, "rackcast_reason=\""));
+    for codes in kinds.values() {
+        loose.retain(|code| !codes.contains(code));
+    }
+    let answers = read_to_string(dispatch.join("answer.rs")).unwrap();
+    for (title, types, besides) in REASONS {
+        let mut expected: BTreeSet<String> = BTreeSet::new();
+        for name in types {
+            expected.extend(kinds.remove(*name).expect(name));
+        }
+        for code in besides {
+            let literal = format!("\"{code}\"");
+            let said = [&words, &notes, &answers].map(|text| text.contains(&literal));
+            assert!(said.contains(&true), "nothing says {literal} any more");
+            loose.remove(*code);
+            expected.insert((*code).to_owned());
+        }
+        if types.is_empty() {
+            expected.append(&mut loose);
+        }
+        let part = page.split_once(&format!("\n### {title}\n")).expect(title).1;
+        let part = part.split("\n### ").next().unwrap();
+        let rows = part.lines().filter(|l| l.starts_with("| `"));
+        let cells = rows.filter_map(|l| l.split(" | ").next());
+        let told = cells.flat_map(|cell| cell.split('`').skip(1).step_by(2));
+        let told: BTreeSet<String> = told.map(str::to_owned).collect();
+        assert_eq!(
+            told, expected,
+            "{title}; left: docs/explain.md; right: the code"
+        );
+    }
+    assert!(kinds.is_empty(), "REASONS lacks {kinds:?}");
+}
+
+/// What the types of a file are called, each with the texts of its `as_str`, where that is a list.
+fn codes_by_type(text: &str) -> BTreeMap<String, BTreeSet<String>> {
+    let blocks = text.split("\nimpl ").skip(1);
+    let lists = blocks.filter_map(|block| {
+        let (name, block) = block.split_once(" {\n")?;
+        let block = block.split("\n}\n").next()?;
+        let list = block.split_once("fn as_str(self) -> &'static str {")?.1;
+        let list = list.split("\n    }\n").next()?;
+        let codes = list.split('"').skip(1).step_by(2).map(str::to_owned);
+        Some((name.to_owned(), codes.collect()))
+    });
+    lists.collect()
+}
+
+/// The texts between `before` and the next quote, however the lines are broken.
+fn behind(text: &str, before: &str) -> BTreeSet<String> {
+    let dense: String = text.split_whitespace().collect();
+    let texts = dense.split(before).skip(1);
+    let texts = texts.filter_map(|rest| rest.split('"').next());
+    texts.map(str::to_owned).collect()
 }
 
 #[test]

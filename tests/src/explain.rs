@@ -1,7 +1,8 @@
 //! What an ingest says of its own decisions, for tests that hold it to what really happened.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
+use std::time::Duration;
 
 use rackcast_service::explain::{
     Answer, EXPLAIN_PATH, End, Move, NODES_PATH, Nodes, Segment, Story, Streams, What,
@@ -12,6 +13,7 @@ use serde::de::DeserializeOwned;
 use crate::dev::Dev;
 use crate::http::Http;
 use crate::process::program;
+use crate::wait::wait_seeing;
 
 /// An ingest's admin address.
 #[derive(Debug, Clone)]
@@ -93,16 +95,44 @@ impl Explain {
         self.ask(NODES_PATH).await.unwrap()
     }
 
+    /// Waits until it sends segments to the nodes of these machines, and to no others.
+    ///
+    /// # Panics
+    /// The limit passed.
+    pub async fn goes_by(&self, machines: &BTreeSet<String>, limit: Duration) {
+        let what = format!("{} to go by {machines:?}", self.base);
+        wait_seeing(&what, limit, || async {
+            let table = self.try_ask::<Nodes>(NODES_PATH).await?;
+            let nodes = table.into_iter().flat_map(|t| t.nodes);
+            let nodes = nodes.filter(|node| node.standing.code != "draining");
+            let ids: Vec<_> = nodes.map(|node| node.id).collect();
+            let is_of =
+                |machine: &String| ids.iter().any(|id| id.contains(&format!("-{machine}-")));
+            match ids.len() == machines.len() && machines.iter().all(is_of) {
+                true => Ok(()),
+                false => Err(format!("{ids:?}")),
+            }
+        })
+        .await;
+    }
+
     async fn ask<T: DeserializeOwned>(&self, target: &str) -> Option<T> {
+        self.try_ask(target).await.unwrap()
+    }
+
+    async fn try_ask<T: DeserializeOwned>(&self, target: &str) -> Result<Option<T>, String> {
         let url = format!("{}{target}", self.base);
-        let answer = self.http.get(&url).await.unwrap();
+        let answer = self.http.get(&url).await?;
         if answer.status == 404 {
-            return None;
+            return Ok(None);
         }
-        assert_eq!(answer.status, 200, "{url}: {}", answer.text());
+        let told = || format!("{url}: {}: {:?}", answer.status, answer.body);
+        if answer.status != 200 {
+            return Err(told());
+        }
         let read: Result<Answer<T>, _> = serde_json::from_slice(&answer.body);
-        let read = read.unwrap_or_else(|e| panic!("{url}: {e}: {}", answer.text()));
-        Some(read.content)
+        let read = read.map_err(|e| format!("{e}: {}", told()))?;
+        Ok(Some(read.content))
     }
 }
 

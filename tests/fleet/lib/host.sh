@@ -54,7 +54,7 @@ Host *
     UserKnownHostsFile $RUN/known_hosts
     StrictHostKeyChecking yes
     BatchMode yes
-    ConnectTimeout 3
+    ConnectTimeout 15
     ServerAliveInterval 5
     ControlPath $SOCKETS/%n
     LogLevel ERROR
@@ -87,8 +87,8 @@ host_start() {
 # Waits until systemd has started everything that it should.
 host_wait() {
     known "$1"
-    local i state
-    for ((i = 0; i < 300; i++)); do
+    local state until=$((SECONDS + 120))
+    while ((SECONDS < until)); do
         state=$(host_exec "$1" systemctl is-system-running 2>/dev/null) || :
         case $state in
         running | degraded)
@@ -122,6 +122,13 @@ host_disconnect() {
     rm -f "$RUN/$1/ssh" "$SOCKETS/$1"
 }
 
+# After a pause the connection is gone, or about to find out that it is.
+host_reconnect() {
+    host_runs "$1" || return 0
+    host_disconnect "$1"
+    host_connect "$1"
+}
+
 host_exec() {
     known "${1:-}"
     ctl ssh -F "$RUN/ssh_config" "$@"
@@ -140,10 +147,34 @@ host_enter() {
     exec nsenter --target "$pid" --mount --uts --ipc --net --pid -- "$@"
 }
 
+# Whether it has power.
+host_runs() { grep -qs 'populated 1' "$(host_cgroup "$1")/cgroup.events"; }
+
 # NAME 0|1
 host_freeze() {
     known "$1"
     echo "$2" >"$(host_cgroup "$1")/cgroup.freeze"
+}
+
+host_thaw() {
+    host_freeze "$1" 0
+    host_reconnect "$1"
+}
+
+host_heal() {
+    cable "$1" up
+    host_reconnect "$1"
+}
+
+# It has power, a cable, and goes on, whatever was done to it.
+host_mend() {
+    cable "$1" up
+    if host_runs "$1"; then
+        host_thaw "$1"
+    else
+        host_start "$1"
+        host_wait "$1"
+    fi
 }
 
 # Power loss: no connection is closed, since the cable is the first to go.
@@ -170,7 +201,7 @@ host_gone() {
     local group i
     group=$(host_cgroup "$1")
     for ((i = 0; i < 1500; i++)); do
-        if grep -q 'populated 0' "$group/cgroup.events"; then
+        if ! host_runs "$1"; then
             host_cgroups_remove "$1"
             return
         fi

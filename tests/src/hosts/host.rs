@@ -176,4 +176,9 @@ impl Host {
     pub fn heal(&self) {
         self.script.must(&["heal", &self.name]);
     }
+
+    /// Gives it power, lets it go on and plugs its cable in, as far as it has not.
+    pub fn mend(&self) {
+        self.script.must(&["mend", &self.name]);
+    }
 }

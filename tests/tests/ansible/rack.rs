@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::Method;
+use rackcast_tests::explain::Explain;
 use rackcast_tests::hosts::{Ground, Host, Stage, Version, at_once};
 use rackcast_tests::http::{Answer, Http};
 use rackcast_tests::publish::Sample;
 use rackcast_tests::show::Shows;
-use rackcast_tests::wait::wait_for;
+use rackcast_tests::wait::wait_seeing;
 use serde_json::Value;
 
 use crate::controller::Controller;
@@ -39,6 +40,9 @@ struct State {
     version: Version,
     in_service: bool,
     retuned: bool,
+    /// A story failed, and left the fleet as it was then.
+    untidy: bool,
+    /// The story in which the fleet should have come up, and did not.
     failed: Option<&'static str>,
 }
 
@@ -68,6 +72,7 @@ impl Stage for Rack {
                 version: Version::First,
                 in_service: false,
                 retuned: false,
+                untidy: false,
                 failed: None,
             }),
             http: Http::default(),
@@ -83,6 +88,7 @@ impl Stage for Rack {
 
     fn failed(&self, story: &'static str) {
         let mut state = self.state();
+        state.untidy = true;
         state.failed = (!state.in_service).then_some(story);
     }
 
@@ -137,13 +143,33 @@ impl Rack {
         self.controller.know(&plan);
     }
 
-    /// A story that is told alone begins with a fleet all the same.
+    /// A story that is told alone begins with a fleet all the same, and one that follows a failure with a
+    /// fleet that is whole.
     pub(crate) async fn ready(&self) {
         if !self.state().in_service {
             self.controller.play("site", &[]);
             self.state().in_service = true;
         }
+        if std::mem::take(&mut self.state().untidy) {
+            self.tidy();
+        }
         self.all_pass().await;
+    }
+
+    /// Undoes what a story that failed had done to hosts, as far as an operator could.
+    fn tidy(&self) {
+        self.each(|host| {
+            host.mend();
+            host.attempt(
+                "rm -f /filled /more; systemctl reset-failed; \
+                 ! command -v rackcast >/dev/null || rackcast resume",
+            );
+        });
+        // Where that fails too, the fleet may still be whole: the story that comes finds out.
+        let played = self.controller.attempt("site", &[]);
+        if !played.good {
+            eprintln!("the fleet cannot be made whole:\n{}", played.text);
+        }
     }
 
     /// The fleet is in service.
@@ -158,19 +184,27 @@ impl Rack {
         ours.map(|m| m.name.to_owned()).collect()
     }
 
-    /// Waits until Consul finds every service of the fleet fit, and none else.
+    /// Waits until Consul finds every service of the fleet fit, and none else, and the ingest goes by
+    /// that: one that was just started publishes gaps until it knows a node.
     pub(crate) async fn all_pass(&self) {
         for (service, role) in [("ingest", Role::Ingest), ("transcode", Role::Transcode)] {
             let wanted = self.names(role);
             self.passing(service, &wanted).await;
         }
+        let nodes = self.names(Role::Transcode);
+        self.explain().goes_by(&nodes, SOON).await;
+    }
+
+    /// What the ingest says of its decisions.
+    pub(crate) fn explain(&self) -> Explain {
+        let address = self.hosts.host("i1").address();
+        Explain::at(&format!("http://{address}:9611"))
     }
 
     /// Waits until exactly these hosts have this service, and it passes.
     pub(crate) async fn passing(&self, service: &str, wanted: &BTreeSet<String>) {
         let path = format!("/v1/health/service/rackcast-{service}?passing");
-        wait_for(&format!("{wanted:?} to pass"), SOON, || async {
-            let found = self.consul(&path).await;
+        self.consul_until(&format!("{wanted:?} to pass"), &path, |found| {
             let nodes = found.as_array()?.iter();
             let nodes: BTreeSet<_> = nodes
                 .filter_map(|i| Some(i["Node"]["Node"].as_str()?.to_owned()))
@@ -180,13 +214,31 @@ impl Rack {
         .await;
     }
 
-    /// What Consul's server answers to its manager; null where that is no JSON.
+    /// What Consul's server answers to its manager. It is asked again while it has no answer: while it
+    /// elects a leader, and while a member that it asks in its turn is late.
     pub(crate) async fn consul(&self, path: &str) -> Value {
+        let what = format!("Consul to answer {path}");
+        self.consul_until(&what, path, |found| Some(found.clone()))
+            .await
+    }
+
+    /// Asks Consul's server until its answer is one that something can be made of.
+    pub(crate) async fn consul_until<T>(
+        &self,
+        what: &str,
+        path: &str,
+        make: impl Fn(&Value) -> Option<T>,
+    ) -> T {
         let token = self.controller.management_token();
-        let answer = self.ask_consul(Method::GET, path, Some(&token)).await;
-        answer.map_or(Value::Null, |answer| {
-            serde_json::from_slice(&answer.body).unwrap_or_default()
+        wait_seeing(what, SOON, || async {
+            let answer = self.ask_consul(Method::GET, path, Some(&token)).await?;
+            let told = String::from_utf8_lossy(&answer.body);
+            match serde_json::from_slice(&answer.body) {
+                Ok(found) if answer.status == 200 => make(&found).ok_or_else(|| told.into_owned()),
+                _ => Err(format!("{}: {told}", answer.status)),
+            }
         })
+        .await
     }
 
     /// Asks Consul's server as somebody with this token, or with none.

@@ -67,12 +67,12 @@ struct Credentials {
 impl Credentials {
     async fn of(rack: &Rack) -> Self {
         let rings = rack.consul("/v1/operator/keyring").await;
-        let rings = rings.as_array().unwrap().iter();
+        let rings = rings.as_array().expect("a list of rings").iter();
         let keys = rings.filter_map(|r| r["Keys"].as_object());
         let gossip = keys.flat_map(|k| k.keys().cloned()).collect();
         let tokens = rack.consul("/v1/acl/tokens").await;
         let text = |token: &Value, key: &str| token[key].as_str().unwrap_or("").to_owned();
-        let ours = tokens.as_array().unwrap().iter();
+        let ours = tokens.as_array().expect("a list of tokens").iter();
         let ours = ours.map(|t| (text(t, "Description"), text(t, "AccessorID")));
         let ours = ours.filter(|(whose, _)| whose.contains('@'));
         Self {

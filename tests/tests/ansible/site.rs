@@ -5,9 +5,8 @@ use std::process::Command;
 
 use http::Method;
 use rackcast_service::explain::What;
-use rackcast_tests::explain::Explain;
 use rackcast_tests::http::Http;
-use rackcast_tests::wait::wait_for;
+use rackcast_tests::wait::{wait_for, wait_seeing};
 use serde_json::Value;
 
 use crate::controller::{Core, Recap};
@@ -39,7 +38,7 @@ pub(crate) async fn one_run_takes_bare_hosts_into_service(rack: &Rack) {
     rack.all_pass().await;
     for host in rack.hosts.all().iter().take(rack.machines().len()) {
         assert!(played.hosts[host.name()].changed > 0, "{}", host.name());
-        assert_eq!(host.run("systemctl is-system-running"), "running");
+        assert_eq!(host.run("systemctl is-system-running --wait"), "running");
     }
     let secrets = rack.controller.secrets();
     rack.each(|host| {
@@ -98,11 +97,16 @@ pub(crate) async fn nothing_is_open_that_should_be_closed(rack: &Rack) {
     ] {
         assert_eq!(debug[key], Value::Bool(true), "{key}");
     }
-    let rings = rack.consul("/v1/operator/keyring").await;
-    let lan = rings.as_array().unwrap().iter().find(|r| r["WAN"] == false);
-    let (members, keys) = (&lan.unwrap()["NumNodes"], &lan.unwrap()["Keys"]);
-    assert_eq!(*members, rack.machines().len());
-    assert_eq!(keys.as_object().unwrap().len(), 1, "one key of the gossip");
+    // A member that is late with its answer is not counted.
+    let keys = rack.consul_until("every key of the gossip", "/v1/operator/keyring", |rings| {
+        let lan = rings.as_array()?.iter().find(|r| r["WAN"] == false)?;
+        let is_all = lan["NumNodes"] == rack.machines().len();
+        lan["Keys"]
+            .as_object()
+            .filter(|_| is_all)
+            .map(|keys| keys.len())
+    });
+    assert_eq!(keys.await, 1, "one key of the gossip");
 
     // A transcode node takes nothing from who does not prove to be an ingest.
     for name in rack.names(Role::Transcode) {
@@ -112,7 +116,8 @@ pub(crate) async fn nothing_is_open_that_should_be_closed(rack: &Rack) {
         assert!(answer.is_err(), "{name} answers in cleartext: {answer:?}");
     }
     let ingest = rack.hosts.host("i1");
-    let told = ingest.run("rackcast-ingest --config /etc/rackcast/rackcast-ingest.toml probe");
+    let told =
+        ingest.run("rackcast-ingest --config /etc/rackcast/rackcast-ingest.toml probe --wait 60s");
     for name in rack.names(Role::Transcode) {
         let proved = format!("over mTLS as spiffe://fleet.test/rackcast/transcode/trusted/{name}");
         assert!(told.contains(&proved), "{told}");
@@ -135,23 +140,19 @@ pub(crate) async fn catalog_ui_dns_and_inventory_show_every_node(rack: &Rack) {
         assert_eq!(names(&rack.consul(&path).await, "Node"), wanted);
         // As an operator asks, without a token.
         let name = format!("rackcast-{service}.service.consul");
-        let mut dig = Command::new("dig");
-        dig.args([
-            &format!("@{c1}"),
-            "-p",
-            "8600",
-            "+tcp",
-            "+short",
-            &name,
-            "SRV",
-        ]);
-        let output = dig.output().unwrap();
-        let text = String::from_utf8_lossy(&output.stdout);
-        let targets: BTreeSet<_> = text
-            .lines()
-            .filter_map(|l| Some(l.split(' ').nth(3)?.split('.').next()?.to_owned()))
-            .collect();
-        assert_eq!(targets, wanted, "{text}");
+        wait_seeing(&format!("{wanted:?} in DNS"), SOON, || async {
+            let mut dig = Command::new("dig");
+            dig.arg(format!("@{c1}"))
+                .args(["-p", "8600", "+tcp", "+short", &name, "SRV"]);
+            let output = dig.output().unwrap();
+            let text = String::from_utf8_lossy(&output.stdout);
+            let targets: BTreeSet<_> = text
+                .lines()
+                .filter_map(|l| Some(l.split(' ').nth(3)?.split('.').next()?.to_owned()))
+                .collect();
+            (targets == wanted).then_some(()).ok_or(text.into_owned())
+        })
+        .await;
     }
     let nodes = rack.consul("/v1/internal/ui/nodes").await;
     assert_eq!(names(&nodes, "Node"), all);
@@ -189,17 +190,20 @@ pub(crate) async fn streams_at_the_address_that_dns_gives_are_transcoded_on_seve
 ) {
     rack.ready().await;
     // A program of any machine asks by the name, and knows nothing of Consul.
-    let asked = rack
-        .hosts
-        .host("t4")
-        .run("getent ahostsv4 rackcast-ingest.service.consul");
-    let address = asked.split_whitespace().next().unwrap().to_owned();
-    assert_eq!(address, rack.hosts.host("i1").address().to_string());
+    let asks = rack.hosts.host("t4");
+    let address = rack.hosts.host("i1").address().to_string();
+    wait_seeing(&format!("{address} by name"), SOON, || async {
+        let asked = asks.attempt("getent ahostsv4 rackcast-ingest.service.consul");
+        let first = asked.text.split_whitespace().next();
+        let found = asked.good && first == Some(address.as_str());
+        found.then_some(()).ok_or(asked.text)
+    })
+    .await;
 
     let names = ["one", "two", "three", "four"];
     let shows = shows_at(&address, names).await;
     shows.go_on(6).await;
-    let explain = Explain::at(&format!("http://{address}:9611"));
+    let explain = rack.explain();
     let mut nodes = BTreeSet::new();
     for name in names {
         let what = format!("the story of {name}");

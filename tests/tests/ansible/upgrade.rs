@@ -42,7 +42,7 @@ pub(crate) async fn a_broken_package_stops_at_the_canary_and_is_rolled_back(rack
     let shows = rack.shows(["back-one", "back-two"]).await;
     rack.repository.offer(Version::Broken);
     let version = format!("rackcast_version={}", Version::Broken.text());
-    let options = ["-e", &version, "-e", "rackcast_upgrade_patience=15"];
+    let options = ["-e", &version, "-e", "rackcast_upgrade_patience=30"];
     let played = rack.controller.attempt("upgrade", &options);
     assert!(!played.good, "{}", played.text);
     rack.all_pass().await;

@@ -23,7 +23,11 @@ pub(crate) async fn a_deadlocked_daemon_is_found_by_the_watchdog(rack: &Rack) {
         rack.passing(2).await;
         let before = host.property(unit, "MainPID");
         host.run(&format!("touch {file}"));
-        host.until(unit, "NRestarts", "1", SOON).await;
+        // At least once: a machine that is busy may find it late again while it starts.
+        wait_until(&format!("{unit} to be started again"), SOON, || {
+            host.property(unit, "NRestarts") != "0"
+        })
+        .await;
         host.until(unit, "ActiveState", "active", SOON).await;
         assert_ne!(host.property(unit, "MainPID"), before);
         let story = host.journal(&format!("_PID=1 UNIT={unit}.service"));

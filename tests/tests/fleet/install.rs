@@ -29,5 +29,5 @@ pub(crate) async fn fresh_debian_12_and_13_install_from_the_signed_repository(ra
     }
     rack.passing(rack.hosts.all().len()).await;
     rack.each(|host| rack.configure(host));
-    rack.passing(rack.hosts.all().len()).await;
+    rack.in_service().await;
 }

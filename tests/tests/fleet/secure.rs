@@ -1,7 +1,6 @@
 //! Mutual TLS between hosts, with keys where the packages have a place for them.
 
 use std::process::Command;
-use std::time::Duration;
 
 use rackcast_service::status::Role;
 use rackcast_tests::hosts::Host;
@@ -13,8 +12,6 @@ use crate::rack::{Rack, SOON, show};
 
 /// Without a reload nothing would look at the files in time.
 const SELDOM: &str = "1h";
-/// What a reload puts in force is in force within this.
-const AT_ONCE: Duration = Duration::from_secs(5);
 
 /// How a service comes by its certificate, its key and its authorities.
 #[derive(Clone, Copy, PartialEq)]
@@ -148,7 +145,7 @@ async fn rotate(rack: &Rack, authority: &Authority, believed: &str) {
         match way {
             Folder => {
                 let what = format!("{unit} on {} to go by its new certificate", host.name());
-                wait_until(&what, AT_ONCE, || replaced(host, role) > before).await;
+                wait_until(&what, SOON, || replaced(host, role) > before).await;
             }
             Credentials => restart(host, &unit),
         }

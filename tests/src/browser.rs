@@ -19,6 +19,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use serde::Deserialize;
 use tokio::net::TcpListener;
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
 use crate::process::Process;
@@ -72,6 +73,7 @@ pub struct Level {
 struct Page {
     html: Bytes,
     script: Bytes,
+    started: Mutex<Option<oneshot::Sender<()>>>,
     report: Mutex<Option<Bytes>>,
 }
 
@@ -80,12 +82,27 @@ struct Page {
 /// # Panics
 /// No report came; the page itself gives up at the limit and reports why.
 pub async fn play(master: &str, engine: Engine, seconds: u32, limit: Duration) -> Report {
+    watch(master, engine, seconds, limit, oneshot::channel().0).await
+}
+
+/// The same; the sender is used once pictures move.
+///
+/// # Panics
+/// No report came; the page itself gives up at the limit and reports why.
+pub async fn watch(
+    master: &str,
+    engine: Engine,
+    seconds: u32,
+    limit: Duration,
+    started: oneshot::Sender<()>,
+) -> Report {
     let web = Path::new(env!("CARGO_MANIFEST_DIR")).join("web");
     let page = Arc::new(Page {
         html: std::fs::read(web.join("player.html")).unwrap().into(),
         script: std::fs::read(web.join("node_modules/hls.js/dist/hls.min.js"))
             .expect("hls.js is missing: tools/install-deps test")
             .into(),
+        started: Mutex::new(Some(started)),
         report: Mutex::new(None),
     });
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -154,6 +171,13 @@ async fn answer(
     let (status, kind, body) = match (request.method(), request.uri().path()) {
         (&Method::GET, "/") => (200, "text/html", page.html.clone()),
         (&Method::GET, "/hls.js") => (200, "text/javascript", page.script.clone()),
+        (&Method::POST, "/started") => {
+            if let Some(started) = page.started.lock().unwrap().take() {
+                // Not everybody waits for it.
+                let _unheard = started.send(());
+            }
+            (204, "text/plain", Bytes::new())
+        }
         (&Method::POST, "/report") => {
             let report = request.into_body().collect().await.unwrap().to_bytes();
             *page.report.lock().unwrap() = Some(report);

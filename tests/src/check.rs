@@ -84,6 +84,7 @@ fn times(packets: &[Packet]) -> Vec<i64> {
 /// # Panics
 /// One has not.
 pub fn assert_same_pictures(recording: &Recording) {
+    recording.assert_all_listed();
     let source = Joined::new(recording.track("source"), |_| true).by_segment(Kind::Video);
     for name in recording.transcoded() {
         let rendition = Joined::new(recording.track(name), |n| source.contains_key(&n));
@@ -108,6 +109,7 @@ pub fn assert_same_pictures(recording: &Recording) {
 /// # Panics
 /// One has.
 pub fn assert_nothing_lost(recording: &Recording) {
+    recording.assert_all_listed();
     for (name, track) in &recording.tracks {
         assert_eq!(track.gaps(), [0; 0], "gaps in {name}");
         assert_eq!(track.holes(), [0; 0], "numbers that {name} never listed");

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use crate::process::{Process, program};
 use crate::wait::{wait_for, wait_until};
 
-const START: Duration = Duration::from_secs(60);
+const START: Duration = Duration::from_secs(150);
 
 /// The line of JSON that `rackcast dev` prints when everything is ready.
 #[derive(Debug, Clone, Deserialize)]

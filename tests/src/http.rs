@@ -45,24 +45,31 @@ impl Answer {
 #[derive(Debug, Clone)]
 pub struct Http {
     client: Client<HttpConnector, Full<Bytes>>,
+    http2: bool,
     limit: Duration,
+}
+
+fn client(http2: bool) -> Client<HttpConnector, Full<Bytes>> {
+    let mut builder = Client::builder(TokioExecutor::new());
+    builder.http2_only(http2).build_http()
 }
 
 impl Default for Http {
     fn default() -> Self {
-        Self {
-            client: Client::builder(TokioExecutor::new()).build_http(),
-            limit: LIMIT,
-        }
+        Self::of(false)
     }
 }
 
 impl Http {
     /// A client that speaks HTTP/2 without being asked.
     pub fn prior_knowledge() -> Self {
-        let mut builder = Client::builder(TokioExecutor::new());
+        Self::of(true)
+    }
+
+    fn of(http2: bool) -> Self {
         Self {
-            client: builder.http2_only(true).build_http(),
+            client: client(http2),
+            http2,
             limit: LIMIT,
         }
     }
@@ -72,11 +79,13 @@ impl Http {
     pub fn within(&self, limit: Duration) -> Self {
         Self {
             client: self.client.clone(),
+            http2: self.http2,
             limit,
         }
     }
 
-    /// `GET`.
+    /// `GET`. Where the connection ends before the answer begins, it is sent once more on a connection of
+    /// its own: a server may close one that idles just as it is used again (RFC 9112, 9.3.1).
     ///
     /// # Errors
     /// No answer: refused, broken off or not within the limit.
@@ -95,6 +104,7 @@ impl Http {
         headers: &[(&str, &str)],
         body: Bytes,
     ) -> Result<Answer, String> {
+        let again = method == Method::GET;
         let mut request = Request::builder().method(method).uri(url);
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -103,12 +113,11 @@ impl Http {
             .body(Full::new(body))
             .map_err(|e| format!("{url}: {e}"))?;
         let answer = async {
-            let response = self
-                .client
-                .request(request)
-                .await
-                .map_err(|e| format!("{url}: {e:?}"))?;
-            let (head, body) = response.into_parts();
+            let response = match self.client.request(request.clone()).await {
+                Err(e) if again && !e.is_connect() => client(self.http2).request(request).await,
+                response => response,
+            };
+            let (head, body) = response.map_err(|e| format!("{url}: {e:?}"))?.into_parts();
             let body = body
                 .collect()
                 .await

@@ -35,8 +35,7 @@ impl Network {
             && try_it("unshare", &["-n", "true"])
             && try_it("ip", &["-V"]);
         if !possible {
-            let text =
-                format!("\n*** {test}: NOT RUN, network namespaces need root and ip ***\n\n");
+            let text = format!("\nNOT RUN: {test}: network namespaces need root and ip\n");
             let _gone = std::io::stderr().write_all(text.as_bytes());
         }
         possible

@@ -51,11 +51,6 @@ impl Player {
         .await;
         let broken = hls::master(&text);
         let master = Master::read(&url, &text);
-        let recording = Arc::new(Mutex::new(Recording {
-            master: master.clone(),
-            faults: broken.iter().map(|b| format!("{url}: {b}")).collect(),
-            ..Recording::default()
-        }));
         let mut playlists: Vec<Url> = master
             .variants
             .iter()
@@ -64,6 +59,12 @@ impl Player {
             .collect();
         playlists.sort();
         playlists.dedup();
+        let recording = Arc::new(Mutex::new(Recording {
+            master,
+            playlists: playlists.len(),
+            faults: broken.iter().map(|b| format!("{url}: {b}")).collect(),
+            ..Recording::default()
+        }));
         let task = tokio::spawn(run(http.clone(), playlists, Arc::clone(&recording)));
         Self {
             recording,
@@ -80,9 +81,13 @@ impl Player {
     /// Waits for a state of what it has seen.
     ///
     /// # Panics
-    /// The limit passed.
+    /// The limit passed, or the player itself has failed.
     pub async fn until(&self, what: &str, limit: Duration, done: impl Fn(&Recording) -> bool) {
-        wait_until(what, limit, || done(&self.recording.lock().unwrap())).await;
+        wait_until(what, limit, || {
+            assert!(!self.task.is_finished(), "the player itself has failed");
+            done(&self.recording.lock().unwrap())
+        })
+        .await;
     }
 
     /// Waits until every rendition has listed so many segments.
@@ -129,8 +134,16 @@ impl Player {
     }
 
     /// Stops, asks every address that still answers a second time, and gives all that was seen.
-    pub async fn stop(self) -> Recording {
+    ///
+    /// # Panics
+    /// It had itself failed.
+    pub async fn stop(mut self) -> Recording {
         self.task.abort();
+        if let Err(e) = (&mut self.task).await
+            && e.is_panic()
+        {
+            std::panic::resume_unwind(e.into_panic());
+        }
         let mut recording = self.so_far();
         let mut faults = Vec::new();
         for seen in recording.tracks.values().flat_map(|t| t.segments.values()) {

@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -11,6 +12,12 @@ use nix::unistd::Pid;
 
 /// How long a process may take to end after SIGTERM before it is killed.
 const GRACE: Duration = Duration::from_secs(5);
+/// How long a process that was told to stop may take.
+const STOP: Duration = Duration::from_secs(30);
+/// How long what a process wrote last may take to be read; what holds its output for longer is a child that
+/// outlives it.
+const DRAIN: Duration = Duration::from_secs(2);
+const PAUSE: Duration = Duration::from_millis(20);
 /// Lines of a process's output that are shown when its test fails.
 const TAIL: usize = 120;
 
@@ -59,17 +66,21 @@ pub struct Process {
 
 /// What a process has written so far, stdout and stderr together, line by line.
 #[derive(Debug, Clone, Default)]
-pub struct Output(Arc<Mutex<Vec<String>>>);
+pub struct Output {
+    lines: Arc<Mutex<Vec<String>>>,
+    /// Of stdout and stderr, those that are not at their end.
+    open: Arc<AtomicUsize>,
+}
 
 impl Output {
     /// All lines so far.
     pub fn lines(&self) -> Vec<String> {
-        self.0.lock().unwrap().clone()
+        self.lines.lock().unwrap().clone()
     }
 
     /// The first line that contains the text.
     pub fn find(&self, text: &str) -> Option<String> {
-        self.0
+        self.lines
             .lock()
             .unwrap()
             .iter()
@@ -78,7 +89,8 @@ impl Output {
     }
 
     fn read(&self, from: impl Read + Send + 'static) {
-        let lines = Arc::clone(&self.0);
+        let (lines, open) = (Arc::clone(&self.lines), Arc::clone(&self.open));
+        open.fetch_add(1, Ordering::Relaxed);
         std::thread::spawn(move || {
             for line in BufReader::new(from).split(b'\n').map_while(Result::ok) {
                 lines
@@ -86,6 +98,7 @@ impl Output {
                     .unwrap()
                     .push(String::from_utf8_lossy(&line).into_owned());
             }
+            open.fetch_sub(1, Ordering::Release);
         });
     }
 }
@@ -128,7 +141,7 @@ impl Process {
         self.child.try_wait().unwrap()
     }
 
-    /// Waits for its end.
+    /// Waits for its end, and until all that it wrote is in its output.
     ///
     /// # Panics
     /// The limit passed.
@@ -143,17 +156,22 @@ impl Process {
     /// It takes too long.
     pub fn stop(&mut self) -> ExitStatus {
         signal(self.pid(), Signal::SIGTERM);
-        self.wait(GRACE * 2)
+        self.wait(STOP)
     }
 
     fn wait_within(&mut self, limit: Duration) -> Option<ExitStatus> {
         let start = Instant::now();
-        loop {
+        let status = loop {
             match self.ended() {
-                None if start.elapsed() < limit => std::thread::sleep(Duration::from_millis(20)),
-                end => return end,
+                None if start.elapsed() < limit => std::thread::sleep(PAUSE),
+                end => break end?,
             }
+        };
+        let ended = Instant::now();
+        while self.output.open.load(Ordering::Acquire) > 0 && ended.elapsed() < DRAIN {
+            std::thread::sleep(PAUSE);
         }
+        Some(status)
     }
 }
 

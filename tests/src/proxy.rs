@@ -8,6 +8,7 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -138,6 +139,30 @@ struct Shared {
     client: Client<HttpConnector, Incoming>,
     fault: Mutex<Fault>,
     asked: Mutex<Vec<Asked>>,
+    /// Whoever handled a request panicked: the node looks broken for what is the proxy's or the test's fault.
+    failed: AtomicBool,
+}
+
+/// Held while a request is handled: notes a panic, of which nobody else would hear.
+struct Guard(Arc<Shared>);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.failed.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        let failed = self.shared.failed.load(Ordering::Relaxed);
+        assert!(
+            !failed || std::thread::panicking(),
+            "the proxy at {} has itself failed, as it says above",
+            self.address
+        );
+    }
 }
 
 impl Proxy {
@@ -159,6 +184,7 @@ impl Proxy {
             client,
             fault: Mutex::default(),
             asked: Mutex::default(),
+            failed: AtomicBool::new(false),
         });
         let serving = AbortOnDropHandle::new(tokio::spawn(serve(listener, Arc::clone(&shared))));
         Self {
@@ -193,12 +219,14 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>) {
                     .serve_connection(TokioIo::new(stream), service);
                 connections.spawn(connection);
             }
+            // Connections break; what a request does is guarded.
             Some(_) = connections.join_next() => {}
         }
     }
 }
 
 async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Response<Body>, Broken> {
+    let _guard = Guard(Arc::clone(&shared));
     match request.uri().path() {
         SEGMENTS_PATH => segment(shared, request).await,
         path => {
@@ -344,6 +372,7 @@ fn pass(entry: Entry, response: Response<Incoming>, fault: Fault) -> Response<Bo
 }
 
 async fn whole(entry: Entry, status: StatusCode, body: Incoming, to: Sender) {
+    let _guard = Guard(Arc::clone(&entry.shared));
     let (end, frame) = match body.collect().await {
         Ok(body) => (
             End::Status(status.as_u16()),
@@ -357,6 +386,7 @@ async fn whole(entry: Entry, status: StatusCode, body: Incoming, to: Sender) {
 }
 
 async fn parts(entry: Entry, kind: String, mut body: Incoming, to: Sender, fault: Fault) {
+    let _guard = Guard(Arc::clone(&entry.shared));
     let mut reader = Reader::new(&kind, Limits::default()).expect("a node's answer is multipart");
     let mut held = None;
     loop {

@@ -93,6 +93,8 @@ impl Track {
 pub struct Recording {
     /// The master playlist.
     pub master: Master,
+    /// How many playlists of renditions it names.
+    pub playlists: usize,
     /// By the rendition's name in the addresses: `source`, `audio`, `240p`.
     pub tracks: BTreeMap<String, Track>,
     /// What a player could have tripped over, and every rule of RFC 8216 that was broken.
@@ -122,9 +124,27 @@ impl Recording {
             .collect()
     }
 
-    /// Segments that every rendition has listed.
+    /// Segments that every rendition has listed, those among them that have listed none yet.
     pub fn common(&self) -> usize {
-        self.tracks.values().map(Track::len).min().unwrap_or(0)
+        let listed = self.tracks.values().map(Track::len).min().unwrap_or(0);
+        if self.tracks.len() < self.playlists {
+            0
+        } else {
+            listed
+        }
+    }
+
+    /// Every rendition of the master playlist has listed something: what is said of all tracks is said
+    /// of all renditions.
+    ///
+    /// # Panics
+    /// One has not.
+    pub fn assert_all_listed(&self) {
+        let (listed, named) = (self.tracks.keys(), self.playlists);
+        assert!(
+            listed.len() >= named,
+            "of {named} renditions only these listed a segment: {listed:?}"
+        );
     }
 
     /// Fails if a player could have tripped.

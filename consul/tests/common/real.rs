@@ -19,8 +19,7 @@ const WITHOUT: &str = "RACKCAST_WITHOUT_CONSUL";
 pub fn wanted(suite: &str) -> bool {
     let wanted = std::env::var_os(WITHOUT).is_none_or(|value| value != "1");
     if !wanted {
-        let text =
-            format!("\n*** {suite}: NOT RUN on the real Consul, because {WITHOUT}=1 ***\n\n");
+        let text = format!("\nNOT RUN: {suite} on the real Consul, because {WITHOUT}=1\n");
         std::io::stderr().write_all(text.as_bytes()).unwrap();
     }
     wanted

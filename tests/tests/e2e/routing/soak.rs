@@ -17,7 +17,7 @@ use super::{DOUBT, LENGTH, LIMIT, STREAMS, names};
 #[ignore = "takes as many minutes as RACKCAST_SOAK_MINUTES says"]
 async fn soak_with_four_of_six_nodes_failing_in_turns() {
     let (start, length) = (Instant::now(), crate::soak::duration());
-    let rack = Rack::start(Duration::ZERO).await;
+    let rack = Box::pin(Rack::start(Duration::ZERO)).await;
     let streams = names("soak", STREAMS / 2);
     let ingest = Ingest::on(&rack.directory.url, 1, &load::config(&streams)).await;
     let sites: Vec<&Site> = rack.sites().collect();

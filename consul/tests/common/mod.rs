@@ -44,7 +44,7 @@ impl Consul {
                 let consul = RealConsul::start(None).await;
                 (consul.address, Running::Real(consul))
             }
-            Kind::Development => develop(SocketAddr::from(([127, 0, 0, 1], 0))).await,
+            Kind::Development => develop(Catalog::bind(([127, 0, 0, 1], 0).into()).await.unwrap()),
         };
         Self {
             kind,
@@ -69,7 +69,11 @@ impl Consul {
     pub async fn start_empty(&mut self) {
         self.running = Some(match self.kind {
             Kind::Real => Running::Real(RealConsul::start(Some(self.address)).await),
-            Kind::Development => develop(self.address).await.1,
+            Kind::Development => {
+                // Somebody may have had the port in the meantime, for a connection of theirs.
+                let bound = bind_again(self.address).await;
+                develop(bound).1
+            }
         });
     }
 
@@ -127,8 +131,18 @@ impl Consul {
     }
 }
 
-async fn develop(address: SocketAddr) -> (SocketAddr, Running) {
-    let catalog = Catalog::bind(address).await.unwrap();
+async fn bind_again(address: SocketAddr) -> Catalog {
+    let start = Instant::now();
+    loop {
+        match Catalog::bind(address).await {
+            Ok(catalog) => return catalog,
+            Err(e) => assert!(start.elapsed() < LIMIT, "{address}: {e}"),
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+fn develop(catalog: Catalog) -> (SocketAddr, Running) {
     let address = catalog.addr();
     let stop = CancellationToken::new();
     let task = tokio::spawn(catalog.serve(stop.clone()));
@@ -160,16 +174,16 @@ impl Took {
     }
 }
 
-/// Waits for a condition, and fails after ten seconds; says what it took.
+/// How long [`eventually`] waits.
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// Waits for a condition, and fails at the limit; says what it took.
 pub async fn eventually<F: Future<Output = bool>>(what: &str, condition: impl Fn() -> F) -> Took {
     let start = Instant::now();
     let mut answers = 0;
     while !condition().await {
         answers += 1;
-        assert!(
-            start.elapsed() < Duration::from_secs(10),
-            "still not: {what}"
-        );
+        assert!(start.elapsed() < LIMIT, "still not: {what}");
         tokio::time::sleep(PAUSE).await;
     }
     Took {

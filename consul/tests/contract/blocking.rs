@@ -17,6 +17,9 @@ async fn registered(consul: &Consul, name: &str) -> u64 {
         .index()
 }
 
+/// Of a wait of 20 s: it did not last to its end, though the machine be busy.
+const SOON: Duration = Duration::from_secs(10);
+
 /// Asks and tells how long the answer took.
 async fn ask(consul: &Arc<Consul>, path: String) -> tokio::task::JoinHandle<(Reply, Duration)> {
     let consul = Arc::clone(consul);
@@ -31,10 +34,10 @@ async fn ask(consul: &Arc<Consul>, path: String) -> tokio::task::JoinHandle<(Rep
 
 pub async fn index_zero_answers_at_once(consul: Arc<Consul>) {
     registered(&consul, "zero").await;
-    for query in ["?index=0&wait=10s", "?wait=10s", ""] {
+    for query in ["?index=0&wait=20s", "?wait=20s", ""] {
         let start = Instant::now();
         let reply = consul.get(&format!("/v1/health/service/zero{query}")).await;
-        assert!(start.elapsed() < Duration::from_secs(3));
+        assert!(start.elapsed() < SOON);
         assert!(reply.index() >= 1);
         assert_eq!(reply.header("x-consul-knownleader"), Some("true"));
         assert!(reply.header("x-consul-lastcontact").is_some());
@@ -55,7 +58,7 @@ pub async fn a_change_wakes_and_another_service_does_not(consul: Arc<Consul>) {
     let change = Instant::now();
     consul.put("/v1/agent/check/pass/wake:c", "").await;
     let (reply, _) = waiting.await.unwrap();
-    assert!(change.elapsed() < Duration::from_secs(3));
+    assert!(change.elapsed() < SOON);
     assert!(reply.index() > index);
     let checks = reply.json()[0]["Checks"].clone();
     let check = checks
@@ -75,7 +78,7 @@ pub async fn a_wait_ends_with_the_current_index(consul: Arc<Consul>) {
         .await;
     assert_eq!((reply.status, reply.index()), (200, index));
     assert!(start.elapsed() >= Duration::from_millis(800));
-    assert!(start.elapsed() < Duration::from_secs(4));
+    assert!(start.elapsed() < SOON);
     // Whoever waits on an index of servers long gone is told the true one, which is lower.
     let far = format!(
         "/v1/health/service/over?index={}&wait=300ms",
@@ -135,7 +138,7 @@ pub async fn a_missing_service_is_watched(consul: Arc<Consul>) {
     let change = Instant::now();
     registered(&consul, "missing").await;
     assert_eq!(watcher.await.unwrap().json()[0]["Service"]["ID"], "missing");
-    assert!(change.elapsed() < Duration::from_secs(5));
+    assert!(change.elapsed() < SOON);
 }
 
 pub async fn waits_and_indexes_are_checked(consul: Arc<Consul>) {
@@ -183,7 +186,7 @@ pub async fn a_hash_waits_for_a_difference(consul: Arc<Consul>) {
     let (reply, took) = waiting.await.unwrap();
     assert_eq!(reply.json()["Port"], 2);
     assert_ne!(reply.header("x-consul-contenthash"), Some(hash.as_str()));
-    assert!(took < Duration::from_secs(5));
+    assert!(took < SOON);
 }
 
 pub async fn a_hash_watch_ends_when_the_service_is_lost(consul: Arc<Consul>) {
@@ -204,5 +207,5 @@ pub async fn a_hash_watch_ends_when_the_service_is_lost(consul: Arc<Consul>) {
     consul.put("/v1/agent/service/deregister/lost", "").await;
     let (reply, took) = waiting.await.unwrap();
     assert_eq!(reply.status, 404);
-    assert!(took < Duration::from_secs(3));
+    assert!(took < SOON);
 }

@@ -105,7 +105,8 @@ pub async fn settings_are_followed(consul: Arc<Consul>) {
         .wait_for(|layer| layer.to_string().contains("connections = 60"))
         .await
         .unwrap();
-    assert!(begun.elapsed() < SECOND, "{:?}", begun.elapsed());
+    // It is told: a question that nothing answers lasts for a minute.
+    assert!(begun.elapsed() < 10 * SECOND, "{:?}", begun.elapsed());
 
     // Refused by the daemon, and by everybody.
     set(Some(json!(77))).await;

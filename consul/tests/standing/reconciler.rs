@@ -210,6 +210,7 @@ pub async fn others_are_never_touched(kind: Kind) {
         sync_interval: SECOND / 2,
         ..Config::default()
     };
+    let (began, probation) = (Instant::now(), config.probation);
     let mut keeping = keep(&consul, wanted, config);
     let conflict = Standing::Conflict(vec!["web-1".to_owned(), "web-2".to_owned()]);
     let standing = keeping
@@ -224,11 +225,11 @@ pub async fn others_are_never_touched(kind: Kind) {
     );
     assert_eq!(held(&consul, "web-3").await["Meta"][OWNER], "us");
     // What bears our mark but is not desired is removed, though not in the probation.
-    assert_eq!(held(&consul, "web-8").await, before["web-8"]);
     eventually("ours of an earlier life is gone", || async {
         held(&consul, "web-8").await == Value::Null
     })
     .await;
+    assert!(began.elapsed() >= probation, "{:?}", began.elapsed());
 
     keeping.shutdown.cancel();
     keeping.reconciler.stopped().await;
@@ -241,12 +242,13 @@ pub async fn others_are_never_touched(kind: Kind) {
 
 pub async fn reports_must_be_young(kind: Kind) {
     let consul = Consul::start(kind).await;
+    let max_age = 6 * SECOND;
     let config = Config {
         report_interval: SECOND / 2,
-        report_max_age: 3 * SECOND,
+        report_max_age: max_age,
         ..Config::default()
     };
-    let want = desired("web-1", 2 * SECOND);
+    let want = desired("web-1", 4 * SECOND);
     let mut keeping = keep(&consul, vec![want.clone()], config);
     is_kept(&mut keeping).await;
     eventually("passing", || async {
@@ -254,14 +256,14 @@ pub async fn reports_must_be_young(kind: Kind) {
     })
     .await;
     // Longer than the TTL: the reconciler refreshes what is still young.
-    tokio::time::sleep(SECOND * 5 / 2).await;
+    tokio::time::sleep(SECOND * 9 / 2).await;
     assert_eq!(status(&consul, "web-1").await, "passing");
     // The probes hang: what they said last grows old, and the check expires.
     eventually("critical", || async {
         status(&consul, "web-1").await == "critical"
     })
     .await;
-    assert!(want.reports[0].taken.elapsed() > SECOND * 9 / 2);
+    assert!(want.reports[0].taken.elapsed() > max_age);
     // They go on.
     keeping.desired.send_replace(vec![Desired {
         reports: vec![report("web-1", Status::Passing)],

@@ -12,11 +12,11 @@ use std::process::Command;
 use common::{Node, Systemd, until};
 use serde_json::Value;
 
-/// Output pixels a second of each of its workers.
-const RATE: f64 = 200e6;
+/// Output pixels a second of each of its workers: what is measured takes long beside what a busy machine adds.
+const RATE: f64 = 50e6;
 
 fn configuration(state: &std::path::Path) -> String {
-    format!("state_dir = {state:?}\n[[device]]\nkind = 'simulated'\npixel_rate = 200_000_000\n")
+    format!("state_dir = {state:?}\n[[device]]\nkind = 'simulated'\npixel_rate = 50_000_000\n")
 }
 
 #[tokio::test]
@@ -42,7 +42,7 @@ async fn a_node_measures_its_devices_once_and_remembers() {
     drop(node);
 
     // Another device under the same name is measured anew.
-    let faster = configuration(state.path()).replace("200_000_000", "400_000_000");
+    let faster = configuration(state.path()).replace("50_000_000", "100_000_000");
     let node = Node::start(&faster).await;
     let third = until("it is faster", || async {
         Some(node.load().await).filter(|l| l.slots == 1)
@@ -96,7 +96,9 @@ fn calibrate_reports_each_device_and_fails_with_one_that_does_not_work() {
     );
     let encode = device["steps"][0]["encode"].as_f64().unwrap();
     assert!((0.7 * RATE..1.1 * RATE).contains(&encode), "{report}");
-    assert!(device["streams"].as_f64().unwrap() > 0.5, "{report}");
+    // It works at most four fifths of the time, and the default ladder has 112 million pixels a second.
+    let streams = device["streams"].as_f64().unwrap();
+    assert!((0.25..0.40).contains(&streams), "{report}");
     assert!(state.path().join("calibration.json").exists());
 
     let broken = "[[device]]\nkind = 'nvidia'\ngpu = '0'\n";

@@ -13,13 +13,13 @@ use nix::sys::signal::{Signal, kill};
 use rackcast_segment::wire::reply::RefusalCode;
 
 /// One worker, and a preset at which jobs last long enough to be interrupted.
-const SLOW: &str = "[worker]\ncount = 1\n[encoder]\npreset = 'medium'";
+const SLOW: &str = "[worker]\ncount = 1\n[encoder]\npreset = 'slow'";
 
 /// Seconds of work at [`SLOW`]; the small rendition is done well before the large one.
 fn long() -> Segment {
     let options = ["-g", "1000", "-bf", "0"];
     make(
-        &["testsrc2=size=640x360:rate=30:duration=3"],
+        &["testsrc2=size=640x360:rate=30:duration=6"],
         &options,
         "360p@500k,low:90@100k",
     )

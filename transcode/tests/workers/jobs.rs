@@ -25,10 +25,13 @@ async fn a_job_ends_at_its_deadline() {
 
 #[tokio::test]
 async fn a_hung_worker_ends_with_its_job() {
-    let node = Node::start(SLOW).await;
+    // By its deadline, and by nothing else.
+    let patient = "heartbeat_timeout = '60s'\nstall_timeout = '60s'";
+    let slow = SLOW.replace("[worker]", &format!("[worker]\n{patient}"));
+    let node = Node::start(&slow).await;
     let worker = node.workers();
     let mut job = job(&long());
-    job.deadline = Duration::from_millis(700);
+    job.deadline = Duration::from_secs(5);
     let asked = tokio::spawn(node.send(node.post(&job, full(long().ts))));
     node.until_load("the job runs", |l| l.busy == 1).await;
     node.signal_workers(Signal::SIGSTOP);

@@ -17,6 +17,21 @@ use tokio_util::sync::CancellationToken;
 
 use crate::common::{Node, segments, until};
 
+/// Copies a program by a process of its own. Where this one wrote it, what another thread starts just then
+/// would hold it open for writing for a moment, and it could not be run (`ETXTBSY`).
+fn copy(from: &Path, to: &Path) {
+    let mut cp = std::process::Command::new("cp");
+    assert!(cp.arg(from).arg(to).status().unwrap().success());
+}
+
+/// Makes a script that can be run.
+fn install(script: &str, program: &Path) {
+    let beside = program.with_extension("text");
+    std::fs::write(&beside, script).unwrap();
+    copy(&beside, program);
+    std::fs::set_permissions(program, std::fs::Permissions::from_mode(0o755)).unwrap();
+}
+
 #[tokio::test]
 async fn a_worker_has_its_limits_and_its_cpus() {
     let limits = "max_memory_bytes = 900000000\nmax_file_bytes = 1000000\nmax_open_files = 300";
@@ -52,12 +67,8 @@ impl Workers {
     fn start(folder: &Path, first: &str, limits: Worker) -> Self {
         let program = folder.join("worker");
         let real = env!("CARGO_BIN_EXE_rackcast-transcode");
-        std::fs::write(
-            &program,
-            format!("#!/bin/sh\n{first}\nexec {real:?} \"$@\"\n"),
-        )
-        .unwrap();
-        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let script = format!("#!/bin/sh\n{first}\nexec {real:?} \"$@\"\n");
+        install(&script, &program);
         let count = limits.count;
         let config = Config {
             worker: limits,
@@ -170,13 +181,15 @@ async fn a_worker_that_is_silent_while_it_starts_is_waited_for() {
 async fn a_worker_is_of_the_version_of_its_supervisor() {
     let dir = tempfile::tempdir().unwrap();
     let program = dir.path().join("rackcast-transcode");
-    std::fs::copy(env!("CARGO_BIN_EXE_rackcast-transcode"), &program).unwrap();
+    copy(
+        Path::new(env!("CARGO_BIN_EXE_rackcast-transcode")),
+        &program,
+    );
     let node = Node::start_program(&program, "[worker]\ncount = 1").await;
     let first = node.workers();
 
     std::fs::remove_file(&program).unwrap();
-    std::fs::write(&program, "#!/bin/sh\nexit 1\n").unwrap();
-    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    install("#!/bin/sh\nexit 1\n", &program);
     node.signal_workers(Signal::SIGKILL);
     until("another worker is up", || async {
         (node.workers() != first && node.load().await.slots == 1).then_some(())

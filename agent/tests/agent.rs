@@ -13,6 +13,7 @@ use rackcast_agent::config::{Check, Config};
 use rackcast_agent::daemon::{self, StartError};
 use rackcast_consul::catalog::Catalog;
 use rackcast_consul::client::{self, AgentCheck, Client};
+use rackcast_consul::reconcile;
 use rackcast_consul::register::Status;
 use rackcast_service::process::Command;
 use rackcast_service::status::{Health, Role, ServiceStatus, Serving, serve};
@@ -86,9 +87,15 @@ impl Scene {
                 scan_interval: Duration::from_millis(20),
                 poll_interval: Duration::from_millis(50),
                 http_interval: SECOND,
-                forget_after: 2 * SECOND,
+                forget_after: 6 * SECOND,
+                ttl: 60 * SECOND,
                 recover_after: Duration::from_millis(100),
                 ..Check::default()
+            },
+            reconcile: reconcile::Config {
+                report_interval: 30 * SECOND,
+                report_max_age: 60 * SECOND,
+                ..Default::default()
             },
             ..Config::default()
         }
@@ -223,7 +230,7 @@ async fn a_service_is_registered_judged_and_deregistered() {
     service.says(|status| status.health = Health::critical("no device is left"));
     let took = scene.devices(Status::Critical, "no device is left").await;
     assert!(
-        took < 2 * SECOND,
+        took < 10 * SECOND,
         "a change waits for no refresh, and took {took:?}"
     );
     service.says(|status| status.health = Health::passing("1 device"));

@@ -28,6 +28,13 @@ echo $$ >> started
 while :; do sleep 0.05; done
 ";
 
+/// Copies a program by a process of its own. Where this one wrote it, what another thread starts just then
+/// would hold it open for writing for a moment, and it could not be run (`ETXTBSY`).
+fn copy(from: &Path, to: &Path) {
+    let mut cp = std::process::Command::new("cp");
+    assert!(cp.arg(from).arg(to).status().unwrap().success());
+}
+
 /// A folder with the command and something beside it that passes for the daemons.
 struct Scene(TempDir);
 
@@ -37,8 +44,7 @@ impl Scene {
         let command = scene.path("rackcast");
         // Where a link cannot be made (another file system), a copy serves as well.
         fs::hard_link(env!("CARGO_BIN_EXE_rackcast"), &command)
-            .or_else(|_| fs::copy(env!("CARGO_BIN_EXE_rackcast"), &command).map(drop))
-            .unwrap();
+            .unwrap_or_else(|_| copy(Path::new(env!("CARGO_BIN_EXE_rackcast")), &command));
         DAEMONS.iter().for_each(|name| scene.script(name, SCRIPT));
         fs::create_dir(scene.path("tmp")).unwrap();
         scene
@@ -49,7 +55,9 @@ impl Scene {
     }
 
     fn script(&self, name: &str, text: &str) {
-        fs::write(self.path(name), text).unwrap();
+        let beside = self.path("text");
+        fs::write(&beside, text).unwrap();
+        copy(&beside, &self.path(name));
         fs::set_permissions(self.path(name), Permissions::from_mode(0o755)).unwrap();
     }
 
@@ -168,11 +176,8 @@ async fn what_is_missing_or_taken_is_said() {
     assert!(text.contains("rackcast-transcode is not in"), "{text}");
 
     let scene = Scene::new();
-    let taken = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
-    let _taken = TcpListener::bind(taken).unwrap();
+    let holder = TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = holder.local_addr().unwrap();
     for args in [
         &format!("--catalog-only --consul {taken}"),
         "--consul 127.0.0.1:8500",

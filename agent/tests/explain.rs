@@ -16,7 +16,7 @@ use rackcast_service::status::{Health, Role, ServiceStatus};
 use rackcast_service::{admin, explain};
 use serde::Serialize;
 use serde_json::Value;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -168,9 +168,10 @@ async fn every_view_word_for_word() {
 #[tokio::test(flavor = "multi_thread")]
 async fn json_is_what_the_ingests_said_and_who_failed() {
     let ingest = serve(ingest).await;
-    let dead = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    // The port is ours, and nobody listens there.
+    let dead = TcpSocket::new_v4().unwrap();
+    dead.bind(([127, 0, 0, 1], 0).into()).unwrap();
     let dead_at = dead.local_addr().unwrap();
-    drop(dead);
     let output = rackcast(&["live/show", "--json"], &[dead_at, ingest]);
     assert_eq!(output.status.code(), Some(0));
     let printed: Value = serde_json::from_slice(&output.stdout).unwrap();

@@ -13,7 +13,7 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use rackcast_ingest::auth::{AuthError, AuthRequest, Authoriser, Config, Denied, Grant};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 
 fn config(toml: &str) -> Config {
     toml::from_str(toml).unwrap()
@@ -230,11 +230,10 @@ async fn a_webhook_decides() {
 
 #[tokio::test]
 async fn a_webhook_that_is_away_denies_and_can_be_tried_again() {
-    let gone = TcpListener::bind("127.0.0.1:0")
-        .await
-        .unwrap()
-        .local_addr()
-        .unwrap();
+    // The port is ours, and nobody listens there.
+    let closed = TcpSocket::new_v4().unwrap();
+    closed.bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let gone = closed.local_addr().unwrap();
     let hook = format!("mode = 'webhook'\nwebhook.url = 'http://{gone}/'");
     let hook = Authoriser::new(&config(&hook)).unwrap();
     assert!(ask(&hook, "show?key=k").await.unwrap_err().retryable());

@@ -185,14 +185,14 @@ mod tests {
         let mut peers = Peers::new(Arc::new(finder), config, metrics);
         assert!(peers.relay("localhost:80").await.is_some());
         peers.names = |_| {
-            std::thread::sleep(Duration::from_millis(500));
+            std::thread::sleep(Duration::from_secs(3));
             None
         };
         let asked = Instant::now();
         let all = (0..3 * MAX_LOOKUPS).map(|_| peers.relay("ingest.example:80"));
         let found = futures_util::future::join_all(all).await;
         assert!(found.iter().all(Option::is_none));
-        assert!(asked.elapsed() < Duration::from_millis(400));
+        assert!(asked.elapsed() < Duration::from_millis(2_500));
         assert_eq!(peers.lookups.available_permits(), 0);
     }
 

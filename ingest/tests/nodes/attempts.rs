@@ -1,6 +1,5 @@
 //! One segment and one node: what is sent, what comes back, and when it is given up.
 
-use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use rackcast_ingest::dispatch::{Outcome, TrialError};
@@ -11,6 +10,7 @@ use rackcast_segment::ladder::RenditionSpec;
 use rackcast_segment::rate::{Account, EncoderName, Policy};
 use rackcast_segment::wire::job::Job;
 use rackcast_segment::wire::multipart::PartHead;
+use tokio::net::TcpSocket;
 use tokio_util::sync::CancellationToken;
 
 use super::fleet::{BOTH, Fleet, PLENTY, both, impatient, unhedged};
@@ -263,9 +263,10 @@ async fn a_trial_asks_one_node_and_says_what_is_wrong_with_it() {
         matches!(wrong, TrialError::Failed("wrong-media", _)),
         "{wrong}"
     );
-    let closed = TcpListener::bind("127.0.0.1:0").unwrap();
+    // The port is ours, and nobody listens there.
+    let closed = TcpSocket::new_v4().unwrap();
+    closed.bind(([127, 0, 0, 1], 0).into()).unwrap();
     let port = closed.local_addr().unwrap().port();
-    drop(closed);
     let away = trial(port).await.unwrap_err();
     assert!(matches!(away, TrialError::Failed("connect", _)), "{away}");
     assert_eq!((fleet.asked(0).len(), fleet.asked(1).len()), (1, 1));

@@ -125,7 +125,7 @@ async fn nodes_come_and_go_with_the_catalog() {
     }
     let mut ingest = Ingest::start(&consul, state.path());
     ingest.ready.wait_for(|ready| *ready).await.unwrap();
-    assert_eq!(ingest.ids(), ["a", "b"]);
+    ingest.until("both", |i| i.ids() == ["a", "b"]).await;
     let about = ingest.view("a", |n| (n.member.slots, n.member.zone.clone()));
     assert_eq!(about, Some((3, "z9".to_owned())));
     // The fake node reports 4 slots: the probe learns what the catalog does not say.

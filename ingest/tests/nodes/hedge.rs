@@ -14,7 +14,7 @@ use super::node::{Answer, answer, late, stall, well};
 fn quick() -> Config {
     let mut config = Config::default();
     config.dispatch.hedge.min_samples = 3;
-    config.dispatch.hedge.min_delay = Duration::from_millis(500);
+    config.dispatch.hedge.min_delay = Duration::from_secs(2);
     config.dispatch.attempts.patience = 1000.0;
     config
 }
@@ -41,22 +41,34 @@ async fn trapped(config: &Config, bad: fn() -> Answer) -> (Fleet, Arc<AtomicBool
 async fn the_faster_of_two_wins_and_the_losers_request_is_reset() {
     let (fleet, trap) = trapped(&quick(), stall).await;
     let before = fleet.arrived();
+    let counters = [
+        ("hedges_total", "won"),
+        ("retries_total", "hedge"),
+        ("attempts_total", "cancelled"),
+    ];
+    let [won, hedges, given_up] = counters.map(|(name, label)| fleet.metric(name, label));
+    let cancelled = |f: &Fleet| (0..3).map(|n| f.nodes[n].cancelled()).sum::<u32>();
+    let reset = cancelled(&fleet);
     trap.store(true, Ordering::SeqCst);
     fleet.both_come().await;
     assert_eq!(fleet.arrived(), before + 2, "one request and one hedge");
-    let cancelled = |f: &Fleet| (0..3).map(|n| f.nodes[n].cancelled()).sum::<u32>();
-    fleet.until("the reset", |f| cancelled(f) == 1).await;
+    fleet
+        .until("the reset", |f| cancelled(f) == reset + 1)
+        .await;
     let idle = |f: &Fleet| (0..3).all(|n| f.in_flight(n) == 0);
     fleet.until("free slots", idle).await;
-    fleet.counts("hedges_total", "won", 1.0).await;
-    fleet.counts("retries_total", "hedge", 1.0).await;
-    fleet.counts("attempts_total", "cancelled", 1.0).await;
+    fleet.counts("hedges_total", "won", won + 1.0).await;
+    fleet.counts("retries_total", "hedge", hedges + 1.0).await;
+    fleet
+        .counts("attempts_total", "cancelled", given_up + 1.0)
+        .await;
 }
 
 #[tokio::test]
 async fn hedges_can_be_forbidden() {
     let mut config = quick();
     config.dispatch.hedge.enabled = false;
+    config.dispatch.hedge.min_delay = Duration::from_millis(500);
     let (fleet, trap) = trapped(&config, || late(Duration::from_secs(1))).await;
     let before = fleet.arrived();
     trap.store(true, Ordering::SeqCst);

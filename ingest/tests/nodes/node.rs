@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::stream;
@@ -27,6 +27,9 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::media;
+
+/// How long an address is waited for.
+const BIND: Duration = Duration::from_secs(10);
 
 /// What a node sends, and when.
 pub enum Step {
@@ -78,6 +81,18 @@ struct State {
     die: CancellationToken,
 }
 
+/// Of a node that rises again somebody else may have the port for a moment, for a connection of theirs.
+async fn bind(address: SocketAddr) -> TcpListener {
+    let begun = Instant::now();
+    loop {
+        match TcpListener::bind(address).await {
+            Ok(listener) => return listener,
+            Err(e) => assert!(begun.elapsed() < BIND, "{address}: {e}"),
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
 impl Node {
     /// A node that gives these answers, one after another, and good ones after them.
     pub async fn start(answers: Vec<Answer>) -> Self {
@@ -86,7 +101,7 @@ impl Node {
 
     /// A node at this address.
     pub async fn at(address: SocketAddr, answers: Vec<Answer>) -> Self {
-        let listener = TcpListener::bind(address).await.unwrap();
+        let listener = bind(address).await;
         let addr = listener.local_addr().unwrap();
         let stop = CancellationToken::new();
         let state = Arc::new(State {

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
@@ -22,7 +23,7 @@ const NO_CONSUL: &str = "http://127.0.0.1:1";
 
 /// The picture is small: every test here publishes several of it.
 fn sample() -> std::path::PathBuf {
-    Sample::default().file()
+    Sample::long().file()
 }
 
 fn master(ingest: &Ingest, stream: &str) -> String {
@@ -66,12 +67,17 @@ async fn publishers_and_players_notice_nothing_of_a_hand_over() {
         2,
         "the old one serves its publishers"
     );
-    let seen = fetch(&ingest.socket).await.unwrap().generations;
-    let seen: Vec<_> = seen
-        .iter()
-        .map(|g| (g.number, g.phase, g.streams))
-        .collect();
-    assert_eq!(seen, [(1, Phase::Retired, 3), (2, Phase::Serving, 0)]);
+    wait_for(
+        "the old generation to retire with its streams",
+        LIMIT,
+        async || {
+            let seen = fetch(&ingest.socket).await.ok()?.generations;
+            let seen = seen.iter().map(|g| (g.number, g.phase, g.streams));
+            seen.eq([(1, Phase::Retired, 3), (2, Phase::Serving, 0)])
+                .then_some(())
+        },
+    )
+    .await;
     for player in &players {
         player.segments(6).await;
     }
@@ -141,7 +147,7 @@ async fn a_publisher_that_returns_finds_its_stream_in_the_older_generation() {
     player.segments(4).await;
     // Lost, not ended: the stream waits for it.
     kill9(first.pid());
-    let _again = publisher(&ingest, "show");
+    let _again = Broadcaster::start(&sample(), &format!("{}/live/show", ingest.rtmp));
     player.segments(8).await;
     let recording = player.stop().await;
     recording.assert_sound();
@@ -154,10 +160,11 @@ async fn a_publisher_that_returns_finds_its_stream_in_the_older_generation() {
         (streams(&ingest, 1).await, streams(&ingest, 2).await),
         (1.0, 0.0)
     );
+    // Once more where the one that returns comes before its own loss is noticed.
     let refused = ingest
         .metric("rackcast_ingest_rtmp_refusals_total", &["taken"])
         .await;
-    assert_eq!(refused, 1.0);
+    assert!(refused >= 1.0, "{refused}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -236,16 +243,17 @@ async fn a_hand_over_whose_new_generation_dies_at_any_moment_costs_no_publisher(
     drop(late);
 }
 
-async fn phases(ingest: &Ingest) -> Vec<(u64, Phase)> {
-    let status = fetch(&ingest.socket).await.unwrap();
+/// Nothing where the busy supervisor does not answer in time.
+async fn phases(ingest: &Ingest) -> Option<Vec<(u64, Phase)>> {
+    let status = fetch(&ingest.socket).await.ok()?;
     let generations = status.generations.iter();
-    generations.map(|g| (g.number, g.phase)).collect()
+    Some(generations.map(|g| (g.number, g.phase)).collect())
 }
 
 /// Waits until one generation accepts, none is on its way there or out, and there are no others.
 async fn at_rest(ingest: &Ingest) {
     wait_for("one generation that accepts", LIMIT, async || {
-        let phases = phases(ingest).await;
+        let phases = phases(ingest).await?;
         let serving = phases.iter().filter(|(_, p)| *p == Phase::Serving);
         let settled = |(_, phase): &(u64, Phase)| matches!(phase, Phase::Serving | Phase::Retired);
         let rests = serving.count() == 1 && phases.iter().all(settled);
@@ -254,10 +262,12 @@ async fn at_rest(ingest: &Ingest) {
     .await;
 }
 
-/// Puts a program in another's place, as a package does.
-fn install(content: &[u8], at: &Path) {
+/// Puts a program in another's place, as a package does. Where this process wrote it, what another thread
+/// starts just then would hold it open for writing for a moment, and it could not be run (`ETXTBSY`).
+fn install(program: &Path, at: &Path) {
     let beside = at.with_extension("new");
-    fs::write(&beside, content).unwrap();
+    let mut cp = Command::new("cp");
+    assert!(cp.arg(program).arg(&beside).status().unwrap().success());
     fs::set_permissions(&beside, fs::Permissions::from_mode(0o755)).unwrap();
     fs::rename(beside, at).unwrap();
 }
@@ -266,7 +276,9 @@ fn install(content: &[u8], at: &Path) {
 async fn an_upgrade_replaces_the_supervisor_in_its_process_and_a_broken_one_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let installed = dir.path().join("rackcast-ingest");
-    let good = fs::read(program("rackcast-ingest")).unwrap();
+    let (good, broken) = (program("rackcast-ingest"), dir.path().join("broken"));
+    let text = "#!/bin/sh\necho 'this program is broken' >&2\nexit 1\n";
+    fs::write(&broken, text).unwrap();
     install(&good, &installed);
     let ingest = Ingest::of(&installed, NO_CONSUL, 1, OPEN).await;
     let mut publisher = publisher(&ingest, "show");
@@ -274,26 +286,23 @@ async fn an_upgrade_replaces_the_supervisor_in_its_process_and_a_broken_one_noth
     player.segments(2).await;
     let (pid, first) = (ingest.pid(), ingest.generations());
 
-    install(
-        b"#!/bin/sh\necho 'this program is broken' >&2\nexit 1\n",
-        &installed,
-    );
+    install(&broken, &installed);
     ingest.signal(Signal::SIGHUP);
     ingest.log_line("this program is broken", LIMIT).await;
-    assert_eq!(ingest.generations(), first);
-    assert_eq!(
-        ingest
-            .metric("rackcast_ingest_handover_failures_total", &[])
-            .await,
-        1.0
-    );
+    wait_for("the failure to be counted", LIMIT, async || {
+        let failures = "rackcast_ingest_handover_failures_total";
+        (ingest.metric(failures, &[]).await == 1.0).then_some(())
+    })
+    .await;
+    let alone = || ingest.generations() == first;
+    wait_until("the first generation alone", LIMIT, alone).await;
 
     // A configuration that only the new program could refuse is refused by it.
     install(&good, &installed);
     ingest.write("[auth]\nmode = \"nonsense\"");
     ingest.signal(Signal::SIGHUP);
     ingest.log_line("nonsense", LIMIT).await;
-    assert_eq!(ingest.generations(), first);
+    wait_until("the first generation alone", LIMIT, alone).await;
 
     ingest.write(OPEN);
     ingest.edit("node = ", "zone = \"hall-2\"\nnode = ");
@@ -337,10 +346,10 @@ async fn a_reload_changes_keys_at_once_and_a_bad_file_changes_nothing() {
     };
     let ingest = Ingest::start(&key("old")).await;
     let may = async |with: &str| {
-        let mut publisher = publisher(&ingest, &format!("show?key={with}"));
         let admitted = ingest
             .metric("rackcast_ingest_rtmp_publishes_total", &[])
             .await;
+        let mut publisher = publisher(&ingest, &format!("show?key={with}"));
         let end = std::time::Instant::now() + LIMIT;
         loop {
             if ingest
@@ -407,9 +416,12 @@ async fn a_reload_changes_keys_at_once_and_a_bad_file_changes_nothing() {
     ingest.signal(Signal::SIGHUP);
     ingest.log_line("zone is not in force yet", LIMIT).await;
     waits(&ingest, 1, 1.0, 1.0).await;
-    let waiting = fetch(&ingest.socket).await.unwrap().waiting;
-    let keys: Vec<_> = waiting.keys().map(String::as_str).collect();
-    assert_eq!(keys, ["http.max_connections", "zone"]);
+    wait_for("both keys to be named", LIMIT, async || {
+        let waiting = fetch(&ingest.socket).await.ok()?.waiting;
+        let keys = waiting.keys().map(String::as_str);
+        keys.eq(["http.max_connections", "zone"]).then_some(())
+    })
+    .await;
     hand_over(&ingest, 2).await;
     waits(&ingest, 2, 0.0, 1.0).await;
 }

@@ -9,7 +9,7 @@ use rackcast_tests::job;
 use rackcast_tests::pki::{Authority, Files, Leaf, member, put};
 use rackcast_tests::publish::Sample;
 use rackcast_tests::rack::{NODE, Node};
-use rackcast_tests::wait::wait_for;
+use rackcast_tests::wait::{wait_for, wait_until};
 
 use crate::daemons::{node_config, node_files};
 use crate::line::{Line, connect, transcode};
@@ -67,34 +67,30 @@ async fn certificates_replaced_under_load_lose_no_request_and_broken_ones_change
 
     // A certificate without its key, a file that is none, and one that would be refused by all.
     let good = fleet.member(&identity);
-    let broken = [
-        Leaf {
-            key: fleet.member(&identity).key,
-            ..good.clone()
-        },
-        Leaf {
-            certificate: "no PEM".to_owned(),
-            ..good.clone()
-        },
-        Authority::new("other").member(&identity),
-    ];
-    for leaf in broken {
-        let before = reloads("failed").await;
+    let keyless = Leaf {
+        key: fleet.member(&identity).key,
+        ..good.clone()
+    };
+    let garbled = Leaf {
+        certificate: "no PEM".to_owned(),
+        ..good.clone()
+    };
+    let strange = Authority::new("other").member(&identity);
+    for (leaf, why) in [
+        (keyless, "does not belong to the certificate"),
+        (garbled, "holds no certificate"),
+        (strange, "no authority in"),
+    ] {
+        let (before, told) = (reloads("failed").await, node.log().matches(why).count());
         files.replace(&leaf);
         wait_for("the broken files to be seen", LIMIT, || async {
             (reloads("failed").await > before).then_some(())
         })
         .await;
+        // The files are replaced one after another, and what is between is broken otherwise.
+        wait_until(why, LIMIT, || node.log().matches(why).count() > told).await;
         let line = connect(&client, node.address).await;
         assert_eq!(line.shown, last, "the old certificate stays");
-    }
-    let log = node.log();
-    for why in [
-        "does not belong to the certificate",
-        "holds no certificate",
-        "no authority in",
-    ] {
-        assert!(log.contains(why), "{why} in {log}");
     }
 
     // A new authority beside the old one, and then a certificate of the new one.

@@ -118,7 +118,8 @@ pub(super) async fn assert_truly_told(
         assert!(any, "{}: none of {codes:?} is told", site.id);
         assert_eq!(all_but(site, codes), [""; 0], "told of {}", site.id);
     }
-    // It may be given up as hung or too slow, or may be too slow to be chosen at all.
+    // It may be given up as hung or too slow, or may be too slow to be chosen at all. On a busy machine so
+    // may a healthy one.
     let slow = ["failed:slow", "failed:timed-out"];
     assert_eq!(
         all_but(&rack.slow, &slow),
@@ -127,6 +128,6 @@ pub(super) async fn assert_truly_told(
         rack.slow.id
     );
     for site in &rack.healthy {
-        assert_eq!(all_but(site, &[]), [""; 0], "told of {}", site.id);
+        assert_eq!(all_but(site, &slow), [""; 0], "told of {}", site.id);
     }
 }

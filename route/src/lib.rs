@@ -12,6 +12,7 @@
 //! Everything here is pure: time and randomness come in as parameters and nothing is read or
 //! written, so that a simulator drives the very code that runs in production.
 
+mod bounds;
 pub mod degrade;
 mod member;
 pub mod plan;

@@ -23,12 +23,15 @@ pub(super) fn table_of(answer: &Answer<Nodes>) -> String {
         fleet.circuits_open
     );
     let zones = content.zones.iter().map(|zone| {
-        let left = zone.left_for_ms;
-        let left = left.map(|ms| format!("left as a whole for {} more", seconds(ms)));
+        let left = match zone.left_for_ms {
+            Some(ms) => format!("left as a whole for {} more", seconds(ms)),
+            None if zone.on_trial => "on trial: its next segment decides".to_owned(),
+            None => String::new(),
+        };
         vec![
             named(&zone.zone),
             format!("{} of {}", zone.good, zone.nodes),
-            left.unwrap_or_default(),
+            left,
         ]
     });
     text += &table(&["ZONE", "GOOD", ""], &zones.collect::<Vec<_>>());
@@ -36,6 +39,7 @@ pub(super) fn table_of(answer: &Answer<Nodes>) -> String {
     let head = [
         "NODE",
         "ZONE",
+        "LIVE",
         "OURS",
         "OTHERS",
         "SLOTS",
@@ -62,6 +66,7 @@ fn row(node: &NodeState) -> Vec<String> {
     vec![
         node.id.clone(),
         named(&node.zone),
+        node.streams.to_string(),
         node.in_flight.to_string(),
         node.others.to_string(),
         node.slots.to_string(),

@@ -75,7 +75,7 @@ pub(super) struct Selection {
 /// nodes do decides.
 ///
 /// An ID is unique within a Consul datacenter. Where they come from `several`, the datacenter is a
-/// part of it: two machines of one name are two nodes.
+/// part of it: two machines of one name are two nodes. So are zones that are called alike.
 pub(super) fn select<'a>(
     instances: impl Iterator<Item = &'a Instance> + Clone,
     security: &Security,
@@ -96,6 +96,10 @@ pub(super) fn select<'a>(
                 if several {
                     let id = format!("{}/{}", instance.datacenter, instance.id);
                     member.id = NodeId::from(id.as_str());
+                    // Two datacenters may call their zones alike: they share no fate.
+                    if member.zone != instance.datacenter {
+                        member.zone = format!("{}/{}", instance.datacenter, member.zone);
+                    }
                 }
                 selection.members.push(member);
             }
@@ -234,11 +238,18 @@ mod tests {
     }
 
     #[test]
-    fn machines_of_one_name_in_two_datacenters_are_two_nodes() {
-        let (mut a, b) = (instance("n1", &[]), instance("n1", &[]));
+    fn machines_and_zones_of_one_name_in_two_datacenters_are_two() {
+        let hall = [("zone", "hall-1")];
+        let (mut a, b) = (instance("n1", &hall), instance("n1", &hall));
         a.datacenter = "dc2".to_owned();
-        let selection = select([&a, &b].into_iter(), &Security::none(), true);
-        assert_eq!(ids(&selection), ["dc2/n1", "dc1/n1"]);
+        let c = instance("n2", &[]);
+        let selection = select([&a, &b, &c].into_iter(), &Security::none(), true);
+        assert_eq!(ids(&selection), ["dc2/n1", "dc1/n1", "dc1/n2"]);
+        let zones = selection.members.iter().map(|m| m.zone.as_str());
+        assert_eq!(
+            zones.collect::<Vec<_>>(),
+            ["dc2/hall-1", "dc1/hall-1", "dc1"]
+        );
     }
 
     #[test]

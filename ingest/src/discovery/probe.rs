@@ -6,17 +6,20 @@
 //! finds out, and one that was ejected for that is on trial as soon as a probe gets through. A
 //! probe that is slow or odd is told to the table too, but only work makes a node bad.
 
+use std::collections::HashSet;
+use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::{StreamExt, stream};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::{Request, StatusCode};
 use rackcast_route::Endpoint;
 use rackcast_route::table::{FailureKind, NodeRef};
 use rackcast_segment::wire;
-use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::{Config, metrics::Metrics};
 use crate::dispatch::Dispatcher;
@@ -27,22 +30,41 @@ const LEAST_PAUSE: Duration = Duration::from_millis(25);
 /// The most bytes of a load report.
 const MAX_REPORT: usize = 64 << 10;
 
-/// Probes for ever.
+/// Probes for ever. Nodes that do not answer keep others waiting only while they have all places.
 pub(super) async fn run(config: Config, dispatcher: Arc<Dispatcher>, metrics: Arc<Metrics>) {
-    // The table knows whose turn it is; looking more often keeps it from being a whole
-    // interval late.
-    let pause = dispatcher.router().config().route.probe_interval / 4;
-    let mut ticks = interval(pause.max(LEAST_PAUSE));
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let places = Arc::new(Semaphore::new(config.probe_concurrency));
+    let (mut probes, mut asked) = (JoinSet::new(), HashSet::new());
+    let mut next = Instant::now();
     loop {
-        ticks.tick().await;
-        let (dispatcher, metrics) = (&dispatcher, &metrics);
-        stream::iter(dispatcher.to_probe())
-            .for_each_concurrent(config.probe_concurrency, |(node, endpoint)| async move {
-                let result = probe(dispatcher, node, &endpoint, config.probe_timeout).await;
-                metrics.probes.with_label_values(&[result]).inc();
-            })
-            .await;
+        tokio::select! {
+            Some(probed) = probes.join_next() => match probed {
+                Ok(node) => {
+                    asked.remove(&node);
+                }
+                Err(e) if e.is_panic() => resume_unwind(e.into_panic()),
+                Err(_) => {}
+            },
+            () = sleep_until(next) => {
+                // The table knows whose turn it is; looking more often keeps it from being a whole
+                // interval late.
+                let pause = dispatcher.router().config().route.probe_interval / 4;
+                next = Instant::now() + pause.max(LEAST_PAUSE);
+                for (node, endpoint) in dispatcher.to_probe() {
+                    if !asked.insert(node) {
+                        continue;
+                    }
+                    let (places, dispatcher) = (Arc::clone(&places), Arc::clone(&dispatcher));
+                    let (metrics, limit) = (Arc::clone(&metrics), config.probe_timeout);
+                    probes.spawn(async move {
+                        if let Ok(_place) = places.acquire().await {
+                            let result = probe(&dispatcher, node, &endpoint, limit).await;
+                            metrics.probes.with_label_values(&[result]).inc();
+                        }
+                        node
+                    });
+                }
+            }
+        }
     }
 }
 

@@ -10,11 +10,12 @@ use rackcast_route::Router;
 use rackcast_service::metrics::Make;
 
 /// Standings that are shown as 0 when no node has them.
-const STANDINGS: [&str; 10] = [
+const STANDINGS: [&str; 11] = [
     "unmeasured",
     "good",
     "returning",
     "overdue",
+    "slow",
     "failed",
     "blocked",
     "ejected",
@@ -129,8 +130,12 @@ impl Gauges {
         self.subset.set(subset);
         let mut zones = BTreeMap::from([("open", 0), ("abandoned", 0)]);
         for zone in table.zones(now) {
-            let abandoned = zone.left_until.is_some_and(|until| now < until);
-            let state = if abandoned { "abandoned" } else { "open" };
+            // Until its trial is over it is given no more than that.
+            let state = if zone.left_until.is_some() {
+                "abandoned"
+            } else {
+                "open"
+            };
             *zones.entry(state).or_default() += 1;
         }
         set(&self.zones, zones);

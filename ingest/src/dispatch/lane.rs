@@ -28,7 +28,7 @@ impl Lane {
     pub(super) fn open(dispatcher: Arc<Dispatcher>, stream: StreamId) -> Self {
         let config = dispatcher.config.load_full();
         let precious = config.precious.has(&stream);
-        let key = dispatcher.router().open(precious, now());
+        let key = dispatcher.router().open(now());
         Self {
             dispatcher,
             stream,

@@ -192,8 +192,13 @@ impl Metrics {
                 }
                 Step::NotHedged { why } => {
                     self.hedges.with_label_values(&[why.as_str()]).inc();
-                    if *why == NotHedged::Budget {
-                        self.denied.with_label_values(&["retries"]).inc();
+                    let budget = match why {
+                        NotHedged::Budget => Some("retries"),
+                        NotHedged::Lateness => Some("lateness"),
+                        NotHedged::NoSpare | NotHedged::NoNode => None,
+                    };
+                    if let Some(budget) = budget {
+                        self.denied.with_label_values(&[budget]).inc();
                     }
                 }
                 Step::Waiting { why: Wait::Retries } => {

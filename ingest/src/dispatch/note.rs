@@ -50,7 +50,7 @@ pub(super) fn tell(stream: &StreamId, segment: Sequence, step: &Step, detail: &s
         Step::NotHedged { why } => log::info!(
             rackcast_stream = stream, rackcast_segment = segment,
             rackcast_reason = why.as_str();
-            "the submission is late and gets no second one beside it"),
+            "the segment gets no second submission beside the first"),
         Step::CircuitOpened(length) => log::warn!(
             rackcast_stream = stream, rackcast_segment = segment,
             rackcast_reason = "circuit-open";
@@ -122,7 +122,7 @@ pub(crate) fn standing(node: &NodeId, change: Change) {
             rackcast_node = node.as_str(), rackcast_reason = kind.as_str();
             "the node is ejected for {:.1} s", length.as_secs_f64()),
         Change::Returned => log::info!(
-            rackcast_node = node.as_str(), rackcast_reason = "trial-passed";
+            rackcast_node = node.as_str(), rackcast_reason = "returned";
             "the node is back"),
     }
 }
@@ -132,7 +132,7 @@ pub(super) fn zone(change: &ZoneChange) {
     let zone = change.zone.as_str();
     match change.left {
         Some(length) => log::warn!(rackcast_zone = zone, rackcast_reason = "zone-abandoned";
-            "the zone is left for {:.1} s: most of its nodes turned bad at once",
+            "the zone is left for {:.1} s: its nodes do not answer, or too late",
             length.as_secs_f64()),
         None => log::info!(rackcast_zone = zone, rackcast_reason = "zone-back";
             "the zone is back"),

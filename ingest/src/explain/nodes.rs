@@ -42,6 +42,7 @@ fn zone(view: &ZoneView<'_>, now: Instant) -> ZoneState {
         nodes: view.nodes.into(),
         good: view.good.into(),
         left_for_ms: view.left_until.and_then(|until| left(until, now)),
+        on_trial: view.left_until.is_some_and(|until| until <= now),
     }
 }
 
@@ -63,6 +64,7 @@ fn node(view: &NodeView<'_>, now: Instant) -> NodeState {
         standing: words::standing(view.standing),
         for_ms: until.and_then(|until| left(until, now)),
         in_flight: view.in_flight.into(),
+        streams: view.streams.into(),
         others: view.others.into(),
         slots: view.slots.into(),
         ms_per_megapixel: finite(view.seconds_per_megapixel * 1e3),

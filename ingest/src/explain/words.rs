@@ -33,6 +33,7 @@ fn did(kind: FailureKind) -> &'static str {
         FailureKind::Protocol => "sent something that is not the protocol",
         FailureKind::Internal => "said that it failed",
         FailureKind::FalseClaim => "blamed segments that others transcode",
+        FailureKind::ManyClaims => "blames far more segments than others do",
         FailureKind::Slow => "is far slower than it was",
     }
 }
@@ -42,11 +43,11 @@ pub(super) fn pick(reason: PickReason) -> Why {
     let code = reason.as_str();
     match reason {
         PickReason::Kept => why(code, "the stream's home, as before"),
-        PickReason::FirstPick => why(code, "the fastest for a new stream"),
+        PickReason::FirstPick => why(code, "the best for a new stream"),
         PickReason::Better { percent } => why(code, format!("{percent} % better than the home")),
         PickReason::Balance => why(
             code,
-            "as fast as the home, which carries more than its share",
+            "the home carries more than its share, and this node is no slower, or nearly idle",
         ),
         PickReason::OnlyOne => why(code, "the only node that came into question"),
         PickReason::Unmeasured => why(code, "nothing is known of it yet: one segment tells"),
@@ -120,7 +121,10 @@ pub(super) fn wait(wait: Wait) -> Why {
     let code = wait.as_str();
     match wait {
         Wait::Node(reason) => why(code, reason.to_string()),
-        Wait::Retries => why(code, "the budget for retries is spent for the moment"),
+        Wait::Retries => why(
+            code,
+            "the budget for retries is spent for the moment, or others need it more",
+        ),
         Wait::Refusals => why(code, "the budget for push-back is spent for the moment"),
     }
 }
@@ -136,7 +140,7 @@ pub(super) fn cancel(reason: CancelReason) -> Why {
         CancelReason::Lost => "another node was faster",
         CancelReason::Hung => "it hangs, and another node takes over",
         CancelReason::Deadline => "the segment's deadline has passed",
-        CancelReason::Poison => "two nodes agree that the segment cannot be transcoded",
+        CancelReason::Poison => "the segment cannot be transcoded: no other node is risked",
         CancelReason::Abandoned => "nobody waits for the segment any more",
     };
     why(reason.as_str(), text)
@@ -146,8 +150,9 @@ pub(super) fn cancel(reason: CancelReason) -> Why {
 pub(super) fn not_hedged(reason: NotHedged) -> Why {
     let text = match reason {
         NotHedged::NoSpare => "too few slots of the fleet are free",
-        NotHedged::Budget => "the budget for retries and hedges is spent",
-        NotHedged::NoNode => "no other node would be in time",
+        NotHedged::Budget => "the budget for retries and hedges is spent, or others need it more",
+        NotHedged::Lateness => "what may be spent on segments that are only late is spent",
+        NotHedged::NoNode => "no other node is good, has a slot free and would be in time",
     };
     why(reason.as_str(), text)
 }
@@ -190,12 +195,15 @@ pub(super) fn circuit_opened(length: Duration) -> Why {
         "its segments keep failing: it is not transcoded for {}",
         seconds(length)
     );
-    why("opened", text)
+    why("circuit-open", text)
 }
 
 /// That the stream's circuit is closed again.
 pub(super) fn circuit_closed() -> Why {
-    why("closed", "a segment came through: it is transcoded again")
+    why(
+        "circuit-closed",
+        "a segment came through: it is transcoded again",
+    )
 }
 
 /// How a node stands.
@@ -209,6 +217,7 @@ pub(super) fn standing(standing: Standing) -> Why {
             why(code, text)
         }
         Standing::Overdue => why(code, "a segment that it has is overdue"),
+        Standing::Slow => why(code, "its last segment took far too long"),
         Standing::Failed => why(code, "its last segment failed"),
         Standing::Blocked(_) => why(code, "it asked to be left alone"),
         Standing::Ejected(kind, _) => with(kind, why(code, format!("ejected: it {}", did(kind)))),

@@ -2,6 +2,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::bounds;
+
 /// When renditions are left out and when they come back: `[degrade]`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -93,6 +95,10 @@ impl Config {
         if self.order.contains(&0) {
             return Err("order counts from 1".to_owned());
         }
-        Ok(())
+        bounds::times([
+            ("interval", self.interval),
+            ("calm_max", self.calm_max),
+            ("settle", self.settle),
+        ])
     }
 }

@@ -39,6 +39,10 @@ impl Level {
         Self(self.0.saturating_sub(other.0))
     }
 
+    pub(crate) fn and(self, more: Self) -> Self {
+        Self(self.0.saturating_add(more.0))
+    }
+
     /// How many rungs a stream of this group loses.
     pub(crate) fn drops(self, group: Group) -> u32 {
         self.0 / GROUPS + u32::from(self.0 % GROUPS > group.0)

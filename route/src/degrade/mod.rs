@@ -45,6 +45,14 @@ const LEFT: (f64, f64) = (0.75, 0.9);
 const SMOOTH: f64 = 0.25;
 /// A change by more than this part is none of the noise.
 const LEAP: f64 = 0.2;
+/// So many segments tell a share; where they are few, all of so long a time do.
+const ENOUGH: u32 = 8;
+const LONG_ENOUGH: Duration = Duration::from_secs(4);
+/// One segment in trouble is chance, unless it is all there was.
+const NO_CHANCE: u32 = 2;
+/// The lowest rung is little work: leaving it out helps where this part of the segments are in trouble
+/// although nothing else is asked for. Less than that may be others' doing.
+const HOPELESS: f64 = 0.33;
 
 /// Why not every rendition of a ladder is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,7 +123,7 @@ struct Seen {
     believed: f64,
     /// Share of the segments that are in trouble.
     trouble: f64,
-    /// The highest level there is.
+    /// The highest level to go to.
     most: Level,
 }
 
@@ -123,7 +131,10 @@ struct Seen {
 #[derive(Debug)]
 pub(crate) struct Degrade {
     level: Level,
+    /// The most rungs above the lowest that any stream has.
+    deepest: u32,
     signals: Signals,
+    signals_since: Instant,
     /// Share of the capacity that is believed.
     trust: f64,
     /// Share of the slots that are taken, smoothed.
@@ -143,7 +154,9 @@ impl Degrade {
     pub(crate) fn new(now: Instant) -> Self {
         Self {
             level: Level::NONE,
+            deepest: 0,
             signals: Signals::default(),
+            signals_since: now,
             trust: 1.0,
             busy: 0.0,
             rate: 0.0,
@@ -193,18 +206,66 @@ impl Degrade {
         now: Instant,
     ) -> Option<Shift> {
         self.next = now + config.interval;
-        let signals = std::mem::take(&mut self.signals);
-        if !config.enabled || signals.begun == 0 || capacity.slots == 0 {
+        let from = self.level;
+        self.rebase(deepest);
+        if !config.enabled {
+            // What was left out is asked for again at once: so it is wanted.
+            (self.level, self.trust, self.caution) = (Level::NONE, 1.0, 1);
+        } else if let Some(signals) = self.take_signals(now)
+            && capacity.slots > 0
+        {
+            self.weigh(signals, capacity, &demand, config, now);
+        }
+        (self.level != from).then_some(Shift {
+            from,
+            to: self.level,
+            trouble: self.pressure.trouble,
+            utilisation: self.pressure.utilisation,
+        })
+    }
+
+    /// The lowest rungs are left out beyond those above them: where these become fewer or more, as many
+    /// streams as before are without the lowest.
+    fn rebase(&mut self, deepest: u32) {
+        let (before, floor) = (Level::rungs(self.deepest), Level::rungs(deepest));
+        self.deepest = deepest;
+        self.level = match self.level.beyond(before) {
+            Level::NONE => self.level.min(floor),
+            lowest => floor.and(lowest),
+        };
+    }
+
+    /// What happened since it was last taken, once that says anything.
+    fn take_signals(&mut self, now: Instant) -> Option<Signals> {
+        let long = now.saturating_duration_since(self.signals_since) >= LONG_ENOUGH;
+        if self.signals.begun < ENOUGH && !long {
             return None;
         }
+        self.signals_since = now;
+        let signals = std::mem::take(&mut self.signals);
+        (signals.begun > 0).then_some(signals)
+    }
+
+    fn weigh(
+        &mut self,
+        signals: Signals,
+        capacity: Capacity,
+        demand: &impl Fn(Level) -> f64,
+        config: &Config,
+        now: Instant,
+    ) {
         let free = f64::from(capacity.free) / f64::from(capacity.slots);
         self.busy += (1.0 - free.clamp(0.0, 1.0) - self.busy) * SMOOTH;
         let trouble = f64::from(signals.troubled) / f64::from(signals.begun);
+        let floor = Level::rungs(self.deepest);
         let seen = Seen {
             asked: demand(self.level),
             believed: (self.smooth(capacity.pixel_rate) * self.trust).max(1.0),
             trouble,
-            most: Level::rungs(deepest.saturating_add(1)),
+            most: match self.level >= floor && trouble >= HOPELESS {
+                true => Level::rungs(self.deepest.saturating_add(1)),
+                false => floor.max(self.level),
+            },
         };
         let utilisation = seen.asked / seen.believed;
         self.pressure = Pressure {
@@ -216,33 +277,28 @@ impl Degrade {
         let from = self.level;
         // An overload that is known is not met until hardly any trouble is left.
         let known = if from > Level::NONE { KNOWN } else { 1.0 };
-        if signals.troubled >= 2 && trouble >= config.trouble * known {
+        let by_chance = signals.troubled < NO_CHANCE.min(signals.begun);
+        if !by_chance && trouble >= config.trouble * known {
             self.calm_since = None;
             if utilisation.max(self.busy) < config.overloaded {
-                return None;
+                return;
             }
             self.doubt_last_step(config, now);
-            self.raise(&seen, &demand, config, now);
-        } else {
-            let calm = *self.calm_since.get_or_insert(now);
-            if now < self.settled || now.saturating_duration_since(calm) < self.patience(config) {
-                return None;
-            }
-            self.level = self.lower(&seen, &demand, config);
-            if self.level < from {
-                self.settled = now + config.settle;
-                self.stepped_back = Some(now);
-            }
-            if self.level == Level::NONE && from == Level::NONE {
-                (self.trust, self.caution) = (1.0, 1);
-            }
+            self.raise(&seen, demand, config, now);
+            return;
         }
-        (self.level != from).then_some(Shift {
-            from,
-            to: self.level,
-            trouble,
-            utilisation,
-        })
+        let calm = *self.calm_since.get_or_insert(now);
+        if now < self.settled || now.saturating_duration_since(calm) < self.patience(config) {
+            return;
+        }
+        self.level = self.lower(&seen, demand, config);
+        if self.level < from {
+            self.settled = now + config.settle;
+            self.stepped_back = Some(now);
+        }
+        if self.level == Level::NONE && from == Level::NONE {
+            (self.trust, self.caution) = (1.0, 1);
+        }
     }
 
     /// What the fleet is measured to make, without the noise; a leap is no noise.
@@ -278,6 +334,9 @@ impl Degrade {
         now: Instant,
     ) {
         let aim = seen.believed * config.target;
+        if self.level >= seen.most {
+            return;
+        }
         let fits = least(self.level, seen.most, |l| demand(l) <= aim);
         if demand(fits) > seen.asked * SAME {
             if now < self.settled {

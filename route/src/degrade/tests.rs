@@ -193,3 +193,64 @@ fn it_can_be_switched_off() {
     fleet.run(0.3, 60);
     assert_eq!(fleet.degrade.level(), Level::NONE);
 }
+
+#[test]
+fn switched_off_in_the_midst_it_leaves_nothing_out() {
+    let mut fleet = Fleet::new(1.0);
+    fleet.run(0.5, 60);
+    let before = fleet.degrade.level();
+    assert!(before > Level::NONE);
+    fleet.config.enabled = false;
+    let shift = fleet.tick().map(|s| (s.from, s.to));
+    assert_eq!(shift, Some((before, Level::NONE)));
+}
+
+#[test]
+fn when_deep_ladders_leave_short_ones_keep_their_lowest() {
+    let mut fleet = Fleet::new(1.0);
+    fleet.run(0.1, 60);
+    let level = fleet.degrade.level();
+    assert!(
+        level > Level::rungs(1) && level < Level::rungs(3),
+        "{level}"
+    );
+    fleet.degrade.rebase(1);
+    assert_eq!(fleet.degrade.level(), Level::rungs(1));
+    let short = drops(2, fleet.degrade.level(), Group::milli(0), 1);
+    assert_eq!(short, 1, "the lowest of two is left");
+}
+
+#[test]
+fn as_many_are_without_the_lowest_however_deep_the_deepest_is() {
+    let mut fleet = Fleet::new(1.0);
+    fleet.run(0.02, 60);
+    let beyond = fleet.degrade.level().beyond(Level::rungs(3));
+    assert!(beyond > Level::NONE);
+    for deepest in [1, 4, 3] {
+        fleet.degrade.rebase(deepest);
+        let level = fleet.degrade.level();
+        assert_eq!(level, Level::rungs(deepest).and(beyond));
+    }
+}
+
+/// One stream alone: a segment every two seconds, each of them late.
+#[test]
+fn an_ingest_of_one_stream_leaves_rungs_out_too() {
+    let (mut degrade, config) = (Degrade::new(Instant::now()), Config::default());
+    let begun = degrade.signals_since;
+    let demand = |level: Level| RUNGS.iter().skip(drops(4, level, Group::milli(0), 3)).sum();
+    let full = Capacity {
+        slots: 4,
+        free: 0,
+        pixel_rate: 40e6,
+    };
+    let decided = (1..=20u32).find_map(|tick| {
+        if tick % 4 == 0 {
+            degrade.begun();
+            degrade.troubled();
+        }
+        degrade.decide(full, 3, demand, &config, begun + tick * TICK)
+    });
+    let level = decided.expect("all of it is in trouble").to;
+    assert_eq!(drops(4, level, Group::milli(0), 3), 2, "{level}");
+}

@@ -42,10 +42,8 @@ impl Plan {
         if !agreed && (!failed || self.useful().next().is_some()) {
             return false;
         }
-        if agreed {
-            for node in &self.claims {
-                cx.router.table_mut().confirmed(*node, cx.now);
-            }
+        for node in &self.claims {
+            cx.router.table_mut().confirmed(*node, cx.now);
         }
         self.cancel_all(CancelReason::Poison, cx);
         self.give_up(self.missing, GiveUp::Poison, cx);

@@ -46,6 +46,7 @@ impl Plan {
             } => {
                 self.ending(&flight, Ending::Refused { code, retry_after }, cx);
                 self.not_taken(&flight, cx);
+                self.pushed_back |= !flight.hedge;
                 self.refused_by.push(flight.node);
                 if !load.is_some_and(|load| load.draining) {
                     self.trouble(cx);
@@ -66,6 +67,7 @@ impl Plan {
     fn failure<R: Rng>(&mut self, flight: Flight, kind: FailureKind, cx: &mut Context<'_, R>) {
         self.ending(&flight, Ending::Failed(kind), cx);
         self.last_failure = Some(kind);
+        self.pushed_back = false;
         let unseen = kind == FailureKind::Connect;
         if unseen {
             self.not_taken(&flight, cx);
@@ -98,11 +100,13 @@ impl Plan {
             return;
         }
         self.refused = true;
-        if let Some((_, share)) = self.share.take_if(|(of, _)| *of == flight.attempt)
-            && cx.router.purse().refused(share, cx.now)
-        {
-            // Unless another is out that may have been taken on instead.
-            self.counted = self.submitted() > 0;
+        if let Some((_, share)) = self.share.take_if(|(of, _)| *of == flight.attempt) {
+            self.share_back = cx.router.purse().refused(share, cx.now);
+        }
+        // Unless another is out that may have been taken on instead.
+        if self.share_back && self.submitted() == 0 {
+            self.share_back = false;
+            self.counted = false;
         }
     }
 

@@ -14,7 +14,8 @@
 //!   due early when the node itself has come under suspicion; the trial of a node that was
 //!   ejected has one from the start, and is not cancelled for losing: it is to show how long it
 //!   takes.
-//! - **Taking over**: a submission that hangs is cancelled for a node that can still make it.
+//! - **Taking over**: a submission that hangs is cancelled for a node that can still make it; of two
+//!   that both do, the one that was sent first.
 //! - **Waiting**: when every node is full or pushes back, or the budget is empty, a plan waits,
 //!   but never past the deadline, at which everything is cancelled and answered.
 //! - **A claim** that the segment is at fault needs a second node. If the two agree, or the
@@ -83,8 +84,13 @@ pub struct Plan {
     counted: bool,
     /// What it brings into the budget, and the submission on which that depends.
     share: Option<(AttemptId, Share)>,
-    /// The last submission was refused: the next one is paid for as such.
+    /// Nothing came of the last submission, whose body no node took: the next one is paid for as one
+    /// after a refusal.
     refused: bool,
+    /// The last submission was pushed back by its node.
+    pushed_back: bool,
+    /// What it brought into the budget was given back, since it was refused.
+    share_back: bool,
     hedged: bool,
     not_hedged: Option<NotHedged>,
     troubled: bool,
@@ -136,6 +142,8 @@ impl Plan {
             counted: false,
             share: None,
             refused: false,
+            pushed_back: false,
+            share_back: false,
             hedged: false,
             not_hedged: None,
             troubled: false,

@@ -8,7 +8,8 @@ use super::attempt::AttemptId;
 use super::flight::Flight;
 use super::job::Action;
 use super::reason::GiveUp;
-use super::trail::{Cause, Sent, Step, Wait};
+use super::rescue::has_spare;
+use super::trail::{Cause, NotHedged, Sent, Step, Wait};
 use super::{Context, Plan};
 use crate::member::NodeId;
 use crate::renditions::Renditions;
@@ -44,7 +45,7 @@ impl Plan {
         if let Err(short) = cx.router.purse().affords(price, cx.now) {
             let ready = cx.router.purse().ready_at(short, cx.now);
             let why = match short {
-                Short::Retries => Wait::Retries,
+                Short::Retries | Short::Lateness => Wait::Retries,
                 Short::Refusals => Wait::Refusals,
             };
             return Some(self.wait(why, ready, cx));
@@ -108,7 +109,7 @@ impl Plan {
     fn cause(&self) -> Cause {
         match self.last_failure {
             _ if self.next == 0 => Cause::First,
-            _ if self.refused => Cause::Refused,
+            _ if self.pushed_back => Cause::Refused,
             _ if !self.claims.is_empty() => Cause::SecondOpinion,
             Some(kind) => Cause::Retry(kind),
             None => Cause::Overtake,
@@ -165,14 +166,11 @@ impl Plan {
             let failed = self.failed.iter().map(|f| f.node);
             let tried = self.seen.iter().chain(&self.refused_by).copied();
             let tried: Vec<NodeRef> = tried.chain(failed).collect();
-            let other = cx.router.table().pick(
-                &Ask {
-                    tried: &tried,
-                    ..ask
-                },
-                cx.now,
-                cx.rng,
-            );
+            let others = Ask {
+                tried: &tried,
+                ..ask
+            };
+            let other = self.ask_table(&others, cx);
             let good = |c: &Choice| !matches!(c.reason, PickReason::LastResort | PickReason::Panic);
             if let Some(choice) = other.ok().filter(good) {
                 return Ok(choice);
@@ -180,42 +178,43 @@ impl Plan {
         }
         let unreached = self.failed.iter().any(|f| f.unseen);
         if !unreached {
-            match cx.router.table().pick(&ask, cx.now, cx.rng) {
+            match self.ask_table(&ask, cx) {
                 Err(e) if e.reason == NoNodeReason::AllTried => {}
-                Ok(c) if c.reason == PickReason::Trial && !self.affords_trial(cx) => {
-                    let ask = Ask {
-                        trials: false,
-                        ..ask
-                    };
-                    return cx.router.table().pick(&ask, cx.now, cx.rng);
-                }
                 result => return result,
             }
         }
         // Rare: a list of its own.
         let failed = self.failed.iter().map(|f| f.node);
         let mut tried: Vec<NodeRef> = self.seen.iter().copied().chain(failed).collect();
-        let result = cx.router.table().pick(
-            &Ask {
-                tried: &tried,
-                ..ask
-            },
-            cx.now,
-            cx.rng,
-        );
+        let others = Ask {
+            tried: &tried,
+            ..ask
+        };
+        let result = self.ask_table(&others, cx);
         if !result.is_err_and(|e| e.reason == NoNodeReason::AllTried) {
             return result;
         }
         // A node that failed once is better than none.
         tried.retain(|node| !self.may_ask_again(*node, cx.now));
-        cx.router.table().pick(
-            &Ask {
-                tried: &tried,
-                ..ask
-            },
-            cx.now,
-            cx.rng,
-        )
+        let again = Ask {
+            tried: &tried,
+            ..ask
+        };
+        self.ask_table(&again, cx)
+    }
+
+    /// The table's choice; no node is tried out with a segment that could not be saved if that fails.
+    fn ask_table<R: Rng>(&self, ask: &Ask<'_>, cx: &mut Context<'_, R>) -> Result<Choice, NoNode> {
+        match cx.router.table().pick(ask, cx.now, cx.rng) {
+            Ok(c) if c.reason == PickReason::Trial && !self.affords_trial(cx) => {
+                let settled = Ask {
+                    trials: false,
+                    ..*ask
+                };
+                cx.router.table().pick(&settled, cx.now, cx.rng)
+            }
+            result => result,
+        }
     }
 
     /// No node can have it: waiting helps, or nothing does.
@@ -262,10 +261,14 @@ impl Plan {
         self.job.deadline.saturating_duration_since(now)
     }
 
-    /// Copies of a precious segment, to as many other nodes. One that finds no node is left
-    /// out: the first submission is there.
+    /// Copies of a precious segment, to as many other nodes while these have slots to spare: what
+    /// others are degraded for is not spent twice. One that finds no node is left out: the first
+    /// submission is there.
     fn copies<R: Rng>(&mut self, first: NodeRef, renditions: Renditions, cx: &mut Context<'_, R>) {
         let copies = cx.router.config().precious.copies;
+        if copies > 1 && !has_spare(cx) {
+            return self.not_hedged(NotHedged::NoSpare, cx);
+        }
         for _ in 1..copies {
             let purpose = Purpose::Copy { not_zone_of: first };
             let Ok(choice) = self.pick(renditions, purpose, cx) else {
@@ -305,6 +308,7 @@ impl Plan {
         if cause != Cause::Copy {
             self.count(attempt, refusable_until, cx);
             self.refused = false;
+            self.pushed_back = false;
             self.last_wait = None;
         }
         let number = self.submitted().saturating_add(1);

@@ -7,7 +7,7 @@ use rand::Rng;
 use super::flight::Flight;
 use super::trail::{CancelReason, Cause, NotHedged, Step};
 use super::{Context, Plan};
-use crate::router::{Need, Price};
+use crate::router::{Need, Price, Short};
 use crate::table::{Ask, Choice, PickReason, Purpose, Standing};
 
 /// A submission of a class of which too little is known is slow after this many times what was
@@ -32,24 +32,41 @@ impl Plan {
         if !self.claims.is_empty() || self.submitted() >= self.most(cx) {
             return None;
         }
-        let (at, flight) = self.lonely()?;
+        let Some((at, flight)) = self.lonely() else {
+            return self.rescue_from_all(cx);
+        };
         let hung_at = flight.hung_at;
         let mut again = hung_at;
         if cx.router.config().hedge.enabled && !self.hedged {
             let due = self.hedge_due(flight, cx);
             if due.at <= cx.now {
                 match self.hedge(at, due.need, cx) {
-                    Ok(()) => return None,
+                    Ok(()) => return self.rescue(cx),
                     Err(why) => self.not_hedged(why, cx),
                 }
             }
             again = again.min(due.look_at);
         }
         if cx.now >= hung_at && self.take_over(at, cx) {
-            return None;
+            return self.rescue(cx);
         }
         let soon = cx.now + cx.router.config().attempts.look_again;
         Some(if again > cx.now { again } else { soon })
+    }
+
+    /// Several can still bring something: while one of them does not hang, that will do. When all do,
+    /// the one that was sent first is given up.
+    fn rescue_from_all<R: Rng>(&mut self, cx: &mut Context<'_, R>) -> Option<Instant> {
+        let all_hang_at = self.useful().map(|f| f.hung_at).max()?;
+        if cx.now < all_hang_at {
+            return Some(all_hang_at);
+        }
+        let first = self.useful().min_by_key(|f| f.sent)?.attempt;
+        let at = self.flights.iter().position(|f| f.attempt == first)?;
+        if self.take_over(at, cx) {
+            return self.rescue(cx);
+        }
+        Some(cx.now + cx.router.config().attempts.look_again)
     }
 
     /// The only submission that can still bring something, if there is but one.
@@ -86,8 +103,8 @@ impl Plan {
         let slow = flight.sent.checked_add(slow).unwrap_or(flight.hung_at);
         let table = cx.router.table();
         let bad = table.stands(flight.node, cx.now).is_none_or(|standing| {
-            use Standing::{Ejected, Failed, ZoneLeft};
-            matches!(standing, Ejected(..) | Failed | ZoneLeft)
+            use Standing::{Ejected, Failed, Slow, ZoneLeft};
+            matches!(standing, Ejected(..) | Failed | Slow | ZoneLeft)
         });
         let late_from = table.late_from(flight.node);
         let late_since = late_from.filter(|at| *at <= cx.now);
@@ -131,9 +148,10 @@ impl Plan {
             deadline: self.job.deadline,
         };
         let purse = cx.router.purse();
-        purse
-            .affords(price, cx.now)
-            .map_err(|_| NotHedged::Budget)?;
+        purse.affords(price, cx.now).map_err(|short| match short {
+            Short::Lateness => NotHedged::Lateness,
+            Short::Retries | Short::Refusals => NotHedged::Budget,
+        })?;
         if !has_spare(cx) {
             return Err(NotHedged::NoSpare);
         }
@@ -205,7 +223,7 @@ impl Plan {
         fit.then_some(choice)
     }
 
-    fn not_hedged<R>(&mut self, why: NotHedged, cx: &mut Context<'_, R>) {
+    pub(super) fn not_hedged<R>(&mut self, why: NotHedged, cx: &mut Context<'_, R>) {
         if self.not_hedged != Some(why) {
             self.not_hedged = Some(why);
             self.record(Step::NotHedged { why }, cx);
@@ -214,6 +232,6 @@ impl Plan {
 }
 
 /// So many slots are free that a second submission takes none from a first.
-fn has_spare<R>(cx: &Context<'_, R>) -> bool {
+pub(super) fn has_spare<R>(cx: &Context<'_, R>) -> bool {
     cx.router.free_share(cx.now) > cx.router.config().hedge.free_slots
 }

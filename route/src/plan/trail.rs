@@ -203,7 +203,7 @@ impl Cause {
 pub enum Wait {
     /// No node can take it now.
     Node(NoNodeReason),
-    /// What retries may cost is spent for the moment.
+    /// What retries may cost is spent for the moment, or others need it more.
     Retries,
     /// What refusals may cost is spent for the moment.
     Refusals,
@@ -274,9 +274,11 @@ impl CancelReason {
 pub enum NotHedged {
     /// Too few slots of the fleet are free.
     NoSpare,
-    /// What retries and hedges may cost is spent.
+    /// What retries and hedges may cost is spent, or others need it more.
     Budget,
-    /// No other node is fit to be in time.
+    /// What may be spent on segments that are only late is spent.
+    Lateness,
+    /// No other node is good, has a free slot and would be in time.
     NoNode,
 }
 
@@ -286,6 +288,7 @@ impl NotHedged {
         match self {
             Self::NoSpare => "no-spare-slots",
             Self::Budget => "budget",
+            Self::Lateness => "lateness",
             Self::NoNode => "no-node",
         }
     }

@@ -2,6 +2,9 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::purse::ASKS_AGAIN;
+use crate::bounds;
+
 /// Attempts at one segment: `[dispatch.attempts]`.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -50,10 +53,9 @@ impl Attempts {
         if !(2.0..=1000.0).contains(&self.patience) {
             return Err("patience must be between 2 and 1000".to_owned());
         }
-        if self.look_again < Duration::from_millis(1) {
-            return Err("look_again must be at least 1 ms".to_owned());
-        }
-        Ok(())
+        let (least, most) = (Duration::from_millis(1), ASKS_AGAIN);
+        bounds::time("look_again", self.look_again, least, most)?;
+        bounds::times([("again", self.again)])
     }
 }
 
@@ -106,7 +108,10 @@ impl Hedge {
         if self.half_life.is_zero() {
             return Err("half_life must be longer than 0 s".to_owned());
         }
-        Ok(())
+        if self.min_samples == 0 {
+            return Err("min_samples must be at least 1".to_owned());
+        }
+        bounds::times([("min_delay", self.min_delay), ("half_life", self.half_life)])
     }
 }
 

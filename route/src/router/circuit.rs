@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 use rand::{Rng, RngExt};
 use serde::Deserialize;
 
+use crate::bounds;
+
 /// When a circuit opens, and for how long: `[dispatch.circuit]`.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -53,7 +55,7 @@ impl Config {
         if !(0.0..=1.0).contains(&self.fleet_good) {
             return Err("fleet_good must be between 0 and 1".to_owned());
         }
-        Ok(())
+        bounds::times([("max", self.max)])
     }
 }
 

@@ -106,11 +106,11 @@ impl Router {
         }
     }
 
-    /// A stream begins; copies of its segments run in parallel if it is precious.
-    pub fn open(&mut self, precious: bool, now: Instant) -> StreamKey {
+    /// A stream begins.
+    pub fn open(&mut self, now: Instant) -> StreamKey {
         self.opened += 1;
         let key = StreamKey(self.opened);
-        self.streams.insert(key, Stream::new(key, precious, now));
+        self.streams.insert(key, Stream::new(key, now));
         key
     }
 
@@ -120,11 +120,6 @@ impl Router {
             known.no_longer_due(&mut self.purse, &mut self.table);
         }
         self.streams.remove(&stream);
-    }
-
-    /// Whether copies of the stream's segments run in parallel.
-    pub fn is_precious(&self, stream: StreamKey) -> bool {
-        self.streams.get(&stream).is_some_and(|s| s.precious)
     }
 
     /// Who gets it.
@@ -146,6 +141,9 @@ impl Router {
         }
         if config.refusals != self.config.refusals {
             self.purse.set_refusals(config.refusals.into());
+        }
+        if config.degrade.order != self.config.degrade.order {
+            self.streams.values_mut().for_each(Stream::demand_anew);
         }
         self.config = config;
     }
@@ -334,8 +332,12 @@ impl Router {
             Verdict::Failed if !others_good => Verdict::Unknown,
             verdict => verdict,
         };
+        let broken = |s: &Stream| s.circuit.is_broken();
+        let is_broken = self.streams.get(&stream).is_some_and(broken);
         if let Some(good) = match verdict {
             Verdict::Good => Some(1.0),
+            // What a stream at rest tries again says nothing of the others.
+            Verdict::Failed | Verdict::Unknown if is_broken => None,
             Verdict::Failed | Verdict::Unknown => Some(0.0),
             Verdict::Poison => None,
         } {

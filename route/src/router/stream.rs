@@ -20,7 +20,6 @@ pub struct StreamKey(pub(super) u64);
 /// What is known of a stream.
 #[derive(Debug)]
 pub(super) struct Stream {
-    pub(super) precious: bool,
     pub(super) group: Group,
     home: Option<(Home, NodeId)>,
     pub(super) circuit: Circuit,
@@ -38,9 +37,8 @@ pub(super) struct Stream {
 }
 
 impl Stream {
-    pub(super) fn new(key: StreamKey, precious: bool, now: Instant) -> Self {
+    pub(super) fn new(key: StreamKey, now: Instant) -> Self {
         Self {
-            precious,
             group: Group::of(key.0),
             home: None,
             circuit: Circuit::default(),
@@ -101,6 +99,12 @@ impl Stream {
         let rate = |drops| degrade::left(works.len(), drops, order).work(works) as f64 / seconds;
         self.rates.clear();
         self.rates.extend((0..=works.len()).map(rate));
+    }
+
+    /// The order in which rungs are left out has changed: what it demands is reckoned again with its next
+    /// segment.
+    pub(super) fn demand_anew(&mut self) {
+        self.media = Duration::ZERO;
     }
 
     pub(super) fn rungs(&self) -> usize {

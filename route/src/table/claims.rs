@@ -10,7 +10,7 @@ use super::clock::fade;
 const MEMORY: f64 = 60.0;
 /// So many contradicted claims within the memory eject a node.
 const CONTRADICTED: f64 = 1.5;
-/// So many unconfirmed claims are enough to compare with the fleet.
+/// So many unconfirmed claims, and results of others, are enough to compare with the fleet.
 const LEAST: f64 = 4.0;
 /// How many times the fleet's rate of claims is too many.
 const TIMES: f64 = 5.0;
@@ -64,9 +64,9 @@ impl Claims {
 
     /// Claims that nobody confirmed are far more frequent here than in the whole `fleet`.
     pub(super) fn stand_out(&self, fleet: &Self) -> bool {
-        let rest = (fleet.results - self.results).max(1.0);
-        let theirs = (fleet.open - self.open).max(0.0) / rest;
-        self.open >= LEAST && self.open > TIMES * theirs * self.results
+        let rest = fleet.results - self.results;
+        let theirs = (fleet.open - self.open).max(0.0) / rest.max(1.0);
+        rest >= LEAST && self.open >= LEAST && self.open > TIMES * theirs * self.results
     }
 
     /// Starts over.
@@ -107,5 +107,6 @@ mod tests {
             fleet.result(true, 0.0);
         }
         assert!(!node.stand_out(&fleet), "everyone meets such segments");
+        assert!(!node.stand_out(&node), "there is nobody to compare it with");
     }
 }

@@ -4,6 +4,7 @@ use serde::Deserialize;
 
 use super::late::Surprise;
 use super::{health, home, late, subset, zone};
+use crate::bounds;
 
 /// The constants of the policy.
 #[derive(Debug, Clone, Deserialize)]
@@ -94,6 +95,16 @@ impl Config {
         if self.decay.is_zero() || self.forget.is_zero() {
             return Err("decay and forget must be longer than 0 s".to_owned());
         }
+        let least = Duration::from_millis(10);
+        bounds::time("probe_interval", self.probe_interval, least, bounds::DAY)?;
+        bounds::time("load_fresh", self.load_fresh, least, bounds::DAY)?;
+        bounds::times([
+            ("decay", self.decay),
+            ("forget", self.forget),
+            ("stale", self.stale),
+            ("block_default", self.block_default),
+            ("block_max", self.block_max),
+        ])?;
         if !(0.0..=1.0).contains(&self.curiosity) {
             return Err("curiosity must be from 0 to 1".to_owned());
         }

@@ -73,9 +73,9 @@ pub(super) struct Field {
     offers: u32,
     count: u32,
     pub(super) home_barred: Option<Left>,
-    /// Good nodes that only have no room now.
+    /// Nodes that only have no room now.
     pub(super) full: bool,
-    /// Nodes that asked to be left alone.
+    /// Nodes that asked to be left alone, or drain.
     pub(super) blocked: bool,
     good_waits: bool,
     pub(super) ejected: bool,

@@ -21,7 +21,8 @@ const JITTER: f64 = 0.04;
 /// A good node that has no room is waited for while there is so many times what the node at hand
 /// is predicted to take.
 const WAIT_TIME: f64 = 3.0;
-/// A trial must leave time for another try: so many times what it is predicted to take.
+/// A trial must leave time for another try: so many times what it is predicted to take. But who waits
+/// for one for long gets it all the same: else a node that was slow by nature never comes back.
 const TRIAL_TIME: f64 = 1.5;
 
 impl Table {
@@ -100,8 +101,9 @@ impl Table {
             && ((trial && field.trials) || (curious && field.curiosity))
         {
             let well = node.if_well(ask.work as f64).filter(|_| trial);
-            let total = well.unwrap_or(forecast.total);
-            if total * TRIAL_TIME < ask.time_left.as_secs_f64() {
+            let total = well.map_or(forecast.total, |well| well.min(forecast.total));
+            let long = node.health.on_trial_for(t) > self.config.eject.max.as_secs_f64();
+            if long || total * TRIAL_TIME < ask.time_left.as_secs_f64() {
                 field.offer_trial(Entry { total, ..entry }, trial, rng);
             }
         }

@@ -15,6 +15,7 @@ use serde::Deserialize;
 
 use super::reason::FailureKind;
 use super::window::Window;
+use crate::bounds;
 
 /// When a node is doubted, ejected, tried and taken back.
 #[derive(Debug, Clone, Deserialize)]
@@ -79,10 +80,19 @@ impl Config {
         if self.failures == 0 || self.samples == 0 {
             return Err("failures and samples must be at least 1".to_owned());
         }
-        let shares = [self.success, self.most, self.panic, self.trials];
+        let shares = [self.success, self.most, self.panic];
         if !shares.iter().all(|s| (0.0..=1.0).contains(s)) {
-            return Err("success, most, panic and trials must be from 0 to 1".to_owned());
+            return Err("success, most and panic must be from 0 to 1".to_owned());
         }
+        if !(self.trials > 0.0 && self.trials <= 1.0) {
+            return Err("trials must be above 0, or nothing returns, and not above 1".to_owned());
+        }
+        bounds::times([
+            ("doubt", self.doubt),
+            ("max", self.max),
+            ("forgive", self.forgive),
+            ("ramp", self.ramp),
+        ])?;
         if !(self.slow_start > 0.0 && self.slow_start <= 1.0) {
             return Err("slow_start must be above 0 and not above 1".to_owned());
         }
@@ -180,6 +190,12 @@ impl Health {
             (None, Some(_)) => Stand::OnTrial(self.last),
             (None, None) => Stand::Fine,
         }
+    }
+
+    /// For how many seconds it has waited for its trial; 0 if it does not.
+    pub(super) fn on_trial_for(&self, t: f64) -> f64 {
+        let until = self.ejection.map(|e| e.until).or(self.doubt_until);
+        until.map_or(0.0, |until| (t - until).max(0.0))
     }
 
     /// Failures in a row.

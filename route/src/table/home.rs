@@ -13,6 +13,7 @@ use serde::Deserialize;
 
 use super::reason::{Left, PickReason};
 use super::slab::NodeRef;
+use crate::bounds;
 
 /// When a stream changes its node.
 #[derive(Debug, Clone, Deserialize)]
@@ -53,7 +54,7 @@ impl Config {
         if !(0.0..=1.0).contains(&self.balance) {
             return Err("balance must be from 0 to 1".to_owned());
         }
-        Ok(())
+        bounds::times([("least_gain", self.least_gain)])
     }
 }
 

@@ -86,7 +86,7 @@ impl Table {
     }
 
     /// Puts all nodes into this ingest's order.
-    fn rank(&mut self) {
+    pub(super) fn rank(&mut self) {
         let capacity = |m: &Member| {
             let unknown = f64::from(m.slots.max(1)) * self.config.prior_pixel_rate;
             let rate = m.pixel_rate.filter(|r| r.is_finite() && *r >= 1.0);

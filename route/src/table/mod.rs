@@ -165,6 +165,7 @@ impl Table {
         self.surprise.reconfigure(config.late);
         self.pace.rest = self.surprise.rest();
         self.config = config;
+        self.rank();
     }
 
     /// What the catalog says of a node; `None` once it has left.

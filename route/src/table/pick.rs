@@ -105,7 +105,9 @@ impl Table {
             } else {
                 PickReason::Unmeasured
             };
-            let home = ask.home.unwrap_or(Home::new(entry.node));
+            // A stream that has no home yet does not find it where one segment is spent.
+            let lives = field.best().filter(|_| trial).unwrap_or(entry);
+            let home = ask.home.unwrap_or(Home::new(lives.node));
             return Ok(choice(field, entry, reason, home));
         }
         let waits = |b: &&Entry| ask.patient && field.should_wait(b, ask.time_left.as_secs_f64());

@@ -8,14 +8,16 @@ use std::time::Instant;
 pub enum PickReason {
     /// The stream's home, and good enough.
     Kept,
-    /// The stream had no home; this node has the least predicted finish.
+    /// The stream had no home; this node is predicted to finish first, what that costs those that live
+    /// there included.
     FirstPick,
     /// Better than the stream's home by so much, twice running or more.
     Better {
-        /// The predicted gain in percent of the home's prediction.
+        /// The gain in percent of what was reckoned for the home: the segment's time there, and what it
+        /// costs those that live there.
         percent: u8,
     },
-    /// The home is as fast, but carries more than its share.
+    /// The home carries more than its share; this node is no slower, or is idle and not much slower.
     Balance,
     /// The only node that came into question.
     OnlyOne,
@@ -60,7 +62,7 @@ pub enum Left {
     Draining,
     /// It has as many of our segments as it may.
     Full,
-    /// The segment would wait there for a slot, and another node has a free one.
+    /// The segment would wait there for a slot, and be over sooner elsewhere.
     Waiting,
     /// It was tried for this segment.
     Tried,
@@ -145,7 +147,7 @@ impl fmt::Display for Left {
             Self::Blocked => f.write_str("the home asked to be left alone"),
             Self::Draining => f.write_str("the home drains"),
             Self::Full => f.write_str("the home is full"),
-            Self::Waiting => f.write_str("the home has no free slot"),
+            Self::Waiting => f.write_str("the segment would wait for a slot of the home"),
             Self::Tried => f.write_str("the home was tried"),
         }
     }
@@ -170,9 +172,9 @@ pub enum NoNodeReason {
     AllTried,
     /// Every node that is left is ejected or its zone is left.
     AllEjected,
-    /// Every node that is left pushes back.
+    /// No good node is left: some push back or drain.
     AllBusy,
-    /// Every node that is left has as many of our segments in flight as it may.
+    /// No good node is left: some have as many segments as they may.
     AllFull,
     /// No good node has a free slot: not worth a second copy.
     NoneFree,
@@ -206,8 +208,10 @@ impl fmt::Display for NoNodeReason {
             Self::NoMembers => "the catalog has no transcode node that is fit",
             Self::AllTried => "every transcode node was tried",
             Self::AllEjected => "every transcode node that is left is ejected",
-            Self::AllBusy => "every transcode node pushes back",
-            Self::AllFull => "every transcode node has as many segments in flight as it may",
+            Self::AllBusy => "no good transcode node is left: some push back or drain",
+            Self::AllFull => {
+                "no good transcode node is left: some have as many segments as they may"
+            }
             Self::NoneFree => "no transcode node has a free slot",
         })
     }
@@ -230,6 +234,8 @@ pub enum FailureKind {
     Internal,
     /// It blames segments that others transcode.
     FalseClaim,
+    /// It blames far more segments than others do, whatever comes of it.
+    ManyClaims,
     /// It answers, but far slower than it did and than others do.
     Slow,
 }
@@ -245,6 +251,7 @@ impl FailureKind {
             Self::Protocol => "protocol",
             Self::Internal => "internal",
             Self::FalseClaim => "false-claim",
+            Self::ManyClaims => "many-claims",
             Self::Slow => "slow",
         }
     }
@@ -253,7 +260,11 @@ impl FailureKind {
     pub(super) fn is_answer(self) -> bool {
         matches!(
             self,
-            Self::WrongMedia | Self::Protocol | Self::Internal | Self::FalseClaim
+            Self::WrongMedia
+                | Self::Protocol
+                | Self::Internal
+                | Self::FalseClaim
+                | Self::ManyClaims
         )
     }
 

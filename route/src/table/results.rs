@@ -184,7 +184,9 @@ impl Table {
             }
             Outcome::Claimed => {
                 let many = node.claims.stand_out(&self.claims);
-                many.then(|| self.false_claims(reference, t, rng)).flatten()
+                let kind = FailureKind::ManyClaims;
+                many.then(|| self.false_claims(reference, kind, t, rng))
+                    .flatten()
             }
             Outcome::Refused { retry_after, load } => {
                 let default = self.config.block_default.as_secs_f64();
@@ -231,7 +233,7 @@ impl Table {
         let t = self.clock.seconds(now);
         self.claims.confirmed(t);
         let change = if self.nodes.get_mut(node)?.claims.contradicted(t) {
-            self.false_claims(node, t, rng)
+            self.false_claims(node, FailureKind::FalseClaim, t, rng)
         } else {
             self.fail(node, FailureKind::FalseClaim, t, false, t, rng)
         };
@@ -250,9 +252,15 @@ impl Table {
     }
 
     /// A node blames segments too often: out, whatever else it does well.
-    fn false_claims(&mut self, node: NodeRef, t: f64, rng: &mut impl Rng) -> Option<Change> {
+    fn false_claims(
+        &mut self,
+        node: NodeRef,
+        kind: FailureKind,
+        t: f64,
+        rng: &mut impl Rng,
+    ) -> Option<Change> {
         self.nodes.get_mut(node)?.claims.clear(t);
-        self.fail(node, FailureKind::FalseClaim, t, true, t, rng)
+        self.fail(node, kind, t, true, t, rng)
     }
 
     fn fail(
@@ -275,10 +283,15 @@ impl Table {
             capped: others + 1.0 > most.max(1.0),
         };
         let length = node.health.failure(failure, t, &self.config.eject, rng);
+        // Counted anew before long; until then a burst must not pass the cap.
+        self.softly_ejected += usize::from(node.health.softly_ejected()).saturating_sub(already);
         let zone_index = node.zone;
-        let failed_trial = zone(&self.zones, zone_index)
+        let was_trial = zone(&self.zones, zone_index)
             .is_some_and(|z| z.stand(t) == ZoneStand::OnTrial && z.left_until() <= Some(sent));
-        if failed_trial && let Ok(index) = usize::try_from(zone_index) {
+        if was_trial && kind.is_answer() {
+            // What lies between is well: the node alone is to blame.
+            self.zone_success(Some(zone_index), sent, t);
+        } else if was_trial && let Ok(index) = usize::try_from(zone_index) {
             self.leave_zone(index, t);
         }
         let length = duration(length?);

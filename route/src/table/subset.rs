@@ -14,6 +14,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::slab::NodeRef;
+use crate::bounds;
 
 /// How large this ingest's share of the fleet is.
 #[derive(Debug, Clone, Deserialize)]
@@ -58,7 +59,7 @@ impl Config {
         if !(0.0..=1.0).contains(&self.crowded) {
             return Err("crowded must be from 0 to 1".to_owned());
         }
-        Ok(())
+        bounds::times([("shrink_after", self.shrink_after)])
     }
 }
 
@@ -163,6 +164,7 @@ impl Size {
     ) -> bool {
         let before = self.now;
         let least = config.least;
+        self.now = self.now.max(least);
         if (ours > config.grow_above || used > config.crowded) && self.now < all {
             let more = (self.now as f64 * STEP).ceil() as usize;
             self.now = self.now.saturating_add(more.max(1)).min(all);

@@ -23,6 +23,8 @@ pub enum Standing {
     Returning(u8),
     /// A request that it has is overdue.
     Overdue,
+    /// Its last request took far longer than it should.
+    Slow,
     /// Its last request failed.
     Failed,
     /// It asked to be left alone until then.
@@ -45,6 +47,7 @@ impl Standing {
             Self::Good => "good",
             Self::Returning(_) => "returning",
             Self::Overdue => "overdue",
+            Self::Slow => "slow",
             Self::Failed => "failed",
             Self::Blocked(_) => "blocked",
             Self::Ejected(..) => "ejected",
@@ -154,6 +157,7 @@ impl Table {
             },
             _ if left => Standing::ZoneLeft,
             Stand::OnTrial(_) => Standing::Trial,
+            Stand::Doubted(FailureKind::Slow) => Standing::Slow,
             Stand::Doubted(_) => Standing::Failed,
             Stand::Fine => {
                 let blocked = node.blocked_until(t).and_then(|t| self.clock.instant(t));

@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::bounds;
+
 /// When a zone is left as a whole.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -63,6 +65,13 @@ impl Config {
         if self.base.is_zero() || self.max < self.base {
             return Err("base must be above 0 s and not above max".to_owned());
         }
+        bounds::times([
+            ("bad_for", self.bad_for),
+            ("good_for", self.good_for),
+            ("max", self.max),
+            ("forgive", self.forgive),
+            ("ramp", self.ramp),
+        ])?;
         if !(self.slow_start > 0.0 && self.slow_start <= 1.0) {
             return Err("slow_start must be above 0 and not above 1".to_owned());
         }

@@ -230,3 +230,27 @@ fn nothing_asked_is_nothing_done() {
     let s = i.begin_job(job);
     assert!(s.plan.is_over() && s.sends.is_empty() && s.given_up.is_empty());
 }
+
+#[test]
+fn why_there_is_another_is_what_the_last_one_came_to() {
+    let mut i = Ingest::over(&[("a", "x"), ("b", "y"), ("c", "z"), ("d", "z")]);
+    i.warm_up(10, ms(100));
+    let mut s = i.begin();
+    let gone = s.last().attempt;
+    i.fail(&mut s, gone, FailureKind::Connect);
+    let busy = s.last().attempt;
+    i.refuse(&mut s, busy);
+    let causes = s.plan.trail().entries().iter();
+    let causes: Vec<Cause> = causes
+        .filter_map(|e| match &e.step {
+            Step::Sent(sent) => Some(sent.cause),
+            _ => None,
+        })
+        .collect();
+    let wanted = [
+        Cause::First,
+        Cause::Retry(FailureKind::Connect),
+        Cause::Refused,
+    ];
+    assert_eq!(causes, wanted);
+}

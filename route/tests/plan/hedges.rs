@@ -202,3 +202,23 @@ fn all_that_a_late_node_has_is_hedged_at_once() {
     }
     assert_eq!(order, ["third", "second", "first"]);
 }
+
+#[test]
+fn when_the_first_and_its_hedge_both_hang_a_third_takes_over() {
+    let mut i = Ingest::over(&[("a", "x"), ("b", "y"), ("c", "z"), ("d", "z")]);
+    i.warm_up(60, ms(200));
+    i.pass(ms(3000));
+    let mut s = i.begin();
+    let first = s.last().attempt;
+    i.wait(&mut s, PATIENCE);
+    assert_eq!(cause(&s), Cause::Hedge);
+    while s.sends.len() == 2 {
+        assert!(!s.plan.is_over(), "nobody took over");
+        i.wait(&mut s, PATIENCE);
+    }
+    assert_eq!(cause(&s), Cause::Overtake);
+    assert!(s.was_cancelled(first, CancelReason::Hung));
+    let third = s.last().attempt;
+    i.complete(&mut s, third, ms(200));
+    assert!(s.plan.is_over() && s.delivered.len() == 3);
+}

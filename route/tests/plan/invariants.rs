@@ -116,7 +116,7 @@ proptest! {
         let mut i = Ingest::with(RouterConfig::default(), &[]);
         let now = i.now;
         i.router.table_mut().update_members(members(nodes), now);
-        i.stream = i.router.open(precious, now);
+        i.precious = precious;
         let mut segments: Vec<Segment> = Vec::new();
         let mut refused: Vec<Vec<AttemptId>> = Vec::new();
         for (pause, which, what) in steps {

@@ -1,6 +1,7 @@
 //! Streams whose segments run in parallel.
 
-use rackcast_route::plan::{CancelReason, Cause, Step};
+use rackcast_route::RouterConfig;
+use rackcast_route::plan::{CancelReason, Cause, NotHedged, Step};
 use rackcast_route::table::FailureKind;
 
 use crate::support::{Ingest, PATIENCE, Segment, ms};
@@ -9,7 +10,7 @@ const ZONES: [(&str, &str); 4] = [("a", "x"), ("b", "x"), ("c", "y"), ("d", "y")
 
 fn precious() -> Ingest {
     let mut i = Ingest::over(&ZONES);
-    i.stream = i.router.open(true, i.now);
+    i.precious = true;
     i
 }
 
@@ -66,7 +67,37 @@ fn two_copies_that_agree_are_two_nodes() {
 #[test]
 fn a_fleet_of_one_node_has_no_copies() {
     let mut i = Ingest::over(&ZONES[..1]);
-    i.stream = i.router.open(true, i.now);
+    i.precious = true;
     let s = i.begin();
     assert_eq!(causes(&s), [Cause::First]);
+}
+
+#[test]
+fn copies_are_not_made_of_slots_that_others_need() {
+    let mut config = RouterConfig::default();
+    config.hedge.free_slots = 1.0;
+    let mut i = Ingest::with(config, &ZONES);
+    i.precious = true;
+    let s = i.begin();
+    assert_eq!(causes(&s), [Cause::First]);
+    let told = Step::NotHedged {
+        why: NotHedged::NoSpare,
+    };
+    assert!(s.notes.contains(&told));
+}
+
+#[test]
+fn when_every_copy_is_refused_the_next_submission_is_the_first() {
+    let mut i = precious();
+    let mut s = i.begin();
+    let sends = s.sends.clone();
+    for sent in &sends {
+        i.refuse(&mut s, sent.attempt);
+    }
+    let spent = i.router.snapshot(i.now).spent;
+    assert_eq!((spent.segments, spent.retries), (1, 0), "{spent:?}");
+    let last = s.last().clone();
+    assert_eq!((s.sends.len(), last.number), (3, 1));
+    i.complete(&mut s, last.attempt, ms(100));
+    assert!(s.plan.is_over() && s.delivered.len() == 3);
 }

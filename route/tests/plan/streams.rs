@@ -43,7 +43,7 @@ fn a_stream_of_poison_loses_its_transcoding_and_one_segment_tries_again() {
     assert!(matches!(allowance.why, Some(Reduction::Circuit { .. })));
     assert_eq!(i.router.snapshot(now).circuits_open, 1);
     // Others are not touched by it.
-    let other = i.router.open(false, now);
+    let other = i.router.open(now);
     assert_eq!(i.router.allowance(other, &WORKS, MEDIA, now).why, None);
 
     i.pass(Duration::from_secs(13));
@@ -117,7 +117,7 @@ fn a_stream_goes_where_no_other_one_is_due() {
         i.pass(MEDIA - ms(150));
         // It is due in 50 ms, and the only slot would be taken for 100.
         let now = i.now;
-        let guest = i.router.open(false, now);
+        let guest = i.router.open(now);
         let there = segment(&mut i, guest) == lives;
         i.router.close(guest);
         // Who little is known of is tried out, whoever is due.
@@ -129,7 +129,7 @@ fn a_stream_goes_where_no_other_one_is_due() {
 #[test]
 fn a_stream_lives_on_one_node_while_it_is_to_come_and_on_none_when_it_is_over() {
     let mut i = Ingest::over(&ZONES);
-    let streams: Vec<_> = (0..5).map(|_| i.router.open(false, i.now)).collect();
+    let streams: Vec<_> = (0..5).map(|_| i.router.open(i.now)).collect();
     let live = |i: &Ingest| -> u32 { i.router.table().nodes(i.now).map(|n| n.streams).sum() };
     for _ in 0..40 {
         for stream in &streams {

@@ -39,6 +39,8 @@ pub(crate) struct Ingest {
     pub(crate) now: Instant,
     pub(crate) rng: SmallRng,
     pub(crate) stream: StreamKey,
+    /// Copies of its segments run in parallel.
+    pub(crate) precious: bool,
 }
 
 /// A segment on its way.
@@ -78,12 +80,13 @@ impl Ingest {
         let mut router = Router::new(config, "ingest", now);
         let members = nodes.iter().map(|(name, zone)| member(name, zone, 4));
         router.table_mut().update_members(members, now);
-        let stream = router.open(false, now);
+        let stream = router.open(now);
         Self {
             router,
             now,
             rng: SmallRng::seed_from_u64(1),
             stream,
+            precious: false,
         }
     }
 
@@ -97,7 +100,7 @@ impl Ingest {
             media: MEDIA,
             deadline: self.now + PATIENCE,
             input_bytes: 1 << 20,
-            precious: self.router.is_precious(self.stream),
+            precious: self.precious,
         }
     }
 

@@ -281,3 +281,50 @@ fn a_flapping_node_gets_a_small_part_of_its_share_and_comes_back() {
     assert!(share < 0.25, "of its fair share while it flaps: {share:.3}");
     assert!(back.is_some_and(|s| s < 60.0), "back after {back:?}");
 }
+
+/// Where everything needs most of the time there is, a trial leaves none for another try. A node comes
+/// back all the same, only later.
+#[test]
+fn a_node_that_is_slow_by_nature_is_tried_after_a_while() {
+    let mut w = World::new(&["a", "b"]);
+    for _ in 0..30 {
+        w.run("a", ms(2100));
+        w.run("b", ms(2100));
+    }
+    w.fail("a", FailureKind::Connect);
+    let tried = |w: &mut World| {
+        (0..3).any(|_| {
+            w.run("b", ms(2100));
+            w.first(None).reason == PickReason::Trial
+        })
+    };
+    w.pass(Duration::from_secs(12));
+    assert!(!tried(&mut w));
+    w.pass(Duration::from_secs(20));
+    assert!(tried(&mut w));
+}
+
+#[test]
+fn a_stream_that_begins_with_a_trial_does_not_live_there() {
+    let mut w = World::new(&["a", "b"]);
+    w.settle();
+    w.fail("a", FailureKind::Connect);
+    w.pass(Duration::from_secs(10));
+    let choice = (0..50)
+        .map(|_| w.first(None))
+        .find(|c| c.reason == PickReason::Trial)
+        .expect("one segment is spent on it");
+    assert_eq!(w.id(choice.node), "a");
+    assert_eq!(w.id(choice.home.node()), "b");
+}
+
+#[test]
+fn the_only_node_may_blame_as_many_segments_as_there_are() {
+    let mut w = World::new(&["a"]);
+    w.settle();
+    for _ in 0..20 {
+        let ticket = w.start(w.node("a"));
+        w.pass(ms(100));
+        assert_eq!(w.finish(ticket, Outcome::Claimed), None);
+    }
+}

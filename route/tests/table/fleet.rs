@@ -147,3 +147,18 @@ fn nodes_are_probed_once_a_second_while_nothing_else_tells_their_load() {
         "a probe cannot tell whether its media is right"
     );
 }
+
+#[test]
+fn a_larger_share_takes_effect_when_it_is_configured() {
+    let members = (0..40).map(|i| member(&format!("n{i}"), &format!("z{}", i % 3), 4));
+    let mut config = incurious();
+    config.subset.least = 4;
+    let mut w = World::with(config.clone(), members);
+    let size = |w: &World| w.table.nodes(w.now).filter(|v| v.in_subset).count();
+    assert_eq!(size(&w), 4);
+    config.subset.least = 12;
+    w.table.reconfigure(config);
+    w.pass(Duration::from_secs(2));
+    w.run("n0", ms(100));
+    assert_eq!(size(&w), 12);
+}

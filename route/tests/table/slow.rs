@@ -223,7 +223,7 @@ fn a_cancelled_job_that_had_its_time_counts_as_slow() {
     let late = w.start(a);
     w.pass(ms(600));
     w.finish(late, Outcome::Cancelled);
-    assert_eq!(w.view("a").standing, Standing::Failed);
+    assert_eq!(w.view("a").standing, Standing::Slow);
     assert_eq!(w.share("b", 20), 1.0);
 }
 

@@ -155,3 +155,22 @@ fn a_failed_trial_keeps_it_away_for_longer() {
     let node = w.first(None).node;
     assert_ne!(zone_of(&w, node), "z2");
 }
+
+#[test]
+fn a_trial_that_is_answered_badly_brings_the_zone_back_and_ejects_the_node() {
+    for kind in [FailureKind::WrongMedia, FailureKind::Internal] {
+        let mut w = world();
+        w.pass(Duration::from_secs(1));
+        w.fail("n6", FailureKind::TimedOut);
+        w.fail("n7", FailureKind::TimedOut);
+        w.pass(Duration::from_secs(5));
+        let trial = w.first(None);
+        assert_eq!(trial.reason, PickReason::Trial);
+        let id = w.id(trial.node).to_owned();
+        let ticket = w.start_predicted(trial.node, trial.predicted);
+        w.pass(ms(100));
+        w.finish(ticket, Outcome::Failed(kind));
+        assert!(left(&w).is_empty(), "what lies between is well");
+        assert_eq!(w.view(&id).standing, Standing::Failed);
+    }
+}

@@ -55,6 +55,9 @@ pub struct ZoneState {
     /// For how much longer it is left as a whole, if it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub left_for_ms: Option<u64>,
+    /// That time is over: its next segment decides.
+    #[serde(default)]
+    pub on_trial: bool,
 }
 
 /// A node.
@@ -81,6 +84,9 @@ pub struct NodeState {
     pub for_ms: Option<u64>,
     /// Segments of this ingest that it has.
     pub in_flight: u64,
+    /// Streams of this ingest that live on it.
+    #[serde(default)]
+    pub streams: u64,
     /// Jobs that it has from others, as it says.
     pub others: u64,
     /// Slots that it is believed to have.

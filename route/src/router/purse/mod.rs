@@ -14,6 +14,7 @@ use super::budget::{self, Budget};
 use super::config::Retries;
 pub(super) use flow::Entry;
 use flow::Flow;
+pub(super) use precedence::ASKS_AGAIN;
 use precedence::Precedence;
 pub(crate) use price::{Need, Price, Short};
 use recent::Recent;
@@ -81,7 +82,11 @@ impl Purse {
             let first = self.precedence.stands_back(price, now);
             if late || first || self.available_for(price.need, now) == 0 {
                 self.precedence.missed(price, now);
-                return Err(Short::Retries);
+                return Err(if late {
+                    Short::Lateness
+                } else {
+                    Short::Retries
+                });
             }
         }
         if price.refusal && self.refusals.available(now) == 0 {
@@ -220,7 +225,7 @@ impl Purse {
     /// When time alone will have brought what is short.
     pub(crate) fn ready_at(&mut self, short: Short, now: Instant) -> Option<Instant> {
         match short {
-            Short::Retries => self.retries.ready_at(now),
+            Short::Retries | Short::Lateness => self.retries.ready_at(now),
             Short::Refusals => self.refusals.ready_at(now),
         }
     }

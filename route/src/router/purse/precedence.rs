@@ -11,7 +11,7 @@ use super::price::{Need, Price};
 /// How long what can wait stands back after something that cannot went away empty-handed.
 const STAND_BACK: Duration = Duration::from_millis(200);
 /// Whoever found nothing left asks again within this time, or needs nothing any more.
-const ASKS_AGAIN: Duration = Duration::from_millis(60);
+pub(in crate::router) const ASKS_AGAIN: Duration = Duration::from_millis(60);
 /// Deadlines that are as good as the same: whoever comes shortly after another need not wait for
 /// it to ask again.
 const ABOUT: Duration = Duration::from_millis(50);

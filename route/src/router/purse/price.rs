@@ -33,5 +33,7 @@ pub(crate) enum Need {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Short {
     Retries,
+    /// The part of it that may be spent on what is only late.
+    Lateness,
     Refusals,
 }

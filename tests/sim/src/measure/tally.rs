@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::time::Duration;
 
@@ -13,6 +13,8 @@ use crate::world::Episode;
 
 /// Whether a node is back is seen in windows of this length.
 const BACK_WINDOW: Duration = Duration::from_secs(5);
+/// For so long nobody can know that a node no longer answers: about what a job takes.
+const UNKNOWN: Duration = Duration::from_millis(500);
 /// A node that carries this share of its fair share is back.
 const BACK_SHARE: f64 = 0.5;
 
@@ -114,19 +116,23 @@ impl Tally {
         }
     }
 
-    /// What was under way on the nodes cannot be blamed on who sent it there in time.
+    /// What was itself under way on the nodes, or was sent there before anything could be late, cannot
+    /// be blamed on who sent it.
     fn beyond(&mut self, record: &Record) {
         let Some(fault) = fault_of_nodes(record) else {
             return;
         };
-        let lost = |s: &&Taken| !s.poison && !s.is_on_time();
-        let under_way = record.sent.iter().filter(|sent| {
-            let ends = record.segments[sent.segment as usize].complete;
-            sent.at < fault.from && ends >= fault.from && fault.nodes.contains(&sent.node)
-        });
-        let since = record.segments.iter().filter(|s| s.deadline >= fault.from);
-        let lost = since.filter(lost).count() as u64;
-        self.beyond = lost.saturating_sub(under_way.count() as u64);
+        let there = record
+            .sent
+            .iter()
+            .filter(|sent| sent.at < fault.from + UNKNOWN && fault.nodes.contains(&sent.node));
+        let there = there.map(|sent| sent.segment);
+        let ends = |n: &u32| record.segments[*n as usize].complete;
+        let under_way: HashSet<u32> = there.filter(|n| ends(n) >= fault.from).collect();
+        let since = (0..).zip(&record.segments);
+        let since = since.filter(|(_, s)| s.deadline >= fault.from);
+        let lost = since.filter(|(_, s)| !s.poison && !s.is_on_time());
+        self.beyond = lost.filter(|(n, _)| !under_way.contains(n)).count() as u64;
     }
 
     fn bounds(&mut self, record: &Record, last: Time) {

@@ -64,8 +64,8 @@ impl Default for Rules {
     }
 }
 
-/// After a refusal by everyone.
-const LOOK_AGAIN: Duration = Duration::from_millis(200);
+/// While nobody can be asked, or the bound allows nothing: as often as ours does.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// Refusals are cheap: half a one for each segment, and so many more.
 const REFUSALS: (f64, f64) = (0.5, 20.0);
 
@@ -178,9 +178,13 @@ impl<P: Picker> Attempts<P> {
                 lost && (!self.rules.bounded || self.bound.allows(cx.now))
             }
             None => {
-                plan.wake = plan.segment.deadline;
                 let spare = plan.attempts < self.rules.attempts;
-                spare && (!self.rules.bounded || self.bound.allows(cx.now))
+                let allowed = !self.rules.bounded || self.bound.allows(cx.now);
+                plan.wake = match spare && !allowed {
+                    true => cx.now + LOOK_AGAIN,
+                    false => plan.segment.deadline,
+                };
+                spare && allowed
             }
         };
         if !late && !another {
@@ -194,6 +198,7 @@ impl<P: Picker> Attempts<P> {
         cx.actions.push(Action::Cancel {
             attempt: flight.number,
         });
+        cx.actions.push(Action::NodeFreed);
         match late {
             true => self.give_up(plan),
             false => self.attempt(plan, cx),
@@ -212,6 +217,7 @@ impl<P: Picker> Attempts<P> {
             End::Failed(_) => Ended::Failed(took),
         };
         self.picker.ended(&plan.segment, flight.node, how, cx.now);
+        cx.actions.push(Action::NodeFreed);
         plan.tried.push(flight.node);
         let taken = !matches!(end, End::Refused { .. } | End::Failed(Failure::Connect));
         if !taken && !self.rules.refusals_count {
@@ -263,6 +269,9 @@ impl<P: Picker> Policy for Attempts<P> {
         match event {
             Event::Begin => self.attempt(plan, cx),
             Event::Wake => self.wake_up(plan, cx),
+            Event::Freed if plan.flight.is_none() && !plan.over && self.refusals >= 0.0 => {
+                self.attempt(plan, cx);
+            }
             Event::Freed => {}
             Event::Rendition { index, .. } => {
                 plan.missing &= !(1 << index);

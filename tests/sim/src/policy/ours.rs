@@ -92,7 +92,7 @@ impl Policy for Ours {
         let stream = *self
             .streams
             .entry(segment.stream)
-            .or_insert_with(|| router.open(false, now));
+            .or_insert_with(|| router.open(now));
         let allowance = router.allowance(stream, &segment.works, segment.media, now);
         let ladder = plan::Renditions::first(segment.works.len());
         // A circuit's doing is a loss; only overload is a reason to ask for less.

@@ -17,8 +17,8 @@ pub enum Figure {
     Withheld,
     /// The same, of segments cut after the first fault began.
     GapsNew,
-    /// Segments lost from the first fault on, beyond as many as the befallen nodes had in flight
-    /// when it began; of the worst run.
+    /// Segments lost from the first fault on that the befallen nodes did not have themselves half a
+    /// second after it began; of the worst run.
     GapsBeyond,
     /// Median turnaround in seconds.
     P50,

@@ -30,6 +30,7 @@ fn cases(kind: Kind) -> Vec<Case> {
         watcher::an_absent_catalog_leaves_the_last_known,
         watcher::many_changes_cost_few_wakes,
         reconciler::a_service_is_kept_as_desired,
+        reconciler::maintenance_outlasts_a_new_registration,
         reconciler::lost_state_is_registered_again_at_once,
         reconciler::others_are_never_touched,
         reconciler::reports_must_be_young,

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::feed::Feed;
 use super::lookout::Lookout;
-use super::plan::{Action, Actual, plan};
+use super::plan::{Action, Actual, Plan, plan};
 use super::{Config, Desired, Standing};
 use crate::client::{Client, Error, TokenMark};
 use crate::register::{Check, CheckKind, OWNER, Registration, Status};
@@ -171,12 +171,12 @@ impl Keeper {
             remove_unknown,
         );
         if self.renew {
-            plan.register_all(&self.desired);
+            plan.register_all(&self.desired, &actual);
             self.lookout.set(std::iter::empty());
         }
         let mut refused = None;
-        for action in plan.actions {
-            match self.apply(&action).await {
+        for action in &plan.actions {
+            match self.apply(action, &plan).await {
                 Ok(()) => {}
                 Err(error) if error.retryable() => return Err(error),
                 Err(error) => refused = Some(error),
@@ -197,16 +197,14 @@ impl Keeper {
         }
     }
 
-    async fn apply(&mut self, action: &Action) -> Result<(), Error> {
+    async fn apply(&mut self, action: &Action, plan: &Plan) -> Result<(), Error> {
         match action {
             Action::Register(registration) => {
                 let id = &registration.service.id;
                 // Before it is sent: if we are stopped in between, it is removed all the same.
                 self.registered.insert(id.clone(), registration.clone());
-                let result = self
-                    .client
-                    .register_service(&self.with_health(registration))
-                    .await;
+                let healthy = self.with_health(registration, plan.maintains(id));
+                let result = self.client.register_service(&healthy).await;
                 if let Err(error) = result {
                     if !error.retryable() {
                         self.registered.remove(id);
@@ -252,7 +250,7 @@ impl Keeper {
     /// The registration with the health that its checks have now, by report or as last seen:
     /// Consul starts a check as critical until its first result. What is to be in maintenance at
     /// once is not to be taken for free until then; the reports that follow say how it is.
-    fn with_health(&self, registration: &Registration) -> Registration {
+    fn with_health(&self, registration: &Registration, to_maintain: bool) -> Registration {
         let mut registration = registration.clone();
         let now = Instant::now();
         let reports = self.desired.iter().flat_map(|want| &want.reports);
@@ -260,11 +258,6 @@ impl Keeper {
             .filter(|report| self.feed.is_young(report, now))
             .map(|report| (report.check.as_str(), report.status))
             .collect();
-        let id = &registration.service.id;
-        let to_maintain = self
-            .desired
-            .iter()
-            .any(|want| want.registration.service.id == *id && want.maintenance.is_some());
         for check in &mut registration.checks {
             let known = match check.kind {
                 CheckKind::Ttl { .. } if to_maintain => Some(&Status::Critical),

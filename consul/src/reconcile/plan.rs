@@ -74,12 +74,12 @@ pub fn plan(
             }
             Some(have)
                 if registered.get(id) == Some(&want.registration)
-                    && matches(&want.registration, have, &actual.checks) => {}
-            _ => plan
-                .actions
-                .push(Action::Register(want.registration.clone())),
+                    && matches(&want.registration, have, &actual.checks) =>
+            {
+                plan.actions.extend(maintenance(want, &actual.checks));
+            }
+            _ => plan.actions.extend(register(want, &actual.checks)),
         }
-        plan.actions.extend(maintenance(want, &actual.checks));
     }
     let wanted: BTreeSet<&str> = desired
         .iter()
@@ -98,14 +98,21 @@ pub fn plan(
 impl Plan {
     /// Registers everything that may be touched once more. Consul keeps the token that a service
     /// was registered with, and tells its servers nothing of the service once that is revoked.
-    pub(super) fn register_all(&mut self, desired: &[Desired]) {
+    pub(super) fn register_all(&mut self, desired: &[Desired], actual: &Actual) {
         for want in desired {
             let action = Action::Register(want.registration.clone());
             let id = &want.registration.service.id;
             if !self.conflicts.contains(id) && !self.actions.contains(&action) {
-                self.actions.push(action);
+                self.actions.extend(register(want, &actual.checks));
             }
         }
+    }
+
+    /// Whether a service is in maintenance once all is done that the plan does to it.
+    pub(super) fn maintains(&self, service: &str) -> bool {
+        self.actions.iter().any(
+            |action| matches!(action, Action::Maintain { id, reason: Some(_) } if id == service),
+        )
     }
 }
 
@@ -153,14 +160,37 @@ fn is_maintenance(check: &AgentCheck) -> bool {
     check.id.starts_with("_service_maintenance:")
 }
 
+/// Registering replaces all checks of a service, and with them ends a maintenance: what is to go on, be it
+/// an operator's own, begins anew.
+fn register(
+    want: &Desired,
+    checks: &BTreeMap<String, AgentCheck>,
+) -> impl Iterator<Item = Action> + use<> {
+    let id = want.registration.service.id.clone();
+    let held = checks.get(&format!("_service_maintenance:{id}"));
+    let reason = match held {
+        Some(held) if !held.notes.starts_with(MAINTENANCE_MARK) => Some(held.notes.clone()),
+        _ => reason(want),
+    };
+    let goes_on = reason.is_some() || held.is_some();
+    let register = Action::Register(want.registration.clone());
+    [register]
+        .into_iter()
+        .chain(goes_on.then_some(Action::Maintain { id, reason }))
+}
+
+/// Of the desired maintenance, as Consul shall show it.
+fn reason(want: &Desired) -> Option<String> {
+    let wanted = want.maintenance.as_ref();
+    wanted.map(|reason| format!("{MAINTENANCE_MARK}{reason}"))
+}
+
 /// Begins the desired maintenance, or ends one that is ours and no longer desired. Somebody else's is
 /// an operator's decision and stays.
 fn maintenance(want: &Desired, checks: &BTreeMap<String, AgentCheck>) -> Option<Action> {
     let id = want.registration.service.id.clone();
     let held = checks.get(&format!("_service_maintenance:{id}"));
-    let wanted = want.maintenance.as_ref();
-    let wanted = wanted.map(|reason| format!("{MAINTENANCE_MARK}{reason}"));
-    match (wanted, held) {
+    match (reason(want), held) {
         (None, None) => None,
         (_, Some(held)) if !held.notes.starts_with(MAINTENANCE_MARK) => None,
         (Some(reason), Some(held)) if reason == held.notes => None,
@@ -373,7 +403,7 @@ mod tests {
         let theirs = ("rackcast-owner".to_owned(), "agent-n2".to_owned());
         actual.services.get_mut("b").unwrap().meta.extend([theirs]);
         let mut plan = planned(&want, &actual);
-        plan.register_all(&want);
+        plan.register_all(&want, &actual);
         let register = |want: &Desired| Action::Register(want.registration.clone());
         assert_eq!(plan.actions, [register(&want[0]), register(&want[2])]);
         assert_eq!(plan.conflicts, ["b"]);
@@ -417,7 +447,31 @@ mod tests {
         };
         assert_eq!(planned(&[want.clone()], &before).actions, [renew]);
         assert_eq!(planned(&[want.clone()], &ours), Plan::default());
-        assert_eq!(planned(&[want], &operators), Plan::default());
+        assert_eq!(planned(&[want.clone()], &operators), Plan::default());
+
+        // Whatever is registered anew is in maintenance at once, as it was.
+        want.registration.service.port = 81;
+        let register = Action::Register(want.registration.clone());
+        for actual in [&idle, &ours, &before] {
+            let actions = planned(&[want.clone()], actual).actions;
+            assert_eq!(actions, [register.clone(), begin_with("rackcast: drain")]);
+        }
+        let kept = [register, begin_with("disk swap")];
+        let plan = planned(&[want.clone()], &operators);
+        assert_eq!(plan.actions, kept);
+        assert!(plan.maintains("a") && !plan.maintains("b"));
+        want.maintenance = None;
+        assert_eq!(planned(&[want.clone()], &operators).actions, kept);
+        let mut renewed = Plan::default();
+        renewed.register_all(std::slice::from_ref(&want), &operators);
+        assert_eq!(renewed.actions, kept);
+    }
+
+    fn begin_with(reason: &str) -> Action {
+        Action::Maintain {
+            id: "a".to_owned(),
+            reason: Some(reason.to_owned()),
+        }
     }
 
     fn service(actual: &mut Actual) -> &mut AgentService {

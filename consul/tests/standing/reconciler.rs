@@ -167,6 +167,58 @@ pub async fn a_service_is_kept_as_desired(kind: Kind) {
     assert_eq!(held(&consul, "web-1").await, Value::Null);
 }
 
+pub async fn maintenance_outlasts_a_new_registration(kind: Kind) {
+    let consul = Consul::start(kind).await;
+    let mut want = desired("web-1", 60 * SECOND);
+    want.maintenance = Some("drain".to_owned());
+    let mut keeping = keep(&consul, vec![want.clone()], Config::default());
+    is_kept(&mut keeping).await;
+    let checks = || async { consul.get("/v1/agent/checks").await.json() };
+    let is_passing = |checks: &Value| checks["web-1:devices"]["Status"] == "passing";
+    let notes = |checks: &Value| checks["_service_maintenance:web-1"]["Notes"].clone();
+    eventually("passing in maintenance", || async {
+        let checks = checks().await;
+        is_passing(&checks) && notes(&checks) == "rackcast: drain"
+    })
+    .await;
+
+    // Registering replaces all checks of a service. At no moment is it to be taken for free.
+    want.registration.service.tags.push("gpu".to_owned());
+    keeping.desired.send_replace(vec![want.clone()]);
+    let mut since = None;
+    while since.is_none_or(|since: Instant| since.elapsed() < SECOND) {
+        let checks = checks().await;
+        assert!(
+            !is_passing(&checks) || notes(&checks) == "rackcast: drain",
+            "{checks}"
+        );
+        if since.is_none() && held(&consul, "web-1").await["Tags"] == json!(["cpu", "gpu"]) {
+            since = Some(Instant::now());
+        }
+        tokio::time::sleep(SECOND / 100).await;
+    }
+
+    // An operator's own stays too, with its reason.
+    want.maintenance = None;
+    keeping.desired.send_replace(vec![want.clone()]);
+    eventually("the drain is over", || async {
+        notes(&checks().await) == Value::Null
+    })
+    .await;
+    let path = "/v1/agent/service/maintenance/web-1?enable=true&reason=disk";
+    assert_eq!(consul.put(path, "").await.status, 200);
+    want.registration.service.tags.pop();
+    keeping.desired.send_replace(vec![want]);
+    eventually("the new description", || async {
+        held(&consul, "web-1").await["Tags"] == json!(["cpu"])
+    })
+    .await;
+    eventually("the operator's maintenance", || async {
+        notes(&checks().await) == "disk"
+    })
+    .await;
+}
+
 pub async fn lost_state_is_registered_again_at_once(kind: Kind) {
     let mut consul = Consul::start(kind).await;
     let both = vec![desired("web-1", 60 * SECOND), desired("web-2", 60 * SECOND)];

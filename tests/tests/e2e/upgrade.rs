@@ -28,8 +28,8 @@ async fn go_on(players: &[Player], segments: usize) {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_upgrade_of_everything_under_three_streams_loses_nothing() {
     let dev = Dev::start(&["--transcoders", "2", "--no-publisher", "--ladder", LADDER]).await;
-    let broadcasts =
-        STREAMS.map(|s| Broadcaster::start(&Sample::default().file(), &dev.publish_url(s)));
+    let file = Sample::long().file();
+    let broadcasts = STREAMS.map(|s| Broadcaster::start(&file, &dev.publish_url(s)));
     let mut players = Vec::new();
     for stream in STREAMS {
         players.push(Player::follow(&dev.master_url(stream)).await);
@@ -53,16 +53,17 @@ async fn an_upgrade_of_everything_under_three_streams_loses_nothing() {
     go_on(&players, 4).await;
     assert_eq!(children(supervisor, "generation").len(), 2);
 
-    for player in players {
-        let recording = player.stop().await;
+    // All stop before the first is looked through, which takes its time.
+    let recordings = join_all(players.into_iter().map(Player::stop)).await;
+    for broadcast in broadcasts {
+        assert_eq!(broadcast.stop(), 1, "connections of a publisher");
+    }
+    for recording in recordings {
         recording.assert_sound();
         recording.assert_in_step();
         assert_eq!(recording.outages, Vec::<String>::new());
         check::assert_nothing_lost(&recording);
         check::assert_same_pictures(&recording);
         check::assert_plays_through(&recording, PICTURE);
-    }
-    for broadcast in broadcasts {
-        assert_eq!(broadcast.stop(), 1, "connections of a publisher");
     }
 }

@@ -193,7 +193,7 @@ async fn codecs_that_are_not_served_are_refused_with_the_reason() {
     ]);
     let mut publisher = Process::start(&mut flv1);
     assert!(!publisher.wait(LIMIT).success());
-    assert!(ingest.log().contains("live/old"), "{}", ingest.log());
+    ingest.log_line("live/old", LIMIT).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -56,7 +56,7 @@ async fn servers_are_gone(length: Duration) {
     all_are_known(&consul, &[&steady, &restarted]).await;
 
     let sample = Sample {
-        seconds: u32::try_from(length.as_secs()).unwrap() + 120,
+        seconds: u32::try_from(length.as_secs()).unwrap() + 300,
         width: 160,
         height: 90,
         rate: 12,

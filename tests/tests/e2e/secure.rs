@@ -69,7 +69,7 @@ async fn a_stream_runs_over_tls_alone_and_certificates_are_replaced_under_it() {
     ))
     .await;
 
-    let sample = Sample::default().file();
+    let sample = Sample::long().file();
     let authority = consul_files.authorities();
     let stranger = Files::new(&web.issue(&Wish::of(&["x"])), &fleet.pem);
     let url = format!("{}/live/secure", ingest.rtmps);

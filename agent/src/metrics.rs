@@ -3,6 +3,7 @@
 use prometheus::{IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 use rackcast_consul::reconcile::Standing;
 use rackcast_service::drain::Order;
+use rackcast_service::metrics::show;
 use rackcast_service::status::HealthState;
 
 use crate::probe::Findings;
@@ -80,10 +81,10 @@ impl Metrics {
 
     /// These services, by ID, and no others, were judged so.
     pub fn judged<'a>(&self, services: impl Iterator<Item = (&'a str, HealthState)>) {
-        self.health.reset();
-        for (id, state) in services {
-            self.health.with_label_values(&[id]).set(number(state));
-        }
+        show(
+            &self.health,
+            services.map(|(id, state)| (id, number(state))),
+        );
     }
 
     /// What the probes found.

@@ -2,9 +2,10 @@
 
 mod make;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 pub use make::Make;
+use prometheus::core::{Atomic, Collector, GenericGaugeVec};
 use prometheus::{Encoder, IntGaugeVec, Opts, Registry, TextEncoder};
 
 /// Registers `rackcast_build_info{role, version}`, always 1.
@@ -29,6 +30,26 @@ pub fn encode(registry: &Registry) -> Result<(Vec<u8>, &'static str), prometheus
     let mut text = Vec::new();
     TextEncoder::new().encode(&registry.gather(), &mut text)?;
     Ok((text, prometheus::TEXT_FORMAT))
+}
+
+/// Has a gauge of one label show these values and no others. What stays is never gone between: a scrape
+/// may come at any time, and a series that it misses has an alert wait anew.
+pub fn show<'a, P: Atomic>(
+    gauge: &GenericGaugeVec<P>,
+    values: impl IntoIterator<Item = (&'a str, P::T)>,
+) {
+    let families = gauge.collect();
+    let metrics = families.iter().flat_map(|family| family.get_metric());
+    let labels = metrics.flat_map(|metric| metric.get_label());
+    let mut gone: BTreeSet<&str> = labels.map(|label| label.value()).collect();
+    for (label, value) in values {
+        gauge.with_label_values(&[label]).set(value);
+        gone.remove(label);
+    }
+    for label in gone {
+        // It was there just now.
+        let _ = gauge.remove_label_values(&[label]);
+    }
 }
 
 /// The expositions of several processes as one: each family once, with the samples of all. They
@@ -72,6 +93,17 @@ pub fn merge(expositions: &[impl AsRef<str>]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_shown_again_was_never_gone() {
+        let gauge = IntGaugeVec::new(Opts::new("health", "h"), &["service"]).unwrap();
+        show(&gauge, [("a", 1), ("b", 2)]);
+        let series = gauge.with_label_values(&["a"]);
+        show(&gauge, [("a", 3)]);
+        assert_eq!(series.get(), 3, "it is the same series");
+        let shown = gauge.collect()[0].get_metric().len();
+        assert_eq!(shown, 1, "and the only one");
+    }
 
     #[test]
     fn each_family_stands_once_with_the_samples_of_all() {

@@ -1,9 +1,7 @@
 //! What Prometheus sees of GPUs: the figures that their driver gives, none for what it does not tell.
 
-use std::collections::BTreeSet;
-
-use prometheus::core::Collector;
 use prometheus::{GaugeVec, Opts, Registry};
+use rackcast_service::metrics;
 use rackcast_service::status::{Device, Gpu};
 
 type Figure = fn(&Gpu) -> Option<f64>;
@@ -68,28 +66,15 @@ impl Metrics {
 
     /// Shows what is known now of these devices; what is no longer known, or no longer there, is shown
     /// no more.
-    pub fn show(&self, devices: &[Device]) {
+    pub fn show<'a>(&self, devices: &'a [Device]) {
         for (gauge, figure) in &self.0 {
-            let mut gone = shown(gauge);
-            for device in devices {
-                if let Some(value) = device.gpu.as_ref().and_then(figure) {
-                    gauge.with_label_values(&[&device.name]).set(value);
-                    gone.remove(&device.name);
-                }
-            }
-            for device in gone {
-                let _ = gauge.remove_label_values(&[&device]);
-            }
+            let known = |device: &'a Device| {
+                let value = device.gpu.as_ref().and_then(figure)?;
+                Some((device.name.as_str(), value))
+            };
+            metrics::show(gauge, devices.iter().filter_map(known));
         }
     }
-}
-
-/// The devices that a gauge shows.
-fn shown(gauge: &GaugeVec) -> BTreeSet<String> {
-    let families = gauge.collect();
-    let metrics = families.iter().flat_map(|family| family.get_metric());
-    let labels = metrics.flat_map(|metric| metric.get_label());
-    labels.map(|label| label.value().to_owned()).collect()
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ pub(crate) struct Journal {
     judgements: BTreeMap<String, String>,
     clashes: BTreeSet<PathBuf>,
     strangers: BTreeSet<PathBuf>,
+    failures: BTreeMap<PathBuf, String>,
 }
 
 impl Journal {
@@ -59,8 +60,16 @@ impl Journal {
                 }
                 return;
             }
-            Some(error) if !error.is_absent() => log::warn!("{}: {error}", socket.display()),
-            _ => {}
+            Some(error) if !error.is_absent() => {
+                let text = error.to_string();
+                if self.failures.get(socket) != Some(&text) {
+                    log::warn!("{}: {text}", socket.display());
+                    self.failures.insert(socket.to_owned(), text);
+                }
+            }
+            _ => {
+                self.failures.remove(socket);
+            }
         }
         self.strangers.remove(socket);
     }

@@ -8,6 +8,7 @@
 )]
 
 use std::net::SocketAddr;
+use std::os::fd::AsRawFd;
 use std::path::Path;
 
 use prometheus::Registry;
@@ -147,6 +148,27 @@ async fn the_status_socket_shows_the_newest_status_and_goes_with_the_service() {
     serving.await.unwrap();
     assert!(!path.exists());
     assert!(status::fetch(&path).await.unwrap_err().is_absent());
+}
+
+#[tokio::test]
+async fn a_service_that_has_more_callers_than_it_takes_is_there() {
+    use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, UnixAddr};
+    use nix::sys::socket::{bind, listen, socket};
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("transcode.sock");
+    assert!(status::fetch(&path).await.unwrap_err().is_absent());
+    let kind = (AddressFamily::Unix, SockType::Stream, SockFlag::empty());
+    let listener = socket(kind.0, kind.1, kind.2, None).unwrap();
+    bind(listener.as_raw_fd(), &UnixAddr::new(&path).unwrap()).unwrap();
+    let refused = status::fetch(&path).await.unwrap_err();
+    assert!(refused.is_absent(), "nobody listens: {refused}");
+
+    listen(&listener, Backlog::new(0).unwrap()).unwrap();
+    let _first = tokio::net::UnixStream::connect(&path).await.unwrap();
+    let full = status::fetch(&path).await.unwrap_err();
+    assert!(matches!(full, FetchError::Connect(_)), "{full}");
+    assert!(!full.is_absent());
 }
 
 #[tokio::test]

@@ -23,6 +23,9 @@ pub enum FetchError {
     /// Nobody listens at the socket: the service does not run, or its socket is elsewhere.
     #[error("the service does not listen on its status socket: {0}")]
     Absent(io::Error),
+    /// It could not be asked: it has more callers than it takes, or the asker may open nothing more.
+    #[error("the service's status socket could not be connected to: {0}")]
+    Connect(io::Error),
     /// The service did not answer within two seconds: it hangs.
     #[error("the service did not answer on its status socket within {TIMEOUT:?}")]
     Timeout,
@@ -71,9 +74,7 @@ pub async fn fetch_from(
     believed: impl Fn(u32, Role) -> bool,
 ) -> Result<ServiceStatus, FetchError> {
     let asked = async {
-        let stream = UnixStream::connect(path)
-            .await
-            .map_err(FetchError::Absent)?;
+        let stream = UnixStream::connect(path).await.map_err(unconnected)?;
         // Of whoever began to listen, not of who may have been given the socket since.
         let uid = stream.peer_cred().map_err(failed)?.uid();
         let status = ask(stream).await?;
@@ -113,6 +114,14 @@ async fn ask(stream: UnixStream) -> Result<ServiceStatus, FetchError> {
     tokio::select! {
         result = exchange => result,
         never = async { let _ = connection.await; std::future::pending().await } => never,
+    }
+}
+
+/// No socket, and one that nobody has open any more, are all that says that nobody is there.
+fn unconnected(error: io::Error) -> FetchError {
+    match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => FetchError::Absent(error),
+        _ => FetchError::Connect(error),
     }
 }
 

@@ -85,7 +85,8 @@ pub struct Check {
     /// times a second.
     #[serde(with = "humantime_serde")]
     pub stalled_after: Duration,
-    /// The same two for a service that the machine does not let run, and for one that starts.
+    /// The same two for a service that the machine does not let run, and for one that starts; shorter
+    /// waits make them longer by as much, up to this.
     #[serde(with = "humantime_serde")]
     pub starved_after: Duration,
     /// A service that vanished without draining is critical, and deregistered after so long.

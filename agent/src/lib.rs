@@ -40,5 +40,4 @@ pub mod reach;
 pub mod registration;
 pub mod remote;
 pub mod settle;
-pub mod starved;
 pub mod trust;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rackcast_service::status::{FetchError, ServiceStatus, fetch_from};
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 
 use crate::board::Heard;
 use crate::trust::Trust;
@@ -54,6 +54,7 @@ impl Answer {
 #[derive(Debug)]
 pub struct Poller {
     interval: Duration,
+    early: Duration,
     trust: Arc<Trust>,
     asked: BTreeMap<PathBuf, Instant>,
     questions: JoinSet<Answer>,
@@ -61,10 +62,13 @@ pub struct Poller {
 }
 
 impl Poller {
-    /// Asks each socket every `interval`, and believes whom `trust` does.
-    pub fn new(interval: Duration, trust: Trust) -> Self {
+    /// Asks each socket every `interval`, and believes whom `trust` does. Who is told to ask every
+    /// `scan` asks at the time that is nearest: a look that comes a moment early must not make
+    /// a question wait for the next one.
+    pub fn new(interval: Duration, scan: Duration, trust: Trust) -> Self {
         Self {
             interval,
+            early: scan / 2,
             trust: Arc::new(trust),
             asked: BTreeMap::new(),
             questions: JoinSet::new(),
@@ -77,7 +81,8 @@ impl Poller {
         let mut before = std::mem::take(&mut self.asked);
         for socket in sockets.into_iter().take(MAX_SOCKETS) {
             let last = before.remove(&socket);
-            let due = last.is_none_or(|at| now.saturating_duration_since(at) >= self.interval);
+            let due = last
+                .is_none_or(|at| now.saturating_duration_since(at) + self.early >= self.interval);
             let ask = due && !self.in_flight.contains_key(&socket);
             if ask {
                 let (asked, trust) = (socket.clone(), Arc::clone(&self.trust));
@@ -104,16 +109,37 @@ impl Poller {
     pub async fn answer(&mut self) -> Answer {
         loop {
             match self.questions.join_next().await {
-                Some(Ok(answer)) => {
-                    self.in_flight.remove(&answer.socket);
-                    return answer;
-                }
-                Some(Err(failed)) => {
-                    log::error!("asking a service failed: {failed}");
-                    self.in_flight
-                        .retain(|_, question| *question != failed.id());
+                Some(ended) => {
+                    if let Some(answer) = self.answered(ended) {
+                        return answer;
+                    }
                 }
                 None => std::future::pending().await,
+            }
+        }
+    }
+
+    /// An answer that is there already.
+    pub fn ready(&mut self) -> Option<Answer> {
+        while let Some(ended) = self.questions.try_join_next() {
+            if let Some(answer) = self.answered(ended) {
+                return Some(answer);
+            }
+        }
+        None
+    }
+
+    fn answered(&mut self, ended: Result<Answer, JoinError>) -> Option<Answer> {
+        match ended {
+            Ok(answer) => {
+                self.in_flight.remove(&answer.socket);
+                Some(answer)
+            }
+            Err(failed) => {
+                log::error!("asking a service failed: {failed}");
+                self.in_flight
+                    .retain(|_, question| *question != failed.id());
+                None
             }
         }
     }
@@ -144,4 +170,41 @@ pub fn sockets_in(folder: &Path) -> io::Result<Vec<PathBuf>> {
     }
     sockets.sort();
     Ok(sockets)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    #[tokio::test]
+    async fn looks_that_come_a_moment_early_ask_and_answers_lie_ready() {
+        let millis = Duration::from_millis;
+        let trust = Trust::new(&Config::default());
+        let mut poller = Poller::new(millis(200), millis(100), trust);
+        let socket = PathBuf::from("/nobody/listens.sock");
+        let start = Instant::now();
+        let mut asked_at = Vec::new();
+        // As ticks come: not to the millisecond.
+        for tick in [0, 101, 199, 300, 399, 500, 601] {
+            poller.ask([socket.clone()], start + millis(tick));
+            if poller.in_flight.is_empty() {
+                continue;
+            }
+            asked_at.push(tick);
+            assert_eq!(poller.answer().await.label(), "absent");
+        }
+        assert_eq!(asked_at, [0, 199, 399, 601]);
+
+        assert!(poller.ready().is_none());
+        poller.ask([socket.clone()], start + millis(900));
+        let answer = loop {
+            tokio::task::yield_now().await;
+            if let Some(answer) = poller.ready() {
+                break answer;
+            }
+        };
+        assert_eq!((answer.label(), answer.socket), ("absent", socket));
+        assert!(poller.ready().is_none() && poller.in_flight.is_empty());
+    }
 }

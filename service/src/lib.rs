@@ -18,6 +18,7 @@
 //! | [`tls`] | who a peer is; certificates and their replacement |
 //! | [`notify`], [`shutdown`] | readiness, a watchdog fed by real progress, a clean end |
 //! | [`process`], [`frame`] | worker processes that die with their parent, and talking to them |
+//! | [`starved`] | whether what does not move is kept from it by the machine |
 //! | [`vital`] | a process ends with the tasks that it cannot do without |
 //! | [`fault`] | a deadlock on demand, for tests |
 //! | [`backoff`] | how long to wait before something that failed is tried again |
@@ -42,6 +43,7 @@ pub mod process;
 pub mod reload;
 pub mod shutdown;
 pub mod socket;
+pub mod starved;
 pub mod status;
 pub mod tls;
 pub mod vital;

@@ -11,8 +11,10 @@
 //! | no socket any more, out of the blue | critical at once, deregistered after `forget_after` |
 //!
 //! Services move several times a second while they live, so that those two times are short. What keeps
-//! them from alarming falsely: a process that the machine does not let run is told from one that hangs
-//! ([`starved`](crate::starved)), and time that the agent itself did not have does not count.
+//! them from alarming falsely: a process that the machine does not let run is told from one that hangs,
+//! and what processes waited for a CPU makes both times longer ([`starved`](rackcast_service::starved));
+//! time that the agent itself did not have does not count. What was seen of a process's waits is
+//! forgotten when it moves, and not when it speaks: an answer may be older than the wait.
 //!
 //! A service that comes back on its socket is judged by its new status alone; a process that was
 //! critical, and is still the same, must have been well for `recover_after` before that is believed.
@@ -21,9 +23,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use rackcast_service::starved::{Sample, Watch, patience};
 use rackcast_service::status::{HealthState, ServiceStatus};
-
-use crate::starved::{Sample, Watch};
 
 /// When patience ends.
 #[derive(Debug, Clone, Copy)]
@@ -89,7 +90,7 @@ struct Service {
     asked: Instant,
     answered: Instant,
     progressed: Instant,
-    /// The process itself, and its children, since they were seen standing still.
+    /// The process itself, and its children, since it moved last.
     own: Watch,
     children: Watch,
     /// The kernel does not say how its process is.
@@ -119,15 +120,8 @@ impl Board {
 
     /// Takes down what a question to `socket`, answered at `now`, gave.
     pub fn hear(&mut self, socket: &Path, heard: Heard, now: Instant) {
-        // What was judged of its silence so far must not be forgotten with its next word.
-        if let Some(known) = self.services.get_mut(socket) {
-            known.note(&self.rules, now);
-        }
         match (heard, self.services.get_mut(socket)) {
-            (Heard::Status(status), Some(known)) => {
-                known.answer(*status, now);
-                known.note(&self.rules, now);
-            }
+            (Heard::Status(status), Some(known)) => known.answer(*status, now),
             (Heard::Status(status), None) => {
                 self.services
                     .insert(socket.to_owned(), Service::new(*status, now));
@@ -148,11 +142,11 @@ impl Board {
         }
     }
 
-    /// Time that the agent did not have: nobody's silence counts for so long.
-    pub fn lost(&mut self, time: Duration) {
+    /// Time until `now` that the agent did not have: nobody's silence counts for so long.
+    pub fn lost(&mut self, time: Duration, now: Instant) {
         for service in self.services.values_mut() {
-            service.answered += time;
-            service.progressed += time;
+            service.answered = now.min(service.answered + time);
+            service.progressed = now.min(service.progressed + time);
         }
     }
 
@@ -189,13 +183,18 @@ impl Board {
         self.services.keys()
     }
 
-    /// Every service with its judgement, in the order of the sockets.
-    pub fn judge(&self, now: Instant) -> impl Iterator<Item = Judged<'_>> {
+    /// Every service with its judgement, in the order of the sockets. What is wrong is remembered, so
+    /// that the next word does not undo it: judge by no time in which answers may lie there unheard.
+    pub fn judge(&mut self, now: Instant) -> impl Iterator<Item = Judged<'_>> {
+        for service in self.services.values_mut() {
+            service.note(&self.rules, now);
+        }
+        let rules = &self.rules;
         self.services.iter().map(move |(socket, service)| Judged {
             socket,
             status: &service.status,
             running: service.absent_since.is_none(),
-            verdict: service.verdict(&self.rules, now),
+            verdict: service.verdict(rules, now),
             asked: service.asked,
         })
     }
@@ -227,13 +226,17 @@ impl Service {
             false => self.progressed,
         };
         let same = status.pid == self.status.pid;
-        let children = match moved {
-            true => Watch::default(),
-            false => std::mem::take(&mut self.children),
+        let kept = |watch: &mut Watch| {
+            watch.forget(progressed);
+            match same {
+                true => std::mem::take(watch),
+                false => Watch::default(),
+            }
         };
         *self = Self {
             progressed,
-            children,
+            own: kept(&mut self.own),
+            children: kept(&mut self.children),
             was_ready: status.ready || (same && self.was_ready),
             fault: self.fault.take().filter(|_| same),
             ..Self::new(status, now)
@@ -285,9 +288,12 @@ impl Service {
             reason: reason.to_owned(),
         };
         let long = self.hidden || self.is_starting();
-        let patience = |limit: Duration, is_kept: bool| match is_kept || long {
+        let patience = |limit: Duration, since: Instant, watches: &[&Watch]| match long {
             true => limit.max(rules.starved_after),
-            false => limit,
+            false => {
+                let waits: Vec<_> = watches.iter().map(|watch| watch.since(since)).collect();
+                patience(limit, rules.starved_after, &waits)
+            }
         };
         let silent = rules.silent_after;
         let stalled = match self.status.beat_ms {
@@ -296,11 +302,11 @@ impl Service {
         };
         if self.absent_since.is_some() {
             critical("not running: nobody listens on its status socket")
-        } else if lasts(self.answered, patience(silent, self.own.is_starved())) {
+        } else if lasts(self.answered, patience(silent, self.answered, &[&self.own])) {
             critical("hangs: no answer on its status socket")
         } else if lasts(
             self.progressed,
-            patience(stalled, self.own.is_starved() || self.children.is_starved()),
+            patience(stalled, self.progressed, &[&self.own, &self.children]),
         ) {
             // Its last move is older than its last answer: one that does not answer either hangs.
             match lasts(self.answered, silent / 2) {
@@ -318,5 +324,7 @@ impl Service {
     }
 }
 
+#[cfg(test)]
+mod busy;
 #[cfg(test)]
 mod tests;

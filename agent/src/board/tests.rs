@@ -16,7 +16,7 @@ struct Scene {
     start: Instant,
 }
 
-fn status(progress: u64) -> ServiceStatus {
+pub(super) fn status(progress: u64) -> ServiceStatus {
     ServiceStatus {
         role: Role::Ingest,
         instance: "1".into(),
@@ -67,7 +67,7 @@ impl Scene {
         self.judged(second)
     }
 
-    fn judged(&self, second: u64) -> String {
+    fn judged(&mut self, second: u64) -> String {
         let judged = self.board.judge(self.at(second)).next();
         judged.map_or("unknown".into(), |judged| {
             format!("{}: {}", judged.verdict.state, judged.verdict.reason)
@@ -261,7 +261,8 @@ fn a_process_that_is_not_let_run_is_not_silent_and_its_children_do_not_excuse_it
 fn time_that_the_agent_did_not_have_and_a_service_that_does_not_beat_count_for_little() {
     let mut scene = Scene::new();
     scene.says(0, status(1));
-    scene.board.lost(Duration::from_secs(100));
+    let now = scene.at(100);
+    scene.board.lost(Duration::from_secs(100), now);
     assert_eq!(scene.says(109, status(1)), "passing: 3 streams");
     let stuck = "critical: stuck: its progress stands still";
     assert_eq!(scene.says(130, status(1)), stuck);
@@ -300,7 +301,8 @@ fn what_moved_before_it_was_asked_counts_from_then() {
     // It never takes back what was known: here machine and service stood still together.
     let mut scene = Scene::new();
     scene.says(0, status(1));
-    scene.board.lost(Duration::from_secs(100));
+    let now = scene.at(100);
+    scene.board.lost(Duration::from_secs(100), now);
     scene.says(101, since(2, 100));
     assert_eq!(scene.says(129, since(2, 128)), "passing: 3 streams");
     assert_eq!(scene.says(130, since(2, 129)), stuck);

@@ -10,6 +10,7 @@ use rackcast_consul::settings;
 use rackcast_service::drain::Order;
 use rackcast_service::notify;
 use rackcast_service::reload::Waiting;
+use rackcast_service::starved::{Sample, Watch};
 use rackcast_service::status::{HealthState, ServiceStatus};
 use tokio::sync::watch;
 
@@ -20,14 +21,15 @@ use crate::control::{Judged, Machine};
 use crate::journal::Journal;
 use crate::metrics::Metrics;
 use crate::orders::Notice;
-use crate::poll::{Poller, sockets_in};
+use crate::poll::{Answer, Poller, sockets_in};
 use crate::probe::{self, Finding, Findings};
 use crate::registration::Registrar;
 use crate::settle::Settled;
-use crate::starved::Sample;
 use crate::trust::Trust;
 
 const PROC: &str = "/proc";
+/// So much later than asked a look may come on an idle machine: timers count whole milliseconds.
+const GRAIN: Duration = Duration::from_millis(2);
 
 /// What the loop is told.
 pub(super) struct Inlets {
@@ -55,6 +57,10 @@ pub(super) struct Agent {
     config: Config,
     board: Board,
     poller: Poller,
+    /// When this loop looked last: services are judged by the time until then.
+    looked: Instant,
+    /// Itself, while something stands still.
+    waits: Watch,
     registrar: Registrar,
     settled: Settled,
     metrics: Metrics,
@@ -88,7 +94,13 @@ impl Agent {
             .map(|service| service.socket.as_path());
         let mut agent = Self {
             board: Board::new(rules),
-            poller: Poller::new(check.poll_interval, Trust::new(&config)),
+            poller: Poller::new(
+                check.poll_interval,
+                check.scan_interval,
+                Trust::new(&config),
+            ),
+            looked: Instant::now(),
+            waits: Watch::default(),
             registrar: Registrar::new(&config),
             settled: Settled::new(check.settle_interval),
             metrics,
@@ -112,23 +124,23 @@ impl Agent {
         let interval = self.config.check.scan_interval;
         let mut scan = tokio::time::interval(interval);
         scan.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut turned = Instant::now();
+        self.looked = Instant::now();
         loop {
             tokio::select! {
                 // First, so that nobody is judged by time that this loop did not have.
                 biased;
                 _ = scan.tick() => {
                     let now = Instant::now();
-                    self.board.lost(missed(now.saturating_duration_since(turned), interval));
-                    turned = now;
+                    let missed = self.missed(now, interval);
+                    self.board.lost(missed, now);
+                    self.looked = now;
+                    self.hear_ready().await;
                     self.look();
                     self.publish();
                 }
                 answer = self.poller.answer() => {
-                    let socket = answer.socket.clone();
-                    self.journal.answered(&socket, answer.result.as_ref().err());
-                    self.metrics.polled(answer.label());
-                    self.board.hear(&socket, answer.into_heard(), Instant::now());
+                    self.hear(answer);
+                    self.hear_ready().await;
                     self.publish();
                 }
                 Ok(()) = self.orders.changed() => {
@@ -155,6 +167,36 @@ impl Agent {
         }
     }
 
+    fn hear(&mut self, answer: Answer) {
+        let socket = answer.socket.clone();
+        self.journal.answered(&socket, answer.result.as_ref().err());
+        self.metrics.polled(answer.label());
+        self.board
+            .hear(&socket, answer.into_heard(), Instant::now());
+    }
+
+    /// Hears every answer that is there: nobody is judged while his lies unread.
+    async fn hear_ready(&mut self) {
+        tokio::task::yield_now().await;
+        while let Some(answer) = self.poller.ready() {
+            self.hear(answer);
+        }
+    }
+
+    /// Of the time since the last look, what this process did not have: it was stopped, or this loop or
+    /// what asks for it was not let run.
+    fn missed(&mut self, now: Instant, interval: Duration) -> Duration {
+        let waited = if self.board.still(now).is_empty() {
+            self.waits = Watch::default();
+            Duration::ZERO
+        } else {
+            let own = Sample::of(Path::new(PROC), std::process::id());
+            self.waits.take(own, now);
+            self.waits.since(self.looked).waited
+        };
+        lost(now.saturating_duration_since(self.looked), interval, waited)
+    }
+
     /// Asks the sockets that there are and those that were there; has them find the order.
     fn look(&mut self) {
         let mut sockets: BTreeSet<PathBuf> = self.board.sockets().cloned().collect();
@@ -175,13 +217,14 @@ impl Agent {
             }
         }
         sockets.remove(&self.config.status_socket);
-        self.poller.ask(sockets, Instant::now());
-        // A few small reads of a memory file system, and only while something stands still.
+        // A few small reads of a memory file system, and only while something stands still. Before it is
+        // asked: who answers wants to run.
         for (socket, pid) in self.board.still(Instant::now()) {
             let own = Sample::of(Path::new(PROC), pid);
             let children = Sample::of_children(Path::new(PROC), pid);
             self.board.watched(&socket, own, children, Instant::now());
         }
+        self.poller.ask(sockets, Instant::now());
         self.report();
     }
 
@@ -194,7 +237,7 @@ impl Agent {
         let mut desired = BTreeMap::new();
         let mut judged = BTreeMap::new();
         let mut known = Vec::new();
-        for service in self.board.judge(now) {
+        for service in self.board.judge(self.looked) {
             let want = self
                 .registrar
                 .desired(&service, &order, machine_finding.as_ref());
@@ -273,12 +316,12 @@ impl Agent {
     }
 }
 
-/// Of the time between two looks, what this process did not have: it was stopped, or not let run.
-fn missed(time: Duration, interval: Duration) -> Duration {
-    match time > 2 * interval {
-        true => time - interval,
-        false => Duration::ZERO,
-    }
+/// What the agent lost of the `time` between two looks: by so much the second came late, or its threads
+/// waited for a CPU. They wait side by side, and not all for the same: of what came in time at least
+/// half counts, or a busy machine would hide a service that hangs for ever.
+fn lost(time: Duration, interval: Duration, waited: Duration) -> Duration {
+    let late = time.saturating_sub(interval + GRAIN);
+    late.max(waited.min(time / 2))
 }
 
 /// What waits, whenever that changes; never, if nothing can.
@@ -286,4 +329,19 @@ async fn changed(waiting: &mut Option<watch::Receiver<Waiting>>) -> Option<Waiti
     let waiting = waiting.as_mut()?;
     waiting.changed().await.ok()?;
     Some(waiting.borrow_and_update().clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_comes_late_every_time_loses_that_every_time_and_waits_count_by_half() {
+        let millis = Duration::from_millis;
+        let of = |time, waited| lost(millis(time), millis(100), millis(waited));
+        assert_eq!([99, 100, 102].map(|time| of(time, 0)), [millis(0); 3]);
+        assert_eq!([190, 3_000].map(|t| of(t, 0)), [millis(88), millis(2_898)]);
+        assert_eq!([of(100, 30), of(190, 60)], [millis(30), millis(88)]);
+        assert_eq!([of(100, 100), of(190, 190)], [millis(50), millis(95)]);
+    }
 }

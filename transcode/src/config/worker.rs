@@ -32,6 +32,10 @@ pub struct Worker {
     /// before it is taken to be hung, and killed.
     #[serde(with = "humantime_serde")]
     pub stall_timeout: Duration,
+    /// The same two for a worker that the machine does not let run; shorter waits make them longer by
+    /// as much, up to this. One below them changes nothing.
+    #[serde(with = "humantime_serde")]
+    pub starved_after: Duration,
     /// How long a job may go on after its deadline or its cancellation before its worker is
     /// killed.
     #[serde(with = "humantime_serde")]
@@ -55,6 +59,7 @@ impl Default for Worker {
             start_timeout: Duration::from_secs(20),
             heartbeat_timeout: Duration::from_secs(2),
             stall_timeout: Duration::from_secs(2),
+            starved_after: Duration::from_secs(10),
             grace: Duration::from_millis(500),
             max_memory_bytes: 4 << 30,
             max_file_bytes: 64 << 20,

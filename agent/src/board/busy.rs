@@ -184,6 +184,21 @@ fn who_is_heard_late_is_judged_by_what_is_heard() {
 }
 
 #[test]
+fn who_was_ill_is_well_from_when_it_was_heard() {
+    let mut scene = Scene::new();
+    assert_eq!(scene.judged(1_450), HANGS);
+    scene.says(1_540, 2, 0);
+    let doubted = format!(
+        "critical: not well for long enough yet; it was: {}",
+        &HANGS[10..]
+    );
+    assert_eq!(scene.judged(1_450), doubted, "judged by the last look");
+    scene.says(6_450, 3, 0);
+    assert_eq!(scene.judged(6_539), doubted);
+    assert_eq!(scene.judged(6_540), WELL);
+}
+
+#[test]
 fn what_the_agent_lost_counts_for_nobody_and_is_no_credit() {
     let mut scene = Scene::new();
     scene.says(600, 1, 600);

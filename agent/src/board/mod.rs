@@ -256,7 +256,8 @@ impl Service {
                 well_since: None,
             });
         } else if let Some(fault) = &mut self.fault {
-            let since = *fault.well_since.get_or_insert(now);
+            // Heard since, it may be judged by a time before.
+            let since = *fault.well_since.get_or_insert(now.max(self.answered));
             if now.saturating_duration_since(since) >= rules.recover_after {
                 self.fault = None;
             }

@@ -135,6 +135,7 @@ pub(crate) struct Degrade {
     deepest: u32,
     signals: Signals,
     signals_since: Instant,
+    decided: Instant,
     /// Share of the capacity that is believed.
     trust: f64,
     /// Share of the slots that are taken, smoothed.
@@ -157,6 +158,7 @@ impl Degrade {
             deepest: 0,
             signals: Signals::default(),
             signals_since: now,
+            decided: now,
             trust: 1.0,
             busy: 0.0,
             rate: 0.0,
@@ -208,6 +210,7 @@ impl Degrade {
         self.next = now + config.interval;
         let from = self.level;
         self.rebase(deepest);
+        self.look(capacity, config, now);
         if !config.enabled {
             // What was left out is asked for again at once: so it is wanted.
             (self.level, self.trust, self.caution) = (Level::NONE, 1.0, 1);
@@ -235,6 +238,20 @@ impl Degrade {
         };
     }
 
+    /// How busy the fleet is, however few segments there are to decide at: what was not looked at for
+    /// several intervals weighs as many.
+    fn look(&mut self, capacity: Capacity, config: &Config, now: Instant) {
+        let time = now.saturating_duration_since(self.decided).as_secs_f64();
+        self.decided = now;
+        if capacity.slots == 0 {
+            return;
+        }
+        let intervals = (time / config.interval.as_secs_f64()).round().max(1.0);
+        let weight = 1.0 - (1.0 - SMOOTH).powf(intervals);
+        let free = f64::from(capacity.free) / f64::from(capacity.slots);
+        self.busy += (1.0 - free.clamp(0.0, 1.0) - self.busy) * weight;
+    }
+
     /// What happened since it was last taken, once that says anything.
     fn take_signals(&mut self, now: Instant) -> Option<Signals> {
         let long = now.saturating_duration_since(self.signals_since) >= LONG_ENOUGH;
@@ -254,8 +271,6 @@ impl Degrade {
         config: &Config,
         now: Instant,
     ) {
-        let free = f64::from(capacity.free) / f64::from(capacity.slots);
-        self.busy += (1.0 - free.clamp(0.0, 1.0) - self.busy) * SMOOTH;
         let trouble = f64::from(signals.troubled) / f64::from(signals.begun);
         let floor = Level::rungs(self.deepest);
         let seen = Seen {

@@ -254,3 +254,23 @@ fn an_ingest_of_one_stream_leaves_rungs_out_too() {
     let level = decided.expect("all of it is in trouble").to;
     assert_eq!(drops(4, level, Group::milli(0), 3), 2, "{level}");
 }
+
+/// Its own demand is next to nothing beside the fleet's, which others keep full.
+#[test]
+fn an_ingest_of_one_stream_sees_in_time_that_the_fleet_is_full() {
+    let (mut degrade, config) = (Degrade::new(Instant::now()), Config::default());
+    let begun = degrade.signals_since;
+    let demand = |level: Level| RUNGS.iter().skip(drops(4, level, Group::milli(0), 3)).sum();
+    let full = Capacity {
+        slots: 400,
+        free: 0,
+        pixel_rate: 40e9,
+    };
+    let decided = (1..=5u32).find(|segment| {
+        degrade.begun();
+        degrade.troubled();
+        let now = begun + *segment * Duration::from_secs(2);
+        degrade.decide(full, 3, demand, &config, now).is_some()
+    });
+    assert!(decided.is_some(), "not after ten seconds");
+}

@@ -225,7 +225,8 @@ impl Purse {
     /// When time alone will have brought what is short.
     pub(crate) fn ready_at(&mut self, short: Short, now: Instant) -> Option<Instant> {
         match short {
-            Short::Retries | Short::Lateness => self.retries.ready_at(now),
+            Short::Retries => self.retries.ready_at(now),
+            Short::Lateness => self.lateness.ready_at(now),
             Short::Refusals => self.refusals.ready_at(now),
         }
     }

@@ -128,40 +128,33 @@ fn a_wait_that_ended_long_before_the_limit_counts_at_the_limit() {
     assert_eq!(scene.judged(800), WELL);
 }
 
+/// Of each 100 ms the service waits `own`, its worker `children`; it is judged by ticks. When it is ill, and
+/// how.
+fn ill(own: u64, children: u64, answers: bool) -> (u64, String) {
+    let mut scene = Scene::new();
+    let mut tick = 200;
+    loop {
+        tick += 100;
+        let waited = |each| ((tick - 300) / 100 * each, false);
+        scene.sees(tick, waited(own), waited(children));
+        if answers && tick % 200 == 0 {
+            scene.says(tick, 1, tick);
+        }
+        match scene.judged(tick) {
+            verdict if verdict == WELL => {}
+            verdict => return (tick, verdict),
+        }
+    }
+}
+
 #[test]
 fn small_waits_of_both_add_up_and_nothing_else_makes_it_later() {
-    // Of each 100 ms the service waits so many, its worker so many; it is judged by ticks.
-    for (own, children, moves_no_more) in [(0, 0, 700), (40, 0, 1_000), (40, 30, 1_700)] {
-        let mut scene = Scene::new();
-        let mut tick = 200;
-        let verdict = loop {
-            tick += 100;
-            let waited = |each| ((tick - 300) / 100 * each, false);
-            scene.sees(tick, waited(own), waited(children));
-            if tick % 200 == 0 {
-                scene.says(tick, 1, tick);
-            }
-            match scene.judged(tick) {
-                verdict if verdict == WELL => {}
-                verdict => break verdict,
-            }
-        };
-        assert_eq!((tick, verdict.as_str()), (moves_no_more, STUCK));
+    for (own, children, stuck) in [(0, 0, 700), (40, 0, 1_000), (40, 30, 1_700)] {
+        assert_eq!(ill(own, children, true), (stuck, STUCK.to_owned()));
     }
     // A worker's waits do not excuse a service that says nothing.
-    for (own, children, silent_no_more) in [(0, 45, 700), (40, 45, 1_000)] {
-        let mut scene = Scene::new();
-        let mut tick = 200;
-        let verdict = loop {
-            tick += 100;
-            let waited = |each| ((tick - 300) / 100 * each, false);
-            scene.sees(tick, waited(own), waited(children));
-            match scene.judged(tick) {
-                verdict if verdict == WELL => {}
-                verdict => break verdict,
-            }
-        };
-        assert_eq!((tick, verdict.as_str()), (silent_no_more, HANGS));
+    for (own, children, silent) in [(0, 45, 700), (40, 45, 1_000)] {
+        assert_eq!(ill(own, children, false), (silent, HANGS.to_owned()));
     }
 }
 

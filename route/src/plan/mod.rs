@@ -35,6 +35,7 @@ mod job;
 mod place;
 mod reason;
 mod rescue;
+mod submit;
 mod trail;
 
 use std::time::{Duration, Instant};
